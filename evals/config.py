@@ -1,0 +1,18 @@
+"""Settings of evaluation and of the inline verifier."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class EvalsSettings(BaseModel):
+    """`[evals]` in ragstone.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    supported_at: float = Field(0.5, ge=0, le=1, description="A claim of at least this score is supported")
+    unsupported: Literal["abstain", "annotate"] = Field(
+        "abstain", description="What happens to an answer that the passages do not support"
+    )

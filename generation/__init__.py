@@ -1,0 +1,1 @@
+"""Question and passages in, answer out: prompt, language models, citations, admission."""

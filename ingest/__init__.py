@@ -1,0 +1,1 @@
+"""Documents in, versions and chunks out: loaders, chunking, catalog, jobs."""

@@ -1,0 +1,1 @@
+"""One module a format; `extract` in `ingest.loaders.registry` picks the loader."""

@@ -1,0 +1,185 @@
+"""What ingestion produces. Offsets are character offsets into a version's text, end exclusive."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading that governs the text from `start` up to the next heading of its level or above."""
+
+    start: int
+    level: int  # 1 is the outermost
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Page `number` (from 1) begins at offset `start`."""
+
+    number: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """A document as text. `headings` and `pages` are ordered by `start`; formats without pages leave `pages` empty."""
+
+    text: str
+    title: str
+    media_type: str
+    headings: tuple[Heading, ...] = ()
+    pages: tuple[Page, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSpan:
+    """A chunk where it stands in one version: `version_text[start:end]` is its text.
+
+    `input` is the exact input of the embedder (the heading path, then the text); the chunk's identity is its hash.
+    """
+
+    ordinal: int
+    start: int
+    end: int
+    heading: tuple[str, ...]
+    page: int | None
+    input: str
+
+    @property
+    def chunk_id(self) -> str:
+        return chunk_id_of(self.input)
+
+
+def chunk_id_of(embedder_input: str) -> str:
+    """The chunk's identity: the first 128 bits of SHA-256 over the exact input of the embedder, in hex."""
+    return hashlib.sha256(embedder_input.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """An embedding space. Vectors of different spaces are never compared."""
+
+    model: str
+    fingerprint: str  # SHA-256 of the weights, or whatever names them as exactly
+    dimension: int
+    normalised: bool = True
+    query_prefix: str = ""
+    document_prefix: str = ""
+
+    @property
+    def space_id(self) -> str:
+        parts = (
+            self.model,
+            self.fingerprint,
+            str(self.dimension),
+            str(self.normalised),
+            self.query_prefix,
+            self.document_prefix,
+        )
+        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
+
+
+class Embedder(Protocol):
+    """Text to vectors. Handed to ingestion by the wiring; implementations live in `retrieval`."""
+
+    @property
+    def space(self) -> Space: ...
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest input, special tokens included, that is not cut."""
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of `text` without special tokens, uncut."""
+        ...
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """float32 of shape (len(texts), dimension), one row a text, in order; rows have length 1 if normalised."""
+        ...
+
+    def embed_query(self, text: str) -> Vectors:
+        """float32 of shape (dimension,)."""
+        ...
+
+
+DocumentState = Literal["queued", "indexed", "unchanged", "quarantined", "failed"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+class WireModel(BaseModel):
+    """A value that the API shows as it is: immutable, and refusing what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Problem(WireModel):
+    """Why one file was not taken: `code` is stable, `detail` names the file and what to do."""
+
+    code: str
+    detail: str
+    uri: str | None = None
+
+
+class DocumentOutcome(WireModel):
+    """What became of one uploaded file."""
+
+    document_id: str
+    uri: str
+    version: int | None = None
+    state: DocumentState
+    problem: Problem | None = None
+
+
+class Job(WireModel):
+    job_id: str
+    kind: str
+    state: JobState
+    done: int
+    total: int
+    eta_s: float | None = None
+    problems: tuple[Problem, ...] = ()
+    documents: tuple[DocumentOutcome, ...] = ()
+    created_at: datetime
+    finished_at: datetime | None = None
+
+
+class DocumentInfo(WireModel):
+    """A document as the head revision has it."""
+
+    document_id: str
+    collection: str
+    uri: str
+    title: str
+    media_type: str
+    version: int
+    versions: int
+    chunks: int
+    size_bytes: int
+    updated_at: datetime
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+class VersionInfo(WireModel):
+    """One content of a document; `revision_to` is null while it is the current one."""
+
+    version: int
+    content_hash: str
+    revision_from: int
+    revision_to: int | None
+    size_bytes: int
+    characters: int
+    pages: int
+    created_at: datetime

@@ -1,0 +1,1 @@
+"""Query in, passages out: embedder, dense (FAISS), lexical (BM25), fusion, snapshots."""

@@ -1,0 +1,55 @@
+"""Settings of retrieval."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class OnnxEmbedderSettings(BaseModel):
+    """A sentence embedder as an ONNX file beside its tokenizer.json; the default is the embedded one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["onnx"] = "onnx"
+    model: str = Field("all-MiniLM-L6-v2-int8", description="Name of an embedded model, or a folder with model.onnx and tokenizer.json")
+    max_tokens: int = Field(256, ge=16, le=8192, description="Longer inputs are cut")
+    query_prefix: str = ""
+    document_prefix: str = ""
+    threads: int = Field(0, ge=0, le=256, description="0: one per core")
+
+
+class SentenceTransformersEmbedderSettings(BaseModel):
+    """Any sentence-transformers model, by hub name or folder. Needs the `gpu` or `train` extra."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["sentence-transformers"]
+    model: str
+    device: str | None = None
+    query_prefix: str = ""
+    document_prefix: str = ""
+
+
+EmbedderSettings = Annotated[
+    OnnxEmbedderSettings | SentenceTransformersEmbedderSettings, Field(discriminator="kind")
+]
+
+
+class RetrievalSettings(BaseModel):
+    """`[retrieval]` in ragstone.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    embedder: EmbedderSettings = OnnxEmbedderSettings()
+    k: int = Field(8, ge=1, le=1000, description="Passages returned when the caller names no number")
+    candidates: int = Field(100, ge=1, le=10_000, description="Candidates of each half before fusion")
+    fusion: Literal["convex", "rrf"] = "convex"
+    dense_weight: float = Field(0.5, ge=0, le=1, description="Share of the dense half in the convex combination")
+    rrf_k: int = Field(60, ge=1, le=1000)
+    lexical_engine: Literal["lucene", "rank-bm25"] = "lucene"
+    bm25_k1: float = Field(1.5, gt=0, le=10)
+    bm25_b: float = Field(0.75, ge=0, le=1)
+    language: str = Field("english", description="Snowball stemmer, or `none`")
+    dense_threads: int = Field(1, ge=1, le=256, description="FAISS threads of one search")

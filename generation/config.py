@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from ingest.config import kind_or
 
 
 class LlamaCppSettings(BaseModel):
@@ -13,11 +15,15 @@ class LlamaCppSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["llama-cpp"] = "llama-cpp"
-    model: str = Field("Qwen2.5-Coder-1.5B-Instruct-Q4_K_M", description="Name of an embedded model, or path of a GGUF file")
+    model: str = Field(
+        "Qwen2.5-Coder-1.5B-Instruct-Q4_K_M", description="Name of an embedded model, or path of a GGUF file"
+    )
     context_tokens: int = Field(2048, ge=256, le=1_048_576, description="Context of one slot")
     threads: int = Field(0, ge=0, le=256, description="0: one per core")
     slots: int = Field(1, ge=1, le=64, description="Answers generated side by side")
-    batch_tokens: int = Field(64, ge=16, le=4096, description="Prompt tokens between two looks at whether the caller has left")
+    batch_tokens: int = Field(
+        64, ge=16, le=4096, description="Prompt tokens between two looks at whether the caller has left"
+    )
     reuse_prefix: bool = Field(True, description="Keep the prompt's common beginning of the slot's last request")
     linger_s: float = Field(60, ge=0, description="How long the engine process outlives its last user")
     start_timeout_s: float = Field(120, gt=0)
@@ -48,7 +54,9 @@ class LlamaIndexSettings(BaseModel):
 
 
 LanguageModelSettings = Annotated[
-    LlamaCppSettings | OpenAICompatibleSettings | LlamaIndexSettings, Field(discriminator="kind")
+    LlamaCppSettings | OpenAICompatibleSettings | LlamaIndexSettings,
+    Field(discriminator="kind"),
+    BeforeValidator(kind_or("llama-cpp")),
 ]
 
 
@@ -64,4 +72,7 @@ class GenerationSettings(BaseModel):
     temperature: float = Field(0.0, ge=0, le=2)
     top_p: float = Field(1.0, gt=0, le=1)
     queue_size: int = Field(8, ge=0, le=10_000, description="Callers that may wait beyond those being served")
+    unsupported: Literal["abstain", "annotate"] = Field(
+        "abstain", description="What happens to an answer that the passages do not support"
+    )
     hold_until_verdict: bool = Field(False, description="Stream no draft: show text only after its verdict")

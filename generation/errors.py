@@ -2,6 +2,7 @@
 
 GenerationError
 ├── BadQuestion        change the request: an empty question, or one over the model's context
+├── AnswerNotFound     no such answer
 ├── QueueFull          come back after `retry_after_s`
 ├── ModelUnavailable   the model's files are missing or its server can't be reached
 ├── ModelLoading       the model is being loaded: try again in some seconds
@@ -20,6 +21,10 @@ class GenerationError(Exception):
 
 class BadQuestion(GenerationError):
     code = "bad-question"
+
+
+class AnswerNotFound(GenerationError):
+    code = "not-found"
 
 
 class QueueFull(GenerationError):

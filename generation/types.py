@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -23,7 +23,10 @@ class Evidence(WireModel):
 
 
 class Claim(WireModel):
-    """One checkable statement: `answer_text[start:end] == text`. `score` is the probability that it is supported."""
+    """One checkable statement: `text` of the answer (or its `checked_text`) from `start` to `end`.
+
+    `score` is the probability that it is supported.
+    """
 
     text: str
     start: int
@@ -71,6 +74,9 @@ class Citation(WireModel):
     start: int
     end: int
     quote: str
+    origin: Literal["model", "verifier"] = (
+        "model"  # who found it: the model's own marker held, or the verifier's search
+    )
 
 
 class Usage(WireModel):
@@ -100,6 +106,7 @@ class Answer(WireModel):
     text: str
     abstained: bool
     draft: str | None = None  # what was streamed, where it differs from `text`
+    checked_text: str | None = None  # the text that the claims stand in, where that is not `text` (an abstention)
     citations: tuple[Citation, ...] = ()
     claims: tuple[Claim, ...] = ()
     faithfulness: Faithfulness
@@ -110,6 +117,45 @@ class Answer(WireModel):
     seed: int
     usage: Usage = Usage()
     timings_ms: Timings = Timings()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question as it reaches the answerer, with what the caller may read. `seed` None means the default, 0."""
+
+    question: str
+    collection: str = "default"
+    k: int | None = None
+    as_of: int | datetime | None = None
+    seed: int | None = None
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PassagesFound:
+    passages: tuple[Passage, ...]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class DraftPiece:
+    """Text as it is generated: a draft, until `Done` brings the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictReached:
+    faithfulness: Faithfulness
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    answer: Answer
+
+
+AnswerEvent = PassagesFound | DraftPiece | VerdictReached | Done
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +211,6 @@ class LanguageModel(Protocol):
 
     async def prepare(self, messages: Sequence[Message]) -> Prompt: ...
 
-    def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncIterator[Piece]: ...
+    def stream(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece]: ...
 
     async def aclose(self) -> None: ...

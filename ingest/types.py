@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -153,6 +153,7 @@ class Job(WireModel):
     problems: tuple[Problem, ...] = ()
     documents: tuple[DocumentOutcome, ...] = ()
     created_at: datetime
+    started_at: datetime | None = None
     finished_at: datetime | None = None
 
 
@@ -169,7 +170,7 @@ class DocumentInfo(WireModel):
     chunks: int
     size_bytes: int
     updated_at: datetime
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = {}
 
 
 class VersionInfo(WireModel):

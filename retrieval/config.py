@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from ingest.config import kind_or
 
 
 class OnnxEmbedderSettings(BaseModel):
@@ -13,7 +15,9 @@ class OnnxEmbedderSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["onnx"] = "onnx"
-    model: str = Field("all-MiniLM-L6-v2-int8", description="Name of an embedded model, or a folder with model.onnx and tokenizer.json")
+    model: str = Field(
+        "all-MiniLM-L6-v2-int8", description="Name of an embedded model, or a folder with model.onnx and tokenizer.json"
+    )
     max_tokens: int = Field(256, ge=16, le=8192, description="Longer inputs are cut")
     query_prefix: str = ""
     document_prefix: str = ""
@@ -33,7 +37,9 @@ class SentenceTransformersEmbedderSettings(BaseModel):
 
 
 EmbedderSettings = Annotated[
-    OnnxEmbedderSettings | SentenceTransformersEmbedderSettings, Field(discriminator="kind")
+    OnnxEmbedderSettings | SentenceTransformersEmbedderSettings,
+    Field(discriminator="kind"),
+    BeforeValidator(kind_or("onnx")),
 ]
 
 

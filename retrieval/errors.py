@@ -2,6 +2,7 @@
 
 RetrievalError
 ├── BadQuery          change the request: an empty query, a revision that was never committed
+├── EmptyIndex        upload documents first
 ├── MissingExtra      install the named extra
 └── ModelUnavailable  the embedder's files are missing or damaged: `ragstone models fetch`
 """
@@ -17,6 +18,10 @@ class RetrievalError(Exception):
 
 class BadQuery(RetrievalError):
     code = "bad-query"
+
+
+class EmptyIndex(RetrievalError):
+    code = "empty-index"
 
 
 class MissingExtra(RetrievalError):

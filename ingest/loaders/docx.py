@@ -1,0 +1,198 @@
+"""DOCX by python-docx: paragraphs, lists and tables in the order of the document."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import docx
+import docx.oxml.ns
+
+from ingest.errors import CorruptDocument, DocumentTooLarge, UnsupportedFormat
+from ingest.loaders.blocks import Block, join, table, under_title
+from ingest.loaders.text import clean, stem
+from ingest.types import Extracted
+
+_MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_MIB = 1024 * 1024
+_MAX_SPAN = 50
+
+
+def load(data: bytes, name: str) -> Extracted:
+    """The body as Markdown-like text; the title is that of the properties, else the first heading, else the stem.
+
+    Call `check_package` first. Headers, footers, notes and comments are left out. Raises CorruptDocument.
+    """
+    try:
+        document = docx.Document(io.BytesIO(data))
+        stated = " ".join(clean(document.core_properties.title or "").split())
+        text, headings = join(_blocks(document.element.body, _Styles(document)))
+    except Exception as error:  # python-docx checks nothing: broken XML surfaces as any of a dozen built-in errors
+        if isinstance(error, MemoryError):
+            raise
+        raise _corrupt(name, f"its content can't be read ({type(error).__name__})") from error
+    return Extracted(
+        text=text,
+        title=stated or (headings[0].title if headings else stem(name)),
+        media_type=_MEDIA_TYPE,
+        headings=under_title(headings, stated),
+    )
+
+
+def check_package(data: bytes, name: str, max_unpacked_bytes: int) -> None:
+    """Whether a zip archive is a DOCX that is safe to unpack.
+
+    Raises CorruptDocument or UnsupportedFormat where it is none, DocumentTooLarge for a zip bomb. The sizes are those
+    that the archive states; unpacking stops at them.
+    """
+    named_docx = name.lower().endswith(".docx")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as package:
+            parts = package.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        if named_docx:
+            raise _corrupt(name, "the archive is damaged or cut off") from error
+        raise UnsupportedFormat(f"{name}: is a damaged zip archive. Upload the documents in it one by one.") from error
+    if "word/document.xml" not in {part.filename for part in parts}:
+        if named_docx:
+            raise _corrupt(name, "it has no document part (word/document.xml)")
+        raise UnsupportedFormat(
+            f"{name}: is a zip archive or an Office file other than .docx. Upload the documents in it one by one, "
+            "or convert it to .docx or .pdf."
+        )
+    unpacked = sum(part.file_size for part in parts)
+    if unpacked > max_unpacked_bytes:
+        raise DocumentTooLarge(
+            f"{name}: unpacks to {unpacked / _MIB:.1f} MiB, the limit is {max_unpacked_bytes / _MIB:.1f} MiB. "
+            "Split the file, or raise `ingest.max_text_mib`."
+        )
+
+
+class _Styles:
+    """What each paragraph style makes of a paragraph, found by its own name or that of a style it is based on."""
+
+    def __init__(self, document: Any) -> None:
+        self._parents: dict[str, str | None] = {}
+        self._levels: dict[str, int] = {}
+        self._lists: set[str] = set()
+        for style in document.styles.element.style_lst:
+            key = style.styleId
+            if key is None:
+                continue
+            name = (style.name_val or "").lower()
+            self._parents[key] = style.basedOn_val
+            if name == "title":
+                self._levels[key] = 0
+            elif name.startswith("heading ") and name[8:].isdecimal():
+                self._levels[key] = int(name[8:])
+            if name.startswith(("list bullet", "list number")):
+                self._lists.add(key)
+
+    def heading_level(self, style: str | None) -> int | None:
+        """0 for the title, 1 to 9 for headings."""
+        return next((self._levels[key] for key in self._chain(style) if key in self._levels), None)
+
+    def is_list(self, style: str | None) -> bool:
+        return any(key in self._lists for key in self._chain(style))
+
+    def _chain(self, style: str | None) -> Iterator[str]:
+        seen: set[str] = set()
+        while style is not None and style not in seen:
+            seen.add(style)
+            yield style
+            style = self._parents.get(style)
+
+
+def _blocks(body: Any, styles: _Styles) -> list[Block]:
+    """All blocks; below a title, headings move down by one level."""
+    blocks = list(_walk(body, styles))
+    titled = any(block.level == 0 for block in blocks)
+    shift = 1 if titled else 0
+    return [block if block.level is None else Block(block.text, max(1, block.level + shift)) for block in blocks]
+
+
+def _walk(container: Any, styles: _Styles) -> Iterator[Block]:
+    for element in container:
+        if element.tag == _tag("w:p"):
+            yield _paragraph(element, styles)
+            for box in element.iter(_tag("w:txbxContent")):
+                if next(box.iterancestors(_tag("w:p"))) is element and not _is_fallback(box):
+                    yield from _walk(box, styles)
+        elif element.tag == _tag("w:tbl"):
+            yield Block(table(_rows(element)))
+        elif element.tag in (_tag("w:sdt"), _tag("w:sdtContent"), _tag("w:ins"), _tag("w:customXml")):
+            yield from _walk(element, styles)
+
+
+def _paragraph(element: Any, styles: _Styles) -> Block:
+    text = _text(element).strip()
+    properties = element.pPr
+    style = properties.style if properties is not None else None
+    level = styles.heading_level(style)
+    if level is not None:
+        return Block(text, level)
+    numbering = properties.numPr if properties is not None else None
+    if text and _is_list_item(numbering, styles.is_list(style)):
+        depth = numbering.ilvl.val if numbering is not None and numbering.ilvl is not None else 0
+        return Block("  " * min(depth, 8) + "- " + text.replace("\n", " "), tight=True)
+    return Block(text)
+
+
+def _is_list_item(numbering: Any, style_is_list: bool) -> bool:
+    """Number 0 takes a paragraph out of the list that its style puts it in."""
+    if numbering is None or numbering.numId is None:
+        return style_is_list
+    return bool(numbering.numId.val != 0)
+
+
+def _text(paragraph: Any) -> str:
+    """The paragraph's own text: with links, insertions and formulas, without deletions and text boxes."""
+    parts = []
+    pending = list(reversed(paragraph))
+    while pending:
+        node = pending.pop()
+        if node.tag in (_tag("w:t"), _tag("m:t")):
+            parts.append(node.text or "")
+        elif node.tag == _tag("w:tab"):
+            parts.append("\t")
+        elif node.tag in (_tag("w:br"), _tag("w:cr")):
+            parts.append("\n")
+        elif node.tag == _tag("w:noBreakHyphen"):
+            parts.append("-")
+        elif node.tag not in _OUTSIDE:
+            pending.extend(reversed(node))
+    return "".join(parts)
+
+
+def _rows(element: Any) -> Iterator[list[str]]:
+    """The cells of each row; a table inside a cell becomes text of that cell."""
+    for row in element.iter(_tag("w:tr")):
+        if next(row.iterancestors(_tag("w:tbl"))) is element:
+            yield [text for cell in row.iter(_tag("w:tc")) for text in _cell(cell, row)]
+
+
+def _cell(cell: Any, row: Any) -> list[str]:
+    if next(cell.iterancestors(_tag("w:tr"))) is not row:
+        return []
+    text = " ".join(_text(paragraph) for paragraph in cell.iter(_tag("w:p")) if not _is_fallback(paragraph))
+    return [text, *[""] * (min(cell.grid_span, _MAX_SPAN) - 1)]
+
+
+def _is_fallback(element: Any) -> bool:
+    """Text boxes are there twice: for new programs, and as a fallback for old ones."""
+    return next(element.iterancestors(_tag("mc:Fallback")), None) is not None
+
+
+def _tag(name: str) -> str:
+    if name.startswith("mc:"):
+        return "{http://schemas.openxmlformats.org/markup-compatibility/2006}" + name[3:]
+    return str(docx.oxml.ns.qn(name))
+
+
+_OUTSIDE = frozenset(map(_tag, ("w:pPr", "w:rPr", "w:del", "w:moveFrom", "w:drawing", "w:pict", "mc:AlternateContent")))
+
+
+def _corrupt(name: str, why: str) -> CorruptDocument:
+    return CorruptDocument(f"{name}: is no DOCX that can be read: {why}. Save it again as .docx in a word processor.")

@@ -1,0 +1,240 @@
+"""HTML by lxml: the text a reader sees, without what surrounds it on the page."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import lxml.etree
+import lxml.html
+
+from ingest.errors import CorruptDocument
+from ingest.loaders.blocks import Block, fence, join, table, under_title
+from ingest.loaders.text import byte_order_mark, clean, decode, refuse_binary, stem, try_decode
+from ingest.types import Extracted
+
+_META_CHARSET = re.compile(rb"""<meta[^<>]{0,200}charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.I)
+_XML_ENCODING = re.compile(rb"""^\s*<\?xml[^<>]{0,200}encoding\s*=\s*["']([\w.:-]{1,40})""", re.I)
+# Named by a page in bytes that are ASCII so far, so neither UTF-16 nor one of Python's codecs that are no encodings.
+_ENCODING = re.compile(
+    r"utf-?8|us-ascii|iso[-_]?8859-\d+|latin\d+|windows-\d+|cp\d+|koi8-[ru]|big5|gb\w+|euc-\w+|shift[-_]jis|sjis"
+    r"|iso-2022-jp|tis-620|mac\w+",
+    re.I,
+)
+# Browsers read these labels as the Windows code pages that contain them (WHATWG Encoding Standard, 4.2).
+_SUPERSETS = {"iso-8859-1": "cp1252", "us-ascii": "cp1252", "shift_jis": "cp932", "shift-jis": "cp932", "gb2312": "gbk"}
+# XHTML may close these at once; to an HTML parser they stay open and swallow the rest of the page.
+_SELF_CLOSED = re.compile(
+    r"<(script|style|title|iframe|textarea|noscript|template|nav|header|footer)\b([^<>]*)/>", re.I
+)
+
+_DROPPED = ("script", "style", "noscript", "template", "nav", "iframe", "object", "svg", "canvas", "button", "select")
+_HIDDEN = re.compile(r"(^|;)\s*(display\s*:\s*none|visibility\s*:\s*hidden)", re.I)
+_AROUND = "self::header[not(descendant::h1)] or self::footer or @role='banner' or @role='contentinfo' or @role='search'"
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+# fmt: off
+_BLOCKS = frozenset((
+    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "div", "dl",
+    "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "hr", "legend", "li", "main", "ol",
+    "p", "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul", *_HEADINGS,
+))
+# fmt: on
+_BREAK = "\v"  # stands for <br> and the end of a block while white space collapses; no decoded text contains it
+_MAX_COLSPAN = 50
+_MAX_UNDECODABLE_SHARE = 0.1  # of the characters beyond ASCII
+_ANCHOR_SIGNS = " #¶§\u200b\U0001f517"  # what documentation tools put beside a heading to link to it
+
+
+def load(data: bytes, name: str) -> Extracted:
+    """The page's main part as Markdown-like text; the title is that of `<title>`, else the first h1, else the stem.
+
+    Raises UnsupportedFormat where the bytes are no text, CorruptDocument where elements are nested too deeply.
+    """
+    page = _parse(_decode(data, name), name)
+    if page is None:
+        return Extracted(text="", title=stem(name), media_type="text/html")
+    stated = " ".join(clean(page.xpath("string(//title[not(ancestor::svg)])")).split())
+    writer = _Writer()
+    writer.walk(_main_part(page))
+    writer.flush()
+    text, headings = join(writer.blocks)
+    first = next((heading.title for heading in headings if heading.level == 1), None)
+    return Extracted(
+        text=text,
+        title=stated or first or stem(name),
+        media_type="text/html",
+        headings=under_title(headings, stated),
+    )
+
+
+def _decode(data: bytes, name: str) -> str:
+    """By byte order mark, else UTF-8 where it is that, else as the page declares, else as plain text is decoded.
+
+    A page that is mostly not what it declares is decoded as plain text, so refused unless it looks Western.
+    """
+    refuse_binary(data, name)
+    declared = _declared(data)
+    if byte_order_mark(data) or declared is None:
+        return decode(data, name)
+    if not data.isascii():  # pages that are UTF-8 and say otherwise are common, the reverse hardly happens by chance
+        text = try_decode(data, "utf-8")
+        if text is not None:
+            return text
+    text = data.decode(declared, "replace")
+    undecodable = text.count("\ufffd")
+    if undecodable > _MAX_UNDECODABLE_SHARE * sum(not character.isascii() for character in text):
+        return decode(data, name)
+    return text
+
+
+def _declared(data: bytes) -> str | None:
+    match = _XML_ENCODING.search(data[:1024]) or _META_CHARSET.search(data[:4096])
+    if match is None:
+        return None
+    label = match[1].decode("ascii").lower()
+    if not _ENCODING.fullmatch(label):
+        return None
+    try:
+        b"".decode(_SUPERSETS.get(label, label))
+    except LookupError:
+        return None
+    return _SUPERSETS.get(label, label)
+
+
+def _parse(source: str, name: str) -> Any:
+    """The root element, or None where there is no element at all."""
+    source = _SELF_CLOSED.sub(r"<\1\2></\1>", clean(source))
+    parser = lxml.html.HTMLParser(
+        encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
+    )
+    try:
+        page = lxml.html.document_fromstring(source.encode("utf-8"), parser=parser)
+    except lxml.etree.ParserError:  # "Document is empty"
+        return None
+    if any(entry.level_name == "FATAL" for entry in parser.error_log):
+        # The parser stops there, and the rest of the page would be missing without a word.
+        raise CorruptDocument(
+            f"{name}: {parser.error_log.last_error.message}. "
+            "Simplify the page (elements may be nested 255 deep), or save it as text."
+        )
+    return page
+
+
+def _main_part(page: Any) -> Any:
+    """`<main>` or the only `<article>` where it has text, else the body; without navigation and hidden parts."""
+    dropped = [*page.iter(*_DROPPED), *page.xpath("//*[@hidden or @role='navigation']")]
+    dropped += [element for element in page.xpath("//*[@style]") if _HIDDEN.search(element.get("style"))]
+    anchors = page.xpath(
+        "//a[ancestor::h1 or ancestor::h2 or ancestor::h3 or ancestor::h4 or ancestor::h5 or ancestor::h6]"
+    )
+    dropped += [anchor for anchor in anchors if not "".join(anchor.itertext()).strip(_ANCHOR_SIGNS)]
+    for element in dropped:
+        if element.getparent() is not None:
+            element.drop_tree()
+    mains = page.xpath("//main | //*[@role='main']")
+    articles = page.xpath("//article")
+    for candidate in (*mains[:1], *(articles if len(articles) == 1 else ())):
+        if "".join(candidate.itertext()).strip():
+            return candidate
+    for element in page.xpath(f"//*[({_AROUND}) and not(ancestor::main or ancestor::article)]"):
+        if element.getparent() is not None:
+            element.drop_tree()
+    body = page.find("body")
+    return page if body is None else body
+
+
+class _Writer:
+    """Walks elements and collects blocks. Elements are at most 255 deep (the parser's limit), so recursion is safe."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+        self._inline: list[str] = []
+        self._depth = 0  # of nested lists
+        self._marker = ""  # of the list item that begins
+
+    def walk(self, element: Any) -> None:
+        tag = element.tag
+        if tag in _HEADINGS:
+            self._add(Block(_flat(element), level=_HEADINGS[tag]))
+        elif tag == "pre":
+            self._add(Block(fence(_spaced(element).replace(_BREAK, "\n")) if _flat(element) else ""))
+        elif tag == "table" and _holds_data(element):
+            self._add(Block(table(_cells(row) for row in element.iter("tr"))))
+        elif tag in ("ul", "ol"):
+            self._list(element)
+        elif tag == "br":
+            self._inline.append(_BREAK)
+        elif tag in _BLOCKS:
+            self.flush()
+            self._children(element)
+            self.flush()
+        else:
+            self._children(element)
+
+    def flush(self) -> None:
+        """Ends the paragraph: white space collapses, `<br>` becomes a line end, a list item gets its marker."""
+        lines = [" ".join(line.split()) for line in "".join(self._inline).split(_BREAK)]
+        self._inline.clear()
+        text = "\n".join(line for line in lines if line)
+        if not text:
+            return
+        indent = "  " * self._depth
+        if self._depth:
+            first = self._marker or indent
+            text = first + text.replace("\n", "\n" + indent)
+            self._marker = ""
+        self.blocks.append(Block(text, tight=bool(self._depth)))
+
+    def _add(self, block: Block) -> None:
+        self.flush()
+        self.blocks.append(block)
+
+    def _children(self, element: Any) -> None:
+        self._inline.append(element.text or "")
+        for child in element:
+            self.walk(child)
+            self._inline.append(child.tail or "")
+
+    def _list(self, element: Any) -> None:
+        self.flush()
+        number = 0
+        for child in element:
+            if child.tag == "li":
+                number += 1
+                self._marker = "  " * self._depth + (f"{number}. " if element.tag == "ol" else "- ")
+            self._depth += 1
+            self.walk(child)
+            self.flush()
+            self._depth -= 1
+
+
+def _spaced(element: Any) -> str:
+    """All text below `element`, with a break after each block and for each `<br>`."""
+    parts = []
+    for event, node in lxml.etree.iterwalk(element, events=("start", "end")):
+        if event == "start":
+            parts.append(node.text or "")
+        elif node is not element:
+            parts.append(_BREAK if node.tag in _BLOCKS or node.tag == "br" else "")
+            parts.append(node.tail or "")
+    return "".join(parts)
+
+
+def _flat(element: Any) -> str:
+    return " ".join(_spaced(element).split())
+
+
+def _holds_data(element: Any) -> bool:
+    """Whether a table is one of data: tables that hold tables, headings or a single column only lay out the page."""
+    if next(element.iter("pre", *_HEADINGS), None) is not None or element.find(".//table") is not None:
+        return False
+    return any(len(_cells(row)) > 1 for row in element.iter("tr"))
+
+
+def _cells(row: Any) -> list[str]:
+    cells: list[str] = []
+    for cell in row.iterchildren("td", "th"):
+        span = cell.get("colspan", "1").strip()
+        width = min(int(span), _MAX_COLSPAN) if span.isdecimal() and len(span) < 10 else 1
+        cells += [_flat(cell), *[""] * (width - 1)]
+    return cells

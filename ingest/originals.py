@@ -1,0 +1,81 @@
+"""Original files, content-addressed: `originals/ab/abcdef…`, named by the SHA-256 of their bytes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from ingest.errors import NotFound, StorageFull
+
+Opener = Callable[[str, int], int]
+
+
+class Originals:
+    """A folder of immutable files, complete once they have their names: written aside, synced, renamed, folder synced.
+
+    `opener` opens the temporary file, as in the built-in `open`.
+    """
+
+    def __init__(self, root: Path, opener: Opener | None = None) -> None:
+        self._root = root
+        self._opener = opener
+        root.mkdir(parents=True, exist_ok=True)
+
+    def put(self, data: bytes) -> str:
+        """Stores `data` and returns its SHA-256 in hex. Raises StorageFull; then nothing is left behind."""
+        content_hash = hashlib.sha256(data).hexdigest()
+        path = self._path(content_hash)
+        if path.exists():
+            return content_hash
+        part = self._root / f".part-{uuid.uuid4().hex}"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with open(part, "wb", opener=self._opener) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(part, path)
+            _sync_folder(path.parent)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise StorageFull(f"no space left in {self._root}: free some, then upload again") from error
+            raise
+        return content_hash
+
+    def read(self, content_hash: str) -> bytes:
+        """The bytes, checked against their hash. Raises NotFound if they are missing or damaged."""
+        path = self._path(content_hash)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise NotFound(f"the original {content_hash[:12]}… is missing from {self._root}") from error
+        if hashlib.sha256(data).hexdigest() != content_hash:
+            raise NotFound(f"the original {path} is damaged: its bytes no longer match its name; upload the file again")
+        return data
+
+    def remove(self, content_hash: str) -> None:
+        self._path(content_hash).unlink(missing_ok=True)
+
+    def hashes(self) -> set[str]:
+        """The names of all complete files."""
+        return {path.name for path in self._root.glob("??/*")}
+
+    def unfinished(self) -> list[Path]:
+        """What a write that never ended has left behind."""
+        return sorted(self._root.glob(".part-*"))
+
+    def _path(self, content_hash: str) -> Path:
+        return self._root / content_hash[:2] / content_hash
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

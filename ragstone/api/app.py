@@ -1,0 +1,59 @@
+"""The HTTP service: routers, error documents, guards, and what is started and stopped with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+
+import ragstone
+from ragstone.api import ask, documents, health, index, jobs, problems, search, unbuilt
+from ragstone.api.guards import SameOrigin, SizeLimit
+from ragstone.wiring import Application
+
+
+def create_app(application: Application) -> FastAPI:
+    """The ASGI app over one application. The worker and the language model start with it."""
+    app = FastAPI(title="Ragstone", version=ragstone.__version__, lifespan=_lifespan, docs_url=None, redoc_url=None)
+    app.state.application = application
+    problems.install(app)
+    for topic in (documents, search, ask, jobs, index, health, unbuilt):
+        app.include_router(topic.router)
+    app.add_api_route("/", _console, response_class=HTMLResponse, include_in_schema=False)
+    app.add_middleware(SizeLimit, limit_mib=application.settings.server.max_request_mib)
+    app.add_middleware(SameOrigin, host=application.settings.server.host)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    application: Application = app.state.application
+    # What must be there for the service to make sense is built now, so that a fault shows at the start.
+    await asyncio.to_thread(application.searcher.follow)
+    application.worker.start()
+    # The language model may take its time or be missing: uploads and search work meanwhile.
+    app.state.model_start = asyncio.create_task(application.language_model.start())
+    try:
+        yield
+    finally:
+        app.state.model_start.cancel()
+        await asyncio.gather(app.state.model_start, return_exceptions=True)
+        await asyncio.to_thread(application.worker.stop)
+        await application.language_model.aclose()
+        application.catalog.close()
+
+
+async def _console() -> HTMLResponse:
+    page = files("ragstone.console").joinpath("index.html").read_text(encoding="utf-8")
+    return HTMLResponse(page, headers={"Content-Security-Policy": CONSOLE_POLICY})
+
+
+# The console is one file: its own inline code and styles, and calls to its own origin, nothing else.
+CONSOLE_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)

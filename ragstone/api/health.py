@@ -1,0 +1,62 @@
+"""Whether the service is alive and ready, and its numbers for Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel
+
+from ragstone.api.parts import Parts
+
+router = APIRouter(tags=["health"])
+
+
+class Readiness(BaseModel):
+    """`ready` when the index is at the head and complete, and the language model is loaded."""
+
+    ready: bool
+    index: str
+    model: str
+
+
+@router.get("/healthz")
+def alive() -> dict[str, str]:
+    return {"status": "alive"}
+
+
+@router.get("/readyz")
+async def ready(parts: Parts, request: Request, response: Response) -> Readiness:
+    await asyncio.to_thread(parts.index.follow)
+    lacking = parts.index.chunks_without_vector
+    index = f"{lacking} chunks wait for their vectors" if lacking else f"at revision {parts.index.revision}"
+    model = _model_state(request.app.state.model_start)
+    readiness = Readiness(ready=not lacking and model == "loaded", index=index, model=model)
+    response.status_code = 200 if readiness.ready else 503
+    return readiness
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(parts: Parts) -> PlainTextResponse:
+    counts = parts.catalog.counts()
+    admission = parts.answerer.admission
+    rows: list[tuple[str, str, Any]] = [
+        ("ragstone_revision", "gauge", parts.catalog.head()),
+        ("ragstone_documents", "gauge", counts["documents"]),
+        ("ragstone_chunks", "gauge", counts["chunks"]),
+        ("ragstone_answers_being_made", "gauge", admission.serving),
+        ("ragstone_callers_waiting", "gauge", admission.waiting),
+        ("ragstone_answers_made_total", "counter", admission.served),
+        ("ragstone_callers_refused_total", "counter", admission.refused),
+    ]
+    text = "".join(f"# TYPE {name} {kind}\n{name} {value}\n" for name, kind, value in rows)
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+
+
+def _model_state(start: asyncio.Task[None]) -> str:
+    if not start.done():
+        return "loading"
+    error = start.exception()
+    return "loaded" if error is None else str(error)

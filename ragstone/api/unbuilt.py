@@ -1,0 +1,55 @@
+"""Calls of the contract that are not built yet: they say so, and never make up a result."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from ragstone.errors import NotBuilt
+
+router = APIRouter(prefix="/v1", include_in_schema=False)
+
+UNBUILT = (
+    ("GET", "/collections"),
+    ("PUT", "/collections/{name}"),
+    ("DELETE", "/collections/{name}"),
+    ("GET", "/keys"),
+    ("POST", "/keys"),
+    ("DELETE", "/keys/{id}"),
+    ("POST", "/answers/{id}/replay"),
+    ("POST", "/answers/{id}/feedback"),
+    ("GET", "/users/{user}/memory"),
+    ("DELETE", "/users/{user}/memory"),
+    ("GET", "/sources"),
+    ("PUT", "/sources/{name}"),
+    ("DELETE", "/sources/{name}"),
+    ("GET", "/quarantine"),
+    ("POST", "/quarantine/{id}/release"),
+    ("POST", "/quarantine/{id}/reject"),
+    ("POST", "/index/refresh"),
+    ("POST", "/index/rollback"),
+    ("GET", "/releases"),
+    ("POST", "/releases"),
+    ("GET", "/releases/{id}"),
+    ("POST", "/releases/{id}/evaluate"),
+    ("GET", "/channels"),
+    ("PUT", "/channels/canary"),
+    ("POST", "/channels/stable/promote"),
+    ("POST", "/channels/stable/rollback"),
+    ("POST", "/runs"),
+    ("GET", "/runs/{id}"),
+    ("GET", "/adapters"),
+    ("GET", "/cases"),
+    ("POST", "/cases"),
+    ("POST", "/evals"),
+    ("GET", "/evals/{id}"),
+    ("POST", "/chat/completions"),
+    ("GET", "/models"),
+)
+
+
+async def _not_built(request: Request) -> None:
+    raise NotBuilt(f"{request.method} {request.url.path} is part of the contract and not built yet")
+
+
+for _method, _path in UNBUILT:
+    router.add_api_route(_path, _not_built, methods=[_method])

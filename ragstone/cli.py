@@ -1,0 +1,74 @@
+"""The command line. Exit codes: 0 done, 1 the answer is no, 2 the request was wrong, 3 something outside failed."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+import ragstone
+from ragstone.commands import documents, evaluation, questions, service, unbuilt, upkeep
+from ragstone.errors import BadSettings, KnownError
+from ragstone.settings import load_settings
+
+# Failures of something outside: trying again may help.
+TRY_AGAIN_CODES = frozenset(
+    {
+        "storage-full",
+        "catalog-unavailable",
+        "queue-full",
+        "model-loading",
+        "model-unavailable",
+        "model-failed",
+        "models-missing",
+        "embedder-unavailable",
+        "cannot-listen",
+    }
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(ragstone.__version__, prog_name="ragstone")
+@click.option("--data", type=click.Path(path_type=Path), help="Where everything is kept (RAGSTONE_DATA).")
+@click.option("--config", type=click.Path(path_type=Path), help="Settings file; default: ./ragstone.toml if it exists.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Such as ingest.chunk_tokens=150.")
+@click.option("--verbose", is_flag=True, help="Log what happens.")
+@click.pass_context
+def cli(
+    context: click.Context, data: Path | None, config: Path | None, assignments: tuple[str, ...], verbose: bool
+) -> None:
+    """Ragstone keeps a language model current."""
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    flags: dict[str, Any] = {} if data is None else {"data": data}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise BadSettings(f"--set {assignment}: write KEY=VALUE")
+        flags[key.strip()] = value
+    context.obj = load_settings(config, flags)
+
+
+for topic in (service, documents, questions, evaluation, upkeep, unbuilt):
+    for command in topic.COMMANDS:
+        cli.add_command(command)
+
+
+def main() -> None:
+    """Runs a command and turns its errors into one line and an exit code."""
+    try:
+        cli.main(standalone_mode=False)
+    except KnownError as error:
+        click.echo(f"ragstone: {error}", err=True)
+        sys.exit(3 if error.code in TRY_AGAIN_CODES else 2)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("ragstone: stopped", err=True)
+        sys.exit(3)

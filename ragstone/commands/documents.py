@@ -1,0 +1,92 @@
+"""`ingest`, `documents`, `delete`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from ingest.types import DocumentOutcome
+from ragstone.commands.options import collection_option, echo_json, json_option
+from ragstone.rendering import outcome_line, printable
+from ragstone.settings import LoadedSettings
+from ragstone.uploading import files_under, ingest_files
+from ragstone.wiring import Application
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@collection_option
+@click.option("--uri", help="Identity of the document, for a single file; default: its path within PATH.")
+@json_option
+@click.pass_obj
+def ingest(loaded: LoadedSettings, paths: tuple[Path, ...], collection: str, uri: str | None, as_json: bool) -> None:
+    """Take files and folders in; the same URI again makes a new version.
+
+    Exits with 2 when a file was refused; the others are taken all the same.
+    """
+    files = files_under(paths, uri)
+    application = Application(loaded.settings)
+    if sys.stderr.isatty():
+        with click.progressbar(length=len(files), label="Ingesting", file=sys.stderr, show_pos=True) as bar:
+            outcomes = ingest_files(application, files, collection, lambda _: bar.update(1))
+        shown = [outcome for outcome in outcomes if outcome.state == "failed"]
+    else:
+        outcomes = ingest_files(
+            application, files, collection, lambda _: None if as_json else click.echo(outcome_line(_))
+        )
+        shown = []
+    if as_json:
+        echo_json({"documents": [outcome.model_dump(mode="json") for outcome in outcomes]})
+    else:
+        for outcome in shown:
+            click.echo(outcome_line(outcome))
+        click.echo(f"{_counted(outcomes)}; the index is at revision {application.catalog.head()}")
+    if any(outcome.state == "failed" for outcome in outcomes):
+        sys.exit(2)
+
+
+@click.command()
+@click.option("--collection", help="Only those of this collection.")
+@json_option
+@click.pass_obj
+def documents(loaded: LoadedSettings, collection: str | None, as_json: bool) -> None:
+    """List the documents."""
+    catalog = Application(loaded.settings).catalog
+    cursor: str | None = None
+    while True:
+        page, cursor = catalog.documents(collection, 1000, cursor)
+        if as_json:
+            echo_json({"documents": [info.model_dump(mode="json") for info in page], "next_cursor": cursor})
+        else:
+            for info in page:
+                click.echo(
+                    printable(
+                        f"{info.document_id}  {info.collection}/{info.uri}  version {info.version} of {info.versions}, "
+                        f"{info.chunks} chunks, {info.size_bytes:,} bytes"
+                    )
+                )
+        if cursor is None:
+            return
+
+
+@click.command()
+@click.argument("document_id")
+@json_option
+@click.pass_obj
+def delete(loaded: LoadedSettings, document_id: str, as_json: bool) -> None:
+    """Hide a document from a new revision on; its history stays."""
+    revision = Application(loaded.settings).catalog.delete_document(document_id)
+    if as_json:
+        echo_json({"revision": revision, "job_id": None, "affected_adapters": []})
+    else:
+        click.echo(f"{document_id} is hidden from revision {revision} on")
+
+
+def _counted(outcomes: list[DocumentOutcome]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in Counter(outcome.state for outcome in outcomes).items())
+
+
+COMMANDS = (ingest, documents, delete)

@@ -1,0 +1,81 @@
+"""Answers, passages and outcomes as text for a terminal. What comes from documents can't send control codes to it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from generation.types import Answer, Claim
+from ingest.types import DocumentOutcome
+from retrieval.types import Passage
+
+_WIDTH = 100
+
+
+def printable(text: str) -> str:
+    """`text` with every control character but the newline made visible (a terminal would obey it)."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+
+
+def answer_lines(answer: Answer) -> Iterator[str]:
+    """The answer with its verdict, citations and evidence."""
+    yield from _wrapped(answer.text)
+    yield ""
+    yield f"  verdict    {_verdict(answer)}"
+    for citation in answer.citations:
+        source = next(p for p in answer.passages if p.document_id == citation.document_id and p.start <= citation.start)
+        where = [f"{source.uri} v{citation.version}", *source.heading[-1:]]
+        where += [f"page {source.page}"] if source.page else []
+        yield f"  {citation.marker:<10} {printable(', '.join(where))}, characters {citation.start}-{citation.end}"
+        yield from _wrapped(f"“{citation.quote}”", " " * 13)
+    for claim in answer.claims if answer.abstained else _unsupported(answer):
+        yield from _wrapped(f"{claim.verdict}: {claim.text} ({claim.score:.2f}{_because(claim)})", "  claim      ")
+    for note in answer.notes:
+        yield from _wrapped(note, "  note       ")
+    timings = answer.timings_ms
+    prompt_tokens = answer.usage.prompt_tokens
+    yield f"  made       revision {answer.revision}, release {answer.release}, {prompt_tokens} prompt tokens"
+    parts = {"first token": timings.first_token, "verdict": timings.verify, "in all": timings.total}
+    yield "  took       " + ", ".join(f"{name} {_seconds(time)}" for name, time in parts.items())
+
+
+def passage_lines(passage: Passage, number: int) -> Iterator[str]:
+    where = " > ".join((passage.uri, *passage.heading))
+    scores = ", ".join(
+        f"{name} {score:.3f}" for name, score in passage.scores.model_dump().items() if score is not None
+    )
+    yield f"{number:>2}. {passage.score:.3f}  {printable(where)}  ({scores})"
+    yield from _wrapped(textwrap.shorten(passage.text, 300, placeholder=" …"), "    ")
+
+
+def outcome_line(outcome: DocumentOutcome) -> str:
+    version = f" (version {outcome.version})" if outcome.version else ""
+    problem = f": {outcome.problem.detail}" if outcome.problem else ""
+    return printable(f"{outcome.state:<10} {outcome.uri}{version}{problem}")
+
+
+def _verdict(answer: Answer) -> str:
+    faithfulness = answer.faithfulness
+    word = "abstained; " if answer.abstained else ""
+    if not faithfulness.scored:
+        return f"{word}not scored: {faithfulness.reason}"
+    return f"{word}{faithfulness.verdict} ({faithfulness.score:.2f} by {faithfulness.verifier})"
+
+
+def _unsupported(answer: Answer) -> list[Claim]:
+    return [claim for claim in answer.claims if claim.verdict != "supported"]
+
+
+def _because(claim: Claim) -> str:
+    return f", {claim.reason}" if claim.reason else ""
+
+
+def _seconds(milliseconds: float | None) -> str:
+    return "-" if milliseconds is None else f"{milliseconds / 1000:.1f} s"
+
+
+def _wrapped(text: str, lead: str = "") -> Iterator[str]:
+    indent = " " * len(lead)
+    for line in printable(text).splitlines():
+        yield from textwrap.wrap(line, _WIDTH, initial_indent=lead, subsequent_indent=indent) or [""]
+        lead = indent

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from embedders import CountingEmbedder
+
+from ingest.catalog import Catalog, document_id_of
+from ingest.config import IngestSettings
+from ingest.errors import NotFound, StorageFull
+from ingest.originals import Originals
+from ingest.pipeline import IncomingFile, Ingestion
+from ingest.types import DocumentOutcome, Job
+from ingest.worker import Worker, WorkerLock
+from retrieval.hash_embedder import HashEmbedder
+
+# Sections of about 30 words each, so that a chunk of 40 tokens holds one.
+SECTIONS = [
+    f"# Section {letter}\n\n" + " ".join(f"{letter}{number}" for number in range(30)) + "\n\n" for letter in "pqr"
+]
+
+
+def run(ingestion: Ingestion, folder: Path, *files: tuple[str, bytes], collection: str = "default") -> Job:
+    """Submits files and does the job."""
+    incoming = [IncomingFile(name, name, data) for name, data in files]
+    job_id = ingestion.submit(incoming, collection, {})
+    Worker(ingestion, WorkerLock(folder)).run_one()
+    return ingestion.queue.get(job_id)
+
+
+def outcome_of(job: Job) -> DocumentOutcome:
+    assert len(job.documents) == 1
+    return job.documents[0]
+
+
+def test_a_file_becomes_a_version_with_chunks_that_quote_it(
+    ingestion: Ingestion, catalog: Catalog, tmp_path: Path
+) -> None:
+    text = "".join(SECTIONS)
+    outcome = outcome_of(run(ingestion, tmp_path, ("a.md", text.encode())))
+    assert (outcome.state, outcome.version) == ("indexed", 1)
+    info = catalog.document(outcome.document_id)
+    assert (info.uri, info.title, info.version, info.chunks) == ("a.md", "Section p", 1, 3)
+    assert catalog.version_text(outcome.document_id, 1) == text
+    assert catalog.head() == 1
+    assert [(r.revision, r.added, r.removed, r.cause) for r in catalog.revisions()] == [
+        (1, 3, 0, "ingest default/a.md")
+    ]
+
+
+def test_the_same_bytes_again_cost_nothing(
+    ingestion: Ingestion, catalog: Catalog, tmp_path: Path, embedder: CountingEmbedder
+) -> None:
+    run(ingestion, tmp_path, ("a.md", "".join(SECTIONS).encode()))
+    before = list(embedder.embedded)
+    outcome = outcome_of(run(ingestion, tmp_path, ("a.md", "".join(SECTIONS).encode())))
+    assert (outcome.state, outcome.version) == ("unchanged", 1)
+    assert embedder.embedded == before
+    assert catalog.head() == 1
+
+
+def test_a_changed_paragraph_embeds_one_chunk(
+    ingestion: Ingestion, catalog: Catalog, tmp_path: Path, embedder: CountingEmbedder
+) -> None:
+    run(ingestion, tmp_path, ("a.md", "".join(SECTIONS).encode()))
+    embedder.embedded.clear()
+    changed = "".join(SECTIONS).replace("q29", "changed")
+    outcome = outcome_of(run(ingestion, tmp_path, ("a.md", changed.encode())))
+    assert (outcome.state, outcome.version) == ("indexed", 2)
+    assert len(embedder.embedded) == 1
+    assert "changed" in embedder.embedded[0]
+    versions = catalog.versions(outcome.document_id)
+    assert [(v.version, v.revision_from, v.revision_to) for v in versions] == [(1, 1, 2), (2, 2, None)]
+    assert catalog.counts()["chunks"] == 3
+    assert catalog.counts()["chunks_kept"] == 4
+
+
+def test_text_that_comes_back_embeds_nothing(ingestion: Ingestion, tmp_path: Path, embedder: CountingEmbedder) -> None:
+    first, second = "".join(SECTIONS).encode(), "".join(SECTIONS[:2]).encode()
+    for data in (first, second):
+        run(ingestion, tmp_path, ("a.md", data))
+    embedder.embedded.clear()
+    outcome = outcome_of(run(ingestion, tmp_path, ("a.md", first)))
+    assert (outcome.state, outcome.version) == ("indexed", 3)
+    assert embedder.embedded == []
+
+
+def test_the_same_text_in_two_collections_is_embedded_once(
+    ingestion: Ingestion, catalog: Catalog, tmp_path: Path, embedder: CountingEmbedder
+) -> None:
+    data = "".join(SECTIONS).encode()
+    run(ingestion, tmp_path, ("a.md", data))
+    embedded = len(embedder.embedded)
+    run(ingestion, tmp_path, ("a.md", data), collection="other")
+    assert len(embedder.embedded) == embedded
+    assert catalog.counts()["documents"] == 2
+    assert catalog.counts()["chunks"] == 3
+
+
+def test_another_chunk_size_prepares_the_same_version_again(
+    ingestion: Ingestion, catalog: Catalog, originals: Originals, tmp_path: Path
+) -> None:
+    data = "".join(SECTIONS).encode()
+    run(ingestion, tmp_path, ("a.md", data))
+    finer = Ingestion(catalog, originals, HashEmbedder(), IngestSettings(chunk_tokens=20))
+    outcome = outcome_of(run(finer, tmp_path, ("a.md", data)))
+    assert (outcome.state, outcome.version) == ("indexed", 1)
+    assert len(catalog.versions(outcome.document_id)) == 1
+    assert catalog.counts()["chunks"] > 3
+    assert catalog.revisions()[0].cause == "re-chunk default/a.md"
+
+
+def test_a_deleted_document_is_gone_from_the_head_and_its_history_stays(
+    ingestion: Ingestion, catalog: Catalog, tmp_path: Path
+) -> None:
+    outcome = outcome_of(run(ingestion, tmp_path, ("a.md", SECTIONS[0].encode())))
+    assert catalog.delete_document(outcome.document_id) == 2
+    assert catalog.documents(None, 10, None) == ([], None)
+    assert [v.revision_to for v in catalog.versions(outcome.document_id)] == [2]
+    with pytest.raises(NotFound, match="deleted"):
+        catalog.delete_document(outcome.document_id)
+    back = outcome_of(run(ingestion, tmp_path, ("a.md", SECTIONS[0].encode())))
+    assert (back.state, back.version) == ("indexed", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "code"),
+    [
+        ("empty.md", b"", "empty-document"),
+        ("blank.md", b" \n\n ", "empty-document"),
+        ("large.md", b"x" * 20_000, "document-too-large"),
+        ("what.xyz", b"some text", "unsupported-format"),
+        ("binary.txt", bytes(range(256)), "unsupported-format"),
+        ("torn.pdf", b"%PDF-1.7\nnothing follows", "corrupt-document"),
+        ("torn.docx", b"PK\x03\x04 no archive", "corrupt-document"),
+    ],
+)
+def test_a_refused_file_is_named_and_leaves_nothing_behind(
+    ingestion: Ingestion, catalog: Catalog, originals: Originals, tmp_path: Path, name: str, data: bytes, code: str
+) -> None:
+    job = run(ingestion, tmp_path, (name, data))
+    outcome = outcome_of(job)
+    assert job.state == "failed"
+    assert outcome.state == "failed"
+    assert outcome.problem is not None
+    assert outcome.problem.code == code
+    assert name in outcome.problem.detail
+    assert job.problems == (outcome.problem,)
+    assert catalog.head() == 0
+    assert catalog.counts()["versions"] == 0
+    assert originals.hashes() == set()
+    assert originals.unfinished() == []
+
+
+def test_one_refused_file_does_not_hinder_the_others(ingestion: Ingestion, catalog: Catalog, tmp_path: Path) -> None:
+    job = run(ingestion, tmp_path, ("a.md", SECTIONS[0].encode()), ("b.xyz", b"text"), ("c.md", SECTIONS[1].encode()))
+    assert job.state == "done"
+    assert [(outcome.uri, outcome.state) for outcome in job.documents] == [
+        ("a.md", "indexed"),
+        ("b.xyz", "failed"),
+        ("c.md", "indexed"),
+    ]
+    assert (job.done, job.total) == (3, 3)
+    assert catalog.counts()["documents"] == 2
+
+
+def test_a_full_disk_stores_no_half_of_an_upload(catalog: Catalog, tmp_path: Path) -> None:
+    full = Originals(tmp_path / "full", opener=lambda path, flags: os.open("/dev/full", os.O_WRONLY))
+    ingestion = Ingestion(catalog, full, HashEmbedder(), IngestSettings())
+    with pytest.raises(StorageFull, match="free some"):
+        ingestion.submit([IncomingFile("a.md", "a.md", b"some text")], "default", {})
+    assert full.hashes() == set()
+    assert full.unfinished() == []
+    assert ingestion.queue.list() == []
+
+
+def test_a_full_catalog_stores_no_half_of_an_upload(
+    ingestion: Ingestion, catalog: Catalog, originals: Originals, tmp_path: Path
+) -> None:
+    with catalog.reading() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        # The limit holds for this connection, which the pool hands out again.
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StorageFull, match="free some space"):
+        ingestion.submit([IncomingFile("a.md", f"a-{'x' * 8000}.md", b"some text")], "default", {})
+    assert originals.hashes() == set()
+    assert ingestion.queue.list() == []
+
+
+def test_a_new_embedder_fills_its_space_for_chunks_that_are_there(
+    ingestion: Ingestion, catalog: Catalog, originals: Originals, tmp_path: Path
+) -> None:
+    run(ingestion, tmp_path, ("a.md", "".join(SECTIONS).encode()))
+    other = Ingestion(catalog, originals, HashEmbedder(dimension=32), IngestSettings(embed_batch=2))
+    assert other.fill_space() == 3
+    assert other.fill_space() == 0
+    assert sorted(catalog.vectors_by_space().values()) == [3, 3]
+
+
+def test_document_ids_follow_collection_and_uri() -> None:
+    ids = {document_id_of(collection, uri) for collection in ("a", "b") for uri in ("x", "y")}
+    assert len(ids) == 4
+    assert document_id_of("a", "x") in ids

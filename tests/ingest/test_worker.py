@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from ingest.catalog import Catalog
+from ingest.config import IngestSettings
+from ingest.errors import CatalogUnavailable
+from ingest.jobs import FINISHED
+from ingest.originals import Originals
+from ingest.pipeline import IncomingFile, Ingestion
+from ingest.types import Embedder, Job, Space, Vectors
+from ingest.worker import Worker, WorkerLock
+from retrieval.hash_embedder import HashEmbedder
+
+
+def submit(ingestion: Ingestion, *names: str) -> str:
+    return ingestion.submit([IncomingFile(name, name, f"text of {name}".encode()) for name in names], "default", {})
+
+
+def wait_for(ingestion: Ingestion, job_id: str) -> Job:
+    for _ in range(600):
+        job = ingestion.queue.get(job_id)
+        if job.state in FINISHED:
+            return job
+        time.sleep(0.05)
+    raise AssertionError(f"job {job_id} did not end: {job}")
+
+
+class BrokenEmbedder(HashEmbedder):
+    """Fails on texts that hold a word, as a bug would."""
+
+    def embed_documents(self, texts):  # type: ignore[no-untyped-def]
+        if any("b.md" in text for text in texts):
+            raise ZeroDivisionError("a bug")
+        return super().embed_documents(texts)
+
+
+def test_only_one_worker_a_folder(tmp_path: Path) -> None:
+    first, second = WorkerLock(tmp_path), WorkerLock(tmp_path)
+    assert first.acquire()
+    assert not second.acquire()
+    first.release()
+    assert second.acquire()
+    second.release()
+
+
+def test_a_started_worker_does_what_is_submitted(ingestion: Ingestion, tmp_path: Path) -> None:
+    worker = Worker(ingestion, WorkerLock(tmp_path))
+    worker.start()
+    try:
+        job = wait_for(ingestion, submit(ingestion, "a.md", "b.md"))
+    finally:
+        worker.stop()
+    assert job.state == "done"
+    assert [outcome.state for outcome in job.documents] == ["indexed", "indexed"]
+
+
+def test_a_worker_that_stands_by_takes_over(ingestion: Ingestion, tmp_path: Path) -> None:
+    holder = WorkerLock(tmp_path)
+    assert holder.acquire()
+    worker = Worker(ingestion, WorkerLock(tmp_path))
+    worker.start()
+    try:
+        job_id = submit(ingestion, "a.md")
+        assert ingestion.queue.get(job_id).state == "queued"
+        holder.release()
+        assert wait_for(ingestion, job_id).state == "done"
+    finally:
+        worker.stop()
+
+
+def test_a_bug_costs_one_file_only(catalog: Catalog, originals: Originals, tmp_path: Path) -> None:
+    ingestion = Ingestion(catalog, originals, BrokenEmbedder(), IngestSettings())
+    job_id = submit(ingestion, "a.md", "b.md", "c.md")
+    Worker(ingestion, WorkerLock(tmp_path)).run_one()
+    job = ingestion.queue.get(job_id)
+    assert [outcome.state for outcome in job.documents] == ["indexed", "failed", "indexed"]
+    problem = job.documents[1].problem
+    assert problem is not None
+    assert problem.code == "internal-error"
+    assert "b.md" in problem.detail
+    assert "ZeroDivisionError" not in problem.detail
+
+
+def test_a_cancelled_job_stops_between_files(catalog: Catalog, originals: Originals, tmp_path: Path) -> None:
+    class CancellingEmbedder(HashEmbedder):
+        def embed_documents(self, texts):  # type: ignore[no-untyped-def]
+            ingestion.queue.request_cancel(job_id)
+            return super().embed_documents(texts)
+
+    ingestion = Ingestion(catalog, originals, CancellingEmbedder(), IngestSettings())
+    job_id = submit(ingestion, "a.md", "b.md", "c.md")
+    Worker(ingestion, WorkerLock(tmp_path)).run_one()
+    job = ingestion.queue.get(job_id)
+    assert job.state == "cancelled"
+    assert [outcome.uri for outcome in job.documents] == ["a.md"]
+    assert len(originals.hashes()) == 1
+
+
+def test_a_queued_job_is_cancelled_at_once(ingestion: Ingestion, tmp_path: Path) -> None:
+    job_id = submit(ingestion, "a.md")
+    assert ingestion.queue.request_cancel(job_id).state == "cancelled"
+    assert not Worker(ingestion, WorkerLock(tmp_path)).run_one()
+
+
+class DeadlyEmbedder:
+    """Kills its own process at the third text, as a power cut would."""
+
+    def __init__(self) -> None:
+        self._fake: Embedder = HashEmbedder()
+        self._count = 0
+
+    @property
+    def space(self) -> Space:
+        return self._fake.space
+
+    @property
+    def max_tokens(self) -> int:
+        return self._fake.max_tokens
+
+    def count_tokens(self, text: str) -> int:
+        return self._fake.count_tokens(text)
+
+    def embed_query(self, text: str) -> Vectors:
+        return self._fake.embed_query(text)
+
+    def embed_documents(self, texts):  # type: ignore[no-untyped-def]
+        self._count += len(texts)
+        if self._count >= 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self._fake.embed_documents(texts)
+
+
+def _work_until_killed(folder: Path) -> None:
+    ingestion = Ingestion(
+        Catalog.in_folder(folder), Originals(folder / "originals"), DeadlyEmbedder(), IngestSettings()
+    )
+    lock = WorkerLock(folder)
+    assert lock.acquire()
+    Worker(ingestion, lock).run_one()
+
+
+def test_a_killed_workers_job_goes_on_where_it_was(ingestion: Ingestion, catalog: Catalog, tmp_path: Path) -> None:
+    job_id = submit(ingestion, "a.md", "b.md", "c.md", "d.md")
+    process = multiprocessing.get_context("spawn").Process(target=_work_until_killed, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert ingestion.queue.get(job_id).state == "running"
+    worker = Worker(ingestion, WorkerLock(tmp_path))
+    worker.start()
+    try:
+        job = wait_for(ingestion, job_id)
+    finally:
+        worker.stop()
+    assert job.state == "done"
+    assert [outcome.uri for outcome in job.documents] == ["a.md", "b.md", "c.md", "d.md"]
+    assert catalog.head() == 4
+
+
+def test_a_locked_catalog_is_said_to_be_unavailable(tmp_path: Path) -> None:
+    catalog = Catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}", busy_timeout_s=0.1)
+    other = sqlite3.connect(tmp_path / "catalog.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(CatalogUnavailable, match="try again"), catalog.writing():
+            pass
+    finally:
+        other.close()
+        catalog.close()

@@ -6,11 +6,12 @@ English. An embedding hardly moves when a number, a name or a "not" changes; the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Set
+from collections.abc import Hashable, Iterable, Set
+from itertools import pairwise
 
 from evals.sentences import plain, word_set
 
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?|_+", re.UNICODE)
+_WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W_]+(?:'[^\W_]+)?")
 _STOP_WORDS = word_set(
     "a an the this that these those it its he him his she her hers they them their theirs we us our ours you your "
     "yours i me my mine who whom whose which what where when how why is am are was were be been being do does did "
@@ -84,7 +85,13 @@ def content_words(text: str) -> list[str]:
     return [stem(word) for word in _WORD.findall(plain(text)) if word.lower() not in _STOP_WORDS]
 
 
-def recall(wanted: Iterable[str], found: Set[str]) -> float:
+def bigrams(text: str) -> frozenset[tuple[str, str]]:
+    """Each two words that follow one another, as stems."""
+    stems = words(text)
+    return frozenset(pairwise(stems))
+
+
+def recall(wanted: Iterable[Hashable], found: Set[Hashable]) -> float:
     """The share of `wanted` that is in `found`; 1 where nothing is wanted."""
     wanted = set(wanted)
     return sum(word in found for word in wanted) / len(wanted) if wanted else 1.0

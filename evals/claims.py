@@ -14,7 +14,7 @@ from typing import Literal
 from evals.abstention import PASSAGES_OR_DOCUMENTS, abstains
 from evals.sentences import MARKER, Sentence, plain, split_sentences
 
-Role = Literal["claim", "abstention", "about_passages", "lead_in", "none"]
+Role = Literal["claim", "abstention", "about_passages", "none"]
 
 # All but `_ATTRIBUTION` are for plain lower-case text.
 _ABOUT_PASSAGES = re.compile(
@@ -53,28 +53,17 @@ _WORD = re.compile(r"[^\W_]")
 
 @dataclass(frozen=True, slots=True)
 class ClaimSpan:
-    """A claim where it stands: `text[start:end]`, with the markers that cite it.
-
-    `judged` is what it says, without markers and markup; `before` says what the sentence before it says, or nothing.
-    """
+    """A claim where it stands: `text[start:end]`, with the markers that cite it. `judged` is what it says, without
+    markers and markup."""
 
     start: int
     end: int
     judged: str
-    before: str = ""
 
 
 def split_claims(text: str) -> list[ClaimSpan]:
     """The claims of an answer, in order and without overlap; empty where it claims nothing."""
-    claims: list[ClaimSpan] = []
-    before = ""
-    for start, end, role in _parts(text):
-        judged = judged_text(text[start:end])
-        if role == "claim":
-            claims.append(ClaimSpan(start, end, judged, before))
-        if role in ("claim", "lead_in"):
-            before = judged
-    return claims
+    return [ClaimSpan(start, end, judged_text(text[start:end])) for start, end, role in _parts(text) if role == "claim"]
 
 
 def is_abstention(text: str) -> bool:
@@ -131,12 +120,11 @@ def _role(text: str, start: int, end: int, sentences: Sequence[Sentence], abstai
         return "none"
     if abstains(said):
         return "abstention"
-    if kind == "heading" or (said.endswith(":") and next_kind in ("item", "code", "row")):
-        return "lead_in"
-    if kind == next_kind == "row" and not _WORD.search(text[sentences[1].start : sentences[1].end]):
-        return "lead_in"  # the names of a table's columns: a line of dashes follows
-    if _QUESTION.search(said) or _COURTESY.fullmatch(said):
+    leads_in = said.endswith(":") and next_kind in ("item", "code", "row")
+    if kind == "heading" or leads_in or _QUESTION.search(said) or _COURTESY.fullmatch(said):
         return "none"
+    if kind == next_kind == "row" and not _WORD.search(text[sentences[1].start : sentences[1].end]):
+        return "none"  # the names of a table's columns: a line of dashes follows
     if MARKER.search(part) or any(c.isdigit() for c in said):
         return "claim"
     if _OFFER.search(said):

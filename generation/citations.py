@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from generation.prompt import Excerpt
 from generation.types import Citation, Claim, Evidence, Verification
 
-_MARKER = re.compile(r"[ \t]*\[(?:passages?\s+)?(\d{1,3}(?:\s*,\s*\d{1,3})*)\](?![\w(\[])", re.IGNORECASE)
+_MARKER = re.compile(r"[ \t]*\[(?:passages?\s+)?(\d{1,3}(?:\s*,\s*\d{1,3})*)\](?![\w(])", re.IGNORECASE)
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 
 

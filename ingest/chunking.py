@@ -15,6 +15,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from ingest.types import ChunkSpan, Extracted, Heading
@@ -37,6 +38,7 @@ _WORD_START = re.compile(r"(?<!\S)\S")
 _MIN_CHUNK_TOKENS = 16
 # A tokenizer may take a word that it does not know for one token; a blob of base64 is not one small chunk.
 _MAX_CHARACTERS_PER_TOKEN = 20
+_REMEMBERED_COUNTS = 10_000
 
 
 def chunk(
@@ -94,7 +96,12 @@ class _Chunker:
     def __init__(self, extracted: Extracted, count: Callable[[str], int], chunk_tokens: int, overlap: int) -> None:
         self._extracted = extracted
         self._text = extracted.text
-        self._count_tokens = count
+
+        def count_or_estimate(text: str) -> int:
+            return max(count(text), len(text) // _MAX_CHARACTERS_PER_TOKEN)
+
+        # Counting costs most, and the splitter asks for the same words and passages again.
+        self._count = lru_cache(maxsize=_REMEMBERED_COUNTS)(count_or_estimate)
         self._chunk_tokens = chunk_tokens
         self._overlap = overlap
         self._page_starts = [page.start for page in extracted.pages]
@@ -149,19 +156,21 @@ class _Chunker:
 
     def _units(self, section: _Section) -> list[_Unit]:
         room = self._room(section.path)
+        blocks = [
+            (start, end, self._count(self._text[start:end]), by_lines)
+            for start, end, by_lines in _blocks(self._text, section.start, section.end)
+        ]
+        if len(blocks) > 1 and section.path and "\n" not in self._text[blocks[0][0] : blocks[0][1]]:
+            (start, _, heading_tokens, _), (_, end, tokens, by_lines) = blocks[:2]
+            if heading_tokens + tokens <= room or tokens > room:  # a heading at the end of a chunk would mislead
+                blocks[:2] = [(start, end, heading_tokens + tokens, by_lines)]
         units: list[_Unit] = []
-        for start, end, by_lines in _blocks(self._text, section.start, section.end):
-            tokens = self._count(self._text[start:end])
+        for start, end, tokens, by_lines in blocks:
             if tokens <= room:
                 units.append(_Unit(start, end, tokens))
                 continue
-            lines = _lines(self._text, start, end) if by_lines else [(start, end)]
-            for line_start, line_end in lines:
+            for line_start, line_end in _lines(self._text, start, end) if by_lines else [(start, end)]:
                 units += self._sentences(line_start, line_end, room)
-        if len(units) > 1 and section.path and "\n" not in self._text[units[0].start : units[0].end]:
-            heading, first = units[:2]
-            if heading.tokens + first.tokens <= room:  # a heading alone at the end of a chunk would mislead
-                units[:2] = [_Unit(heading.start, first.end, heading.tokens + first.tokens)]
         return units
 
     def _sentences(self, start: int, end: int, room: int) -> Iterator[_Unit]:
@@ -184,7 +193,7 @@ class _Chunker:
     def _prefix(self, path: _Path) -> tuple[str, int]:
         """The line put before a chunk's text, of at most half the chunk's tokens, and its number of tokens."""
         if path not in self._prefixes:
-            titles = [heading.title for heading in path if heading.title]
+            titles = [title for heading in path if (title := " ".join(heading.title.split()))]
             self._prefixes[path] = next(
                 (
                     (prefix, tokens)
@@ -194,9 +203,6 @@ class _Chunker:
                 ("", 0),
             )
         return self._prefixes[path]
-
-    def _count(self, text: str) -> int:
-        return max(self._count_tokens(text), len(text) // _MAX_CHARACTERS_PER_TOKEN)
 
     def _room(self, path: _Path) -> int:
         """Tokens left for new text beside the heading path and the overlap."""

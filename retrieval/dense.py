@@ -39,9 +39,11 @@ class FaissIndex:
         return int(self._index.ntotal)
 
     def add(self, vectors: Vectors) -> None:
-        """Appends rows: `vectors` is float32 of shape (n, dimension)."""
+        """Appends rows: `vectors` is float32 of shape (n, dimension), of finite numbers (else ValueError)."""
         if vectors.ndim != 2 or vectors.shape[1] != self._dimension:
             raise ValueError(f"vectors have shape {vectors.shape}, the index holds rows of {self._dimension} numbers")
+        if not np.isfinite(vectors).all():  # a row whose score is NaN can't be ranked, and FAISS would lose it
+            raise ValueError("a vector holds NaN or infinity")
         self._index.add(np.ascontiguousarray(vectors, dtype=np.float32))
 
     def search(self, query: Vectors, k: int, visible: Visible) -> Ranking:
@@ -52,6 +54,8 @@ class FaissIndex:
         """
         if query.shape != (self._dimension,):
             raise ValueError(f"the query has shape {query.shape}, the index holds rows of {self._dimension} numbers")
+        if not np.isfinite(query).all():
+            raise ValueError("the query holds NaN or infinity")
         if len(visible) > len(self):
             raise ValueError(f"visibility is given for {len(visible)} rows, the index holds {len(self)}")
         count = int(np.count_nonzero(visible))
@@ -67,6 +71,7 @@ class FaissIndex:
             wanted *= 2
 
     def _scan(self, query: Vectors, k: int, visible: Visible) -> tuple[Rows, Vectors]:
+        """Any `k` best; `k` is not above the number of visible rows, beyond which FAISS would pad with -1."""
         # The selector holds a bare pointer into `bitmap`, which therefore must live until the search is over.
         bitmap = np.packbits(visible, bitorder="little")
         selector = self._faiss.IDSelectorBitmap(len(bitmap), self._faiss.swig_ptr(bitmap))
@@ -74,5 +79,4 @@ class FaissIndex:
         queries = np.ascontiguousarray(query[None, :], dtype=np.float32)
         self._faiss.omp_set_num_threads(self._threads)
         scores, rows = self._index.search(queries, k, params=parameters)
-        found = rows[0] >= 0  # FAISS pads with -1
-        return rows[0][found], scores[0][found]
+        return rows[0], scores[0]

@@ -57,13 +57,13 @@ class OnnxEmbedder:
             if not file.is_file():
                 raise ModelUnavailable(f"the embedder's file {file} is missing; get it with `ragstone models fetch`")
         self._max_tokens = max_tokens
-        self._session = _load_session(model_file)
-        self._inputs = frozenset(node.name for node in self._session.get_inputs())
         # The file may come with cutting and padding switched on. Two tokenizers, each set once: their state is not ours
         # to change while other threads use it.
         self._uncut_tokenizer = _load_tokenizer(tokenizer_file)
         self._tokenizer = _load_tokenizer(tokenizer_file)
         self._tokenizer.enable_truncation(max_tokens)
+        self._session = _load_session(model_file)
+        self._inputs = frozenset(node.name for node in self._session.get_inputs())
         self._workers = ThreadPoolExecutor(threads or _cores(), thread_name_prefix="embedder")
         self._query_prefix, self._document_prefix = query_prefix, document_prefix
         self._space = Space(
@@ -208,6 +208,7 @@ def _load_session(model_file: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is raised, and need not stand on stderr as well
     try:
         return onnxruntime.InferenceSession(str(model_file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no other base class

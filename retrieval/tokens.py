@@ -41,8 +41,8 @@ class Tokenizer:
 
     def __init__(self, language: str) -> None:
         """`language` is a Snowball algorithm, such as `english`, or `none`. Raises ValueError for any other."""
-        # PyStemmer's objects keep the word being stemmed and a cache in themselves, so two threads in one would spoil
-        # each other's stems without an error. One lock a text costs less than the stems.
+        # PyStemmer's documentation forbids concurrent calls of one object, which holds the word being stemmed and a cache.
+        # It keeps the GIL while stemming, which hides that; without a GIL, stems would be spoilt silently.
         self._stemmer = None if language == "none" else _snowball(language)
         self._lock = threading.Lock()
         self._stop_words = _STOP_WORDS.get(language, frozenset())

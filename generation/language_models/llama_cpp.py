@@ -74,6 +74,22 @@ def split_rendering(rendered: str, marks: Sequence[str]) -> tuple[list[str], lis
     return [*texts, rendered[start:]], order
 
 
+def completion_request(token_ids: Sequence[int], sampling: Sampling, reuse_prefix: bool) -> dict[str, Any]:
+    """The body of llama.cpp's `/completion`."""
+    return {
+        "prompt": list(token_ids),
+        "stream": True,
+        "return_tokens": True,
+        "n_predict": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": 0,  # off, as min_p: llama.cpp's defaults would cut more than the sampling says
+        "min_p": 0.0,
+        "seed": sampling.seed,
+        "cache_prompt": reuse_prefix and not sampling.strict,
+    }
+
+
 class LlamaCpp:
     """A GGUF model in the shared engine. Use it from one event loop; it starts the engine at the first need.
 
@@ -137,7 +153,7 @@ class LlamaCpp:
                 f"the prompt has {len(token_ids)} tokens, the model's context {self._context_tokens}: "
                 "shorten the question, or raise context_tokens"
             )
-        response = await self._send("/completion", self._completion_request(token_ids, sampling))
+        response = await self._send("/completion", completion_request(token_ids, sampling, self._settings.reuse_prefix))
         try:
             async with aclosing(self._pieces(response)) as pieces:
                 async for piece in pieces:
@@ -153,20 +169,6 @@ class LlamaCpp:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
-
-    def _completion_request(self, token_ids: Sequence[int], sampling: Sampling) -> dict[str, Any]:
-        return {
-            "prompt": list(token_ids),
-            "stream": True,
-            "return_tokens": True,
-            "n_predict": sampling.max_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "top_k": 0,  # off, as min_p: llama.cpp's defaults cut more than the settings say
-            "min_p": 0.0,
-            "seed": sampling.seed,
-            "cache_prompt": self._settings.reuse_prefix and not sampling.strict,
-        }
 
     async def _pieces(self, response: httpx.Response) -> AsyncGenerator[Piece, None]:
         held: tuple[int, ...] = ()  # tokens without text of their own, such as the end of the turn
@@ -241,22 +243,25 @@ class LlamaCpp:
         return answer
 
     async def _send(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        """A successful response whose body is still to be read and closed. An engine that is gone is replaced, once."""
-        refused: httpx.ConnectError | None = None
+        """A successful response whose body is still to be read and closed.
+
+        Where the engine has gone before it answered, the request goes to the next one: nothing was done for it yet.
+        """
+        last: httpx.HTTPError | None = None
         for _ in range(2):
             engine = await self._running_engine()
             request = self._http.build_request("POST", engine.address.url + path, json=body, headers=_key(engine))
             try:
                 response = await self._http.send(request, stream=True)
-            except httpx.ConnectError as error:  # it died since it was looked at
-                refused = error
-                continue
             except httpx.HTTPError as error:
-                raise ModelFailed(f"the engine broke off before it answered ({_said(error)}): ask again") from error
+                if await _is_dying(engine):
+                    last = error
+                    continue
+                raise ModelFailed(f"the engine does not answer ({_said(error)}): ask again") from error
             if response.is_success:
                 return response
             await _raise_for_answer(response)
-        raise ModelUnavailable("the engine does not take connections: look at its log") from refused
+        raise ModelUnavailable("the engine ended twice before it answered: its log may say why") from last
 
     async def _running_engine(self) -> Engine:
         async with self._connecting:
@@ -291,6 +296,15 @@ class LlamaCpp:
         except httpx.HTTPError as error:
             raise ModelFailed(f"the engine does not describe its model ({_said(error)}): ask again") from error
         return int(answer.json()["default_generation_settings"]["n_ctx"])
+
+
+async def _is_dying(engine: Engine) -> bool:
+    """A process that is killed drops its connections a moment before its locks."""
+    for _ in range(20):
+        if not engine.is_alive():
+            return True
+        await asyncio.sleep(0.05)
+    return False
 
 
 def _key(engine: Engine) -> dict[str, str]:

@@ -24,6 +24,7 @@ class OpenAICompatible:
 
     The server keeps its tokenizer to itself: prompts have no token ids, counts are estimates from above, and control
     tokens in the contents are defused (see opaque_prompt). `strict` changes nothing here: the API has no word for it.
+    Raises ModelUnavailable where `base_url` can't be read.
     """
 
     def __init__(self, settings: OpenAICompatibleSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -34,7 +35,8 @@ class OpenAICompatible:
         self._http = httpx.AsyncClient(
             headers=headers, timeout=settings.timeout_s, trust_env=False, transport=transport
         )
-        self._url = httpx.URL(settings.base_url.rstrip("/") + "/chat/completions")
+        base = _url(settings.base_url)
+        self._url = base.copy_with(path=base.path.rstrip("/") + "/chat/completions")
         self._shown_url = str(self._url.copy_with(userinfo=b"", query=None))
 
     @property
@@ -152,6 +154,13 @@ class OpenAICompatible:
     def _safe(self, text: str) -> str:
         """A server's words, short, and without the key in case it repeats it."""
         return (text.replace(self._secret, "***") if self._secret else text).strip()[:300]
+
+
+def _url(base_url: str) -> httpx.URL:
+    try:
+        return httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise ModelUnavailable(f"base_url is not a web address: {error}") from error
 
 
 def _retry_after_s(response: httpx.Response) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import docx
-import docx.oxml.ns
 
 from ingest.errors import CorruptDocument, DocumentTooLarge, UnsupportedFormat
 from ingest.loaders.blocks import Block, join, table, under_title
@@ -18,6 +17,18 @@ from ingest.types import Extracted
 _MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _MIB = 1024 * 1024
 _MAX_SPAN = 50
+
+_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_MATH_TEXT = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
+_ALTERNATIVES = "{http://schemas.openxmlformats.org/markup-compatibility/2006}AlternateContent"
+_FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_PARAGRAPH, _TEXT, _TEXT_BOX = _W + "p", _W + "t", _W + "txbxContent"
+_TABLE, _ROW, _CELL = _W + "tbl", _W + "tr", _W + "tc"
+_CONTAINERS = frozenset(_W + name for name in ("sdt", "sdtContent", "ins", "customXml"))  # of paragraphs and tables
+_CHARACTERS = {_W + "tab": "\t", _W + "br": "\n", _W + "cr": "\n", _W + "noBreakHyphen": "-"}
+_OUTSIDE = frozenset(  # the paragraph's running text: properties, what was deleted or moved away, drawings
+    (*(_W + name for name in ("pPr", "rPr", "del", "moveFrom", "drawing", "pict")), _ALTERNATIVES)
+)
 
 
 def load(data: bytes, name: str) -> Extracted:
@@ -115,14 +126,14 @@ def _blocks(body: Any, styles: _Styles) -> list[Block]:
 
 def _walk(container: Any, styles: _Styles) -> Iterator[Block]:
     for element in container:
-        if element.tag == _tag("w:p"):
+        if element.tag == _PARAGRAPH:
             yield _paragraph(element, styles)
-            for box in element.iter(_tag("w:txbxContent")):
-                if next(box.iterancestors(_tag("w:p"))) is element and not _is_fallback(box):
+            for box in element.iter(_TEXT_BOX):
+                if next(box.iterancestors(_PARAGRAPH)) is element and not _is_fallback(box):
                     yield from _walk(box, styles)
-        elif element.tag == _tag("w:tbl"):
+        elif element.tag == _TABLE:
             yield Block(table(_rows(element)))
-        elif element.tag in (_tag("w:sdt"), _tag("w:sdtContent"), _tag("w:ins"), _tag("w:customXml")):
+        elif element.tag in _CONTAINERS:
             yield from _walk(element, styles)
 
 
@@ -153,14 +164,10 @@ def _text(paragraph: Any) -> str:
     pending = list(reversed(paragraph))
     while pending:
         node = pending.pop()
-        if node.tag in (_tag("w:t"), _tag("m:t")):
+        if node.tag in (_TEXT, _MATH_TEXT):
             parts.append(node.text or "")
-        elif node.tag == _tag("w:tab"):
-            parts.append("\t")
-        elif node.tag in (_tag("w:br"), _tag("w:cr")):
-            parts.append("\n")
-        elif node.tag == _tag("w:noBreakHyphen"):
-            parts.append("-")
+        elif node.tag in _CHARACTERS:
+            parts.append(_CHARACTERS[node.tag])
         elif node.tag not in _OUTSIDE:
             pending.extend(reversed(node))
     return "".join(parts)
@@ -168,30 +175,21 @@ def _text(paragraph: Any) -> str:
 
 def _rows(element: Any) -> Iterator[list[str]]:
     """The cells of each row; a table inside a cell becomes text of that cell."""
-    for row in element.iter(_tag("w:tr")):
-        if next(row.iterancestors(_tag("w:tbl"))) is element:
-            yield [text for cell in row.iter(_tag("w:tc")) for text in _cell(cell, row)]
+    for row in element.iter(_ROW):
+        if next(row.iterancestors(_TABLE)) is element:
+            yield [text for cell in row.iter(_CELL) for text in _cell(cell, row)]
 
 
 def _cell(cell: Any, row: Any) -> list[str]:
-    if next(cell.iterancestors(_tag("w:tr"))) is not row:
+    if next(cell.iterancestors(_ROW)) is not row:
         return []
-    text = " ".join(_text(paragraph) for paragraph in cell.iter(_tag("w:p")) if not _is_fallback(paragraph))
+    text = " ".join(_text(paragraph) for paragraph in cell.iter(_PARAGRAPH) if not _is_fallback(paragraph))
     return [text, *[""] * (min(cell.grid_span, _MAX_SPAN) - 1)]
 
 
 def _is_fallback(element: Any) -> bool:
     """Text boxes are there twice: for new programs, and as a fallback for old ones."""
-    return next(element.iterancestors(_tag("mc:Fallback")), None) is not None
-
-
-def _tag(name: str) -> str:
-    if name.startswith("mc:"):
-        return "{http://schemas.openxmlformats.org/markup-compatibility/2006}" + name[3:]
-    return str(docx.oxml.ns.qn(name))
-
-
-_OUTSIDE = frozenset(map(_tag, ("w:pPr", "w:rPr", "w:del", "w:moveFrom", "w:drawing", "w:pict", "mc:AlternateContent")))
+    return next(element.iterancestors(_FALLBACK), None) is not None
 
 
 def _corrupt(name: str, why: str) -> CorruptDocument:

@@ -1,4 +1,7 @@
-"""The OpenAI form, against a small server on loopback that does what each test needs. (With a real model: test_language_models.)"""
+"""The OpenAI form, against a small server on loopback that does what each test needs.
+
+With a real model it is in test_language_models.
+"""
 
 from __future__ import annotations
 
@@ -271,7 +274,7 @@ async def test_credentials_in_the_address_are_not_shown() -> None:
     model = OpenAICompatible(settings)
     with pytest.raises(ModelUnavailable) as failure:
         await said(model)
-    assert "127.0.0.1:1/v1" in str(failure.value) and "hidden" not in str(failure.value)
+    assert "127.0.0.1:1/v1/chat/completions" in str(failure.value) and "hidden" not in str(failure.value)
     await model.aclose()
 
 
@@ -281,6 +284,8 @@ async def test_an_address_of_another_kind_is_refused() -> None:
     with pytest.raises(ModelUnavailable, match="can't be reached"):
         await said(model)
     await model.aclose()
+    with pytest.raises(ModelUnavailable, match="not a web address"):
+        OpenAICompatible(settings.model_copy(update={"base_url": "http://[/v1"}))
 
 
 async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,232 @@
+"""The first verifier: sentence embeddings for closeness, exact checks for numbers, names and negation.
+
+Each claim is compared with windows of one and two sentences of the passages. What the best window and the checks say of
+it becomes a probability by logistic regression, fitted by `benchmarks/verifier.py fit`. `docs/verifier.md` has the
+numbers that it was judged by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evals.checks import (
+    antonym_differs,
+    bigrams,
+    content_words,
+    missing_names,
+    names,
+    negation_differs,
+    recall,
+)
+from evals.claims import ClaimSpan, is_abstention, split_claims
+from evals.config import EvalsSettings
+from evals.evidence import Window, make_windows, shortlist
+from evals.numbers import Number, counterpart, missing_numbers, numbers
+from generation.types import Claim, ClaimVerdict, Evidence, Faithfulness, Verification
+from ingest.types import Embedder, Vectors
+from retrieval.types import Passage
+
+METHOD = "embedding-v1"
+FEATURES = ("cosine", "recall", "missing_number", "missing_name", "negation", "antonym", "gap")
+# Logistic regression on the fitting parts of the sets named in docs/verifier.md.
+INTERCEPT = -1.38
+COEFFICIENTS = (1.17, 1.69, -2.28, -1.67, -2.78, -1.95, -19.3)
+
+# A claim of fewer content words says little by itself ("2,000 hours."): it is compared as an answer to the question.
+_SHORT_CLAIM = 6
+_WINDOWS_PER_CLAIM = 8
+_MOST_WINDOWS = 40
+# The share of the claim's words, the numbers and names in question left out, that the evidence has where they conflict.
+_CLOSE = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A claim with its best window. `features` are in the order of `FEATURES`; the rest says what they are made of."""
+
+    claim: ClaimSpan
+    window: Window
+    features: tuple[float, ...]
+    missing_numbers: tuple[Number, ...]  # in no passage
+    missing_names: tuple[str, ...]  # in no passage
+    negation: bool
+    antonym: bool
+
+    @property
+    def score(self) -> float:
+        """The probability that the claim is supported."""
+        z = INTERCEPT + sum(weight * x for weight, x in zip(COEFFICIENTS, self.features, strict=True))
+        return 1 / (1 + math.exp(-max(-50.0, min(50.0, z))))
+
+
+class EmbeddingVerifier:
+    """`generation.types.Verifier` by sentence embeddings and exact checks. English; safe to share between threads."""
+
+    def __init__(self, embedder: Embedder, settings: EvalsSettings) -> None:
+        self._embedder = embedder
+        self._supported_at = settings.supported_at
+
+    @property
+    def name(self) -> str:
+        parts = (METHOD, FEATURES, INTERCEPT, COEFFICIENTS, self._supported_at, self._embedder.space.space_id)
+        return f"{METHOD}/{hashlib.sha256(repr(parts).encode()).hexdigest()[:8]}"
+
+    def verify(self, question: str, text: str, passages: Sequence[Passage]) -> Verification:
+        """Judges each claim of `text` by the passages. Never raises for odd texts: then `scored` is false.
+
+        The answer's score is that of its weakest claim, its verdict the worst of them.
+        """
+        # 1. Find the claims, or say why there is nothing to judge.
+        claims = split_claims(text)
+        if reason := _not_scored(text, claims, passages):
+            return Verification(claims=(), faithfulness=self._unscored(reason))
+
+        # 2. Find the best evidence for each.
+        matches = match_claims(self._embedder, question, claims, passages)
+        if not matches:
+            return Verification(claims=(), faithfulness=self._unscored("the passages have no text"))
+
+        # 3. Judge each.
+        judged = tuple(self._judge(text, match, passages) for match in matches)
+
+        # 4. Judge the whole.
+        verdicts = {claim.verdict for claim in judged}
+        order: tuple[ClaimVerdict, ...] = ("contradicted", "not_found", "supported")
+        return Verification(
+            claims=judged,
+            faithfulness=Faithfulness(
+                score=min(claim.score for claim in judged),
+                verdict=next(verdict for verdict in order if verdict in verdicts),
+                scored=True,
+                verifier=self.name,
+            ),
+        )
+
+    def _judge(self, text: str, match: Match, passages: Sequence[Passage]) -> Claim:
+        score, span = match.score, match.claim
+        conflict = None if score >= self._supported_at else find_conflict(match)
+        verdict: ClaimVerdict = (
+            "supported" if score >= self._supported_at else "contradicted" if conflict else "not_found"
+        )
+        passage = passages[match.window.passage]
+        return Claim(
+            text=text[span.start : span.end],
+            start=span.start,
+            end=span.end,
+            verdict=verdict,
+            score=score,
+            evidence=Evidence(
+                document_id=passage.document_id,
+                version=passage.version,
+                start=passage.start + match.window.start,
+                end=passage.start + match.window.end,
+            ),
+            reason=None if verdict == "supported" else conflict or _why_not_found(match),
+        )
+
+    def _unscored(self, reason: str) -> Faithfulness:
+        return Faithfulness(score=None, verdict=None, scored=False, reason=reason, verifier=self.name)
+
+
+def match_claims(
+    embedder: Embedder, question: str, claims: Sequence[ClaimSpan], passages: Sequence[Passage]
+) -> list[Match]:
+    """The best window for each claim, with what speaks for and against it; empty where the passages have no text."""
+    windows = make_windows([passage.text for passage in passages])
+    if not windows:
+        return []
+    asked = [f"{question} {claim.judged}".strip() if _is_short(claim) else claim.judged for claim in claims]
+    wanted = [frozenset(content_words(text)) for text in asked]
+    windows = shortlist(windows, wanted, min(_MOST_WINDOWS, _WINDOWS_PER_CLAIM * len(claims)))
+    vectors = embedder.embed_documents([*asked, *(window.text for window in windows)])
+    around = [frozenset(content_words(" ".join((passage.title, *passage.heading)))) for passage in passages]
+    everything = "\n".join(part for passage in passages for part in (passage.title, *passage.heading, passage.text))
+    every_number = numbers(everything)
+    return [
+        _match(claim, windows, vectors[len(claims) :] @ vectors[number], around, everything, every_number)
+        for number, claim in enumerate(claims)
+    ]
+
+
+def _is_short(claim: ClaimSpan) -> bool:
+    return len(set(content_words(claim.judged))) < _SHORT_CLAIM
+
+
+def _match(
+    claim: ClaimSpan,
+    windows: Sequence[Window],
+    cosines: Vectors,
+    around: Sequence[frozenset[str]],
+    everything: str,
+    every_number: Sequence[Number],
+) -> Match:
+    text = claim.judged
+    wanted, pairs = frozenset(content_words(text)), bigrams(text)
+    recalls = [recall(wanted, window.stems | around[window.passage]) for window in windows]
+    # Words in the same order tell a copy from a sentence that happens to use the same words.
+    order = [
+        recall(pairs, bigrams(window.text)) if pairs else words for window, words in zip(windows, recalls, strict=True)
+    ]
+    best = int(np.argmax(cosines + 0.5 * np.asarray(recalls) + np.asarray(order)))
+    window, share = windows[best], recalls[best]
+    no_numbers = tuple(missing_numbers(numbers(text), every_number))
+    no_names = tuple(missing_names(text, everything))
+    negation, antonym = negation_differs(text, window.text), antonym_differs(text, window.text)
+    features = (
+        float(cosines[best]),
+        share,
+        share * bool(no_numbers),
+        share * bool(no_names),
+        share * negation,
+        share * antonym,
+        # A short claim stands in some window, the question may be answered in another: then it answers something else.
+        float(cosines.max() - cosines[best]) if _is_short(claim) else 0.0,
+    )
+    return Match(claim, window, features, no_numbers, no_names, negation, antonym)
+
+
+def find_conflict(match: Match) -> str | None:
+    """What the evidence says otherwise, as a short sentence; None where it says nothing of the kind."""
+    text, evidence = match.claim.judged, match.window.text
+    doubtful = {
+        word
+        for name in (*match.missing_names, *(n.text for n in match.missing_numbers))
+        for word in content_words(name)
+    }
+    if recall(set(content_words(text)) - doubtful, match.window.stems) < _CLOSE:
+        return None
+    claimed, found = numbers(text), numbers(evidence)
+    for missing in match.missing_numbers:
+        if other := counterpart(missing, found, claimed):
+            return f"the passages say {other.text} where the answer says {missing.text}"
+    if match.negation:
+        return "the passages say the opposite: what one of the two negates, the other affirms"
+    if match.antonym:
+        return "the passages say the opposite"
+    others = [name for name in names(evidence) if name.lower() not in text.lower()]
+    if match.missing_names and others:
+        return f"the passages have no {match.missing_names[0]!r}; the closest sentence has {others[0]!r}"
+    return None
+
+
+def _why_not_found(match: Match) -> str:
+    if match.missing_numbers:
+        return f"no passage has the number {match.missing_numbers[0].text}"
+    if match.missing_names:
+        return f"no passage has {match.missing_names[0]!r}"
+    return f"no passage says it: the closest has {match.features[1]:.0%} of its words"
+
+
+def _not_scored(text: str, claims: Sequence[ClaimSpan], passages: Sequence[Passage]) -> str | None:
+    if not text.strip():
+        return "the answer is empty"
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return "the answer is no valid Unicode text"
+    if not claims:
+        return "the answer abstains" if is_abstention(text) else "the answer makes no claim"
+    return None if passages else "there are no passages to judge by"

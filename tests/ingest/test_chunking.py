@@ -1,0 +1,368 @@
+"""Chunking, mostly with a counter of words in place of the embedder's tokenizer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.chunking import chunk
+from ingest.loaders.registry import extract
+from ingest.types import ChunkSpan, Extracted, Heading, Page
+
+Counter = Callable[[str], int]
+
+
+def words(text: str) -> int:
+    return len(text.split())
+
+
+def characters(text: str) -> int:
+    return len(text)
+
+
+def utf_8_bytes(text: str) -> int:
+    return len(text.encode("utf-8"))
+
+
+def coarse(text: str) -> int:
+    """Does not add up: the whole is more than its parts."""
+    return len(text) // 7 + text.count(" ")
+
+
+def cut(
+    text: str, tokens: int, *, overlap: int = 0, count: Counter = words, name: str = "a.md"
+) -> tuple[Extracted, list[ChunkSpan]]:
+    extracted = extract(text.encode(), name)
+    return extracted, chunk(extracted, count_tokens=count, chunk_tokens=tokens, overlap_tokens=overlap)
+
+
+def texts(extracted: Extracted, spans: list[ChunkSpan]) -> list[str]:
+    return [extracted.text[span.start : span.end] for span in spans]
+
+
+def numbered(prefix: str, count: int) -> str:
+    return " ".join(f"{prefix}{number}" for number in range(count))
+
+
+# --- a canonical example
+
+GUIDE = f"""\
+# Newts {{ #newts }}
+
+An introduction.
+
+## Care
+
+{numbered("c", 15)}
+
+{numbered("d", 15)}
+
+## Food
+
+{numbered("f", 17)}
+"""
+
+
+def test_a_document_is_cut_at_its_headings() -> None:
+    extracted, spans = cut(GUIDE, 24)
+    care = numbered("c", 15)
+    assert [(span.ordinal, span.heading, span.page, span.input) for span in spans] == [
+        (0, ("Newts",), None, "Newts\n# Newts { #newts }\n\nAn introduction."),
+        (1, ("Newts", "Care"), None, f"Newts > Care\n## Care\n\n{care}"),
+        (2, ("Newts", "Care"), None, f"Newts > Care\n{numbered('d', 15)}"),
+        (3, ("Newts", "Food"), None, f"Newts > Food\n## Food\n\n{numbered('f', 17)}"),
+    ]
+    assert texts(extracted, spans)[2] == numbered("d", 15)
+
+
+def test_an_unchanged_section_keeps_its_chunk_when_another_one_changes() -> None:
+    before = {span.chunk_id for span in cut(GUIDE, 24)[1]}
+    after = {span.chunk_id for span in cut(GUIDE.replace("c3", "changed"), 24)[1]}
+    assert len(before - after) == len(after - before) == 1
+
+
+def test_a_text_without_headings_is_its_own_input() -> None:
+    assert [span.input for span in cut("Newts swim.\n\nToads hop.", 16, name="a.txt")[1]] == [
+        "Newts swim.\n\nToads hop."
+    ]
+
+
+def test_a_stated_title_stands_in_the_input_of_every_chunk() -> None:
+    _, spans = cut(f"---\ntitle: All newts\n---\n{numbered('a', 20)}\n\n## Care\n\n{numbered('b', 12)}", 24)
+    assert [span.input.split("\n")[0] for span in spans] == ["All newts", "All newts > Care"]
+
+
+def test_a_text_of_white_space_has_no_chunks() -> None:
+    assert chunk(Extracted(" \n", "a", "text/plain"), count_tokens=words, chunk_tokens=16, overlap_tokens=0) == []
+
+
+@pytest.mark.parametrize(("tokens", "overlap"), [(15, 0), (16, -1), (16, 16)])
+def test_settings_out_of_bounds_are_refused(tokens: int, overlap: int) -> None:
+    with pytest.raises(ValueError, match=f"chunk_tokens is {tokens} and overlap_tokens {overlap}"):
+        cut("Newts swim.", tokens, overlap=overlap)
+
+
+# --- sections
+
+
+def test_tiny_sections_join_under_the_path_they_share() -> None:
+    text = "# Newts\n\n## One\n\na b c\n\n## Two\n\nd e f\n\n## Three\n\n" + numbered("g", 30)
+    extracted, spans = cut(text, 40)
+    assert [span.heading for span in spans] == [("Newts",), ("Newts", "Three")]
+    assert texts(extracted, spans)[0].endswith("d e f")
+
+
+def test_a_section_that_is_cut_anyway_takes_in_the_heading_above_it() -> None:
+    text = f"# Newts\n\n## Care\n\n{numbered('a', 12)}\n\n{numbered('b', 12)}\n\n{numbered('c', 12)}"
+    extracted, spans = cut(text, 30)
+    assert [span.heading for span in spans] == [("Newts",), ("Newts", "Care")]
+    assert texts(extracted, spans)[0].startswith("# Newts\n\n## Care")
+
+
+def test_sections_do_not_join_where_a_heading_would_be_lost() -> None:
+    text = f"# Newts\n\n{numbered('n', 15)}\n\n## Care\n\n{numbered('c', 16)}\n\n### Cold\n\nb c\n\n## Food\n\nd e\n"
+    _, spans = cut(text, 24)
+    # "Cold" is tiny and so is "Food", but the heading "Care" that governs "Cold" stands in an earlier chunk.
+    assert [span.heading for span in spans] == [
+        ("Newts",),
+        ("Newts", "Care"),
+        ("Newts", "Care", "Cold"),
+        ("Newts", "Food"),
+    ]
+
+
+def test_headings_of_any_levels_nest_by_level() -> None:
+    body = numbered("w", 14)
+    text = f"## A\n\n{body}\n\n#### B\n\n{body}\n\n### C\n\n{body}\n\n# D\n\n{body}\n"
+    assert [span.heading for span in cut(text, 20)[1]] == [("A",), ("A", "B"), ("A", "C"), ("D",)]
+
+
+def test_a_heading_stays_with_the_text_below_it() -> None:
+    text = f"# A\n\n{numbered('a', 5)}\n\n## B\n\n{numbered('b', 15)}\n\n{numbered('c', 15)}\n"
+    extracted, spans = cut(text, 24)
+    assert not any(piece.endswith("## B") for piece in texts(extracted, spans))
+
+
+def test_a_long_heading_path_takes_at_most_half_of_the_input() -> None:
+    outer, inner = numbered("outer", 30), numbered("inner", 6)
+    _, spans = cut(f"# {outer}\n\n## {inner}\n\n{numbered('a', 40)}\n", 20)
+    inside = [span for span in spans if len(span.heading) == 2]
+    assert {span.heading for span in inside} == {(outer, inner)}
+    assert {span.input.split("\n")[0] for span in inside} == {inner}
+    alone = cut(f"# {outer}\n\n{numbered('a', 40)}\n", 20)[1]
+    assert {span.input.split("\n")[0] for span in alone} == {numbered("outer", 7)}
+
+
+# --- blocks
+
+CODE = "```python\ndef swim():\n\n    # not a heading\n    return fast\n```"
+TABLE = "| Kind | cm |\n| --- | --- |\n| Smooth | 11 |\n| Crested | 16 |"
+
+
+@pytest.mark.parametrize("block", [CODE, TABLE, CODE.replace("```", "~~~~")])
+def test_code_and_tables_that_fit_are_kept_whole(block: str) -> None:
+    for before in range(1, 40):
+        text = f"{numbered('a', before)}\n\n{block}\n\n{numbered('b', 20)}"
+        extracted, spans = cut(text, 24)
+        assert any(block in piece for piece in texts(extracted, spans))
+
+
+def test_code_that_does_not_fit_is_cut_between_lines() -> None:
+    lines = [f"    swim(newt_{number}, fast=True, deep=False)" for number in range(40)]
+    extracted, spans = cut("```python\n" + "\n".join(lines) + "\n```", 16)
+    pieces = texts(extracted, spans)
+    assert len(pieces) > 5
+    assert pieces[0].startswith("```python\n    swim(newt_0,") and pieces[-1].endswith(")\n```")
+    assert [line.strip() for piece in pieces for line in piece.split("\n")][1:-1] == [line.strip() for line in lines]
+
+
+def test_a_fence_without_an_end_reaches_to_the_end_of_its_section() -> None:
+    extracted, spans = cut("```\na\n\n- b\n\n| c", 16, name="a.txt")
+    assert texts(extracted, spans) == ["```\na\n\n- b\n\n| c"]
+
+
+def test_long_paragraphs_are_cut_between_sentences() -> None:
+    sentences = [f"In year {number} the newts, e.g. the small ones, moved to pond {number}." for number in range(30)]
+    extracted, spans = cut(" ".join(sentences), 40, name="a.txt")
+    assert [s for piece in texts(extracted, spans) for s in piece.replace(". In", ".\nIn").split("\n")] == sentences
+
+
+def test_chinese_is_cut_between_sentences() -> None:
+    sentences = [f"第{number}年蠑螈搬到了新的池塘裡居住。" for number in range(40)]
+    extracted, spans = cut("".join(sentences), 60, count=characters, name="a.txt")
+    assert all(piece.endswith("。") for piece in texts(extracted, spans))
+
+
+def test_words_one_a_line_are_not_cut_inside() -> None:
+    lines = [f"salamander{number}" for number in range(200)]
+    extracted, spans = cut("\n".join(lines), 16, name="a.txt")
+    assert " ".join(texts(extracted, spans)).split() == lines
+
+
+def test_the_chunks_of_a_section_are_about_equally_long() -> None:
+    paragraphs = "\n\n".join(numbered(letter, 7) for letter in "abcdefghi")  # 63 words
+    sizes = [words(span.input) for span in cut(paragraphs, 60, name="a.txt")[1]]
+    assert sizes == [35, 28]
+
+
+def test_a_word_longer_than_a_chunk_is_cut_by_characters() -> None:
+    extracted, spans = cut("a" * 100, 16, count=characters, name="a.txt")
+    assert all(len(span.input) <= 16 for span in spans)
+    assert "".join(texts(extracted, spans)) == "a" * 100
+
+
+def test_a_blob_that_a_tokenizer_takes_for_one_word_is_cut() -> None:
+    extracted, spans = cut("Newts.\n\n" + "QUJD" * 5000 + "\n\nToads.", 16, name="a.txt")
+    assert max(len(span.input) for span in spans) < 16 * 21
+    assert "".join("".join(texts(extracted, spans)).split()) == "Newts." + "QUJD" * 5000 + "Toads."
+
+
+# --- overlap and pages
+
+
+def test_overlap_repeats_the_end_of_the_last_chunk_within_a_section() -> None:
+    text = f"# A\n\n{numbered('a', 60)}\n\n# B\n\n{numbered('b', 60)}\n"
+    extracted, spans = cut(text, 24, overlap=5)
+    assert [span.start for span in spans] == sorted({span.start for span in spans})
+    assert all(words(span.input) <= 24 for span in spans)
+    for last, span in pairwise(spans):
+        shared = extracted.text[span.start : last.end].split() if span.start < last.end else []
+        assert len(shared) == (5 if last.heading == span.heading else 0)
+
+
+def test_an_overlap_leaves_half_of_the_chunk_for_new_text() -> None:
+    extracted, spans = cut(numbered("a", 100), 16, overlap=15, name="a.txt")
+    new = [max(span.start, last.end) for last, span in pairwise(spans)]
+    assert all(words(extracted.text[start : span.end]) >= 4 for start, span in zip(new, spans[1:], strict=True))
+    assert all(words(span.input) <= 16 for span in spans)
+
+
+def test_each_chunk_has_the_page_that_it_begins_on() -> None:
+    pages = [numbered("a", 20), "", numbered("b", 20)]
+    text = "\n\n".join(pages)
+    starts = (Page(1, 0), Page(2, len(pages[0]) + 2), Page(3, len(pages[0]) + 4))
+    spans = chunk(
+        Extracted(text, "a", "application/pdf", pages=starts), count_tokens=words, chunk_tokens=24, overlap_tokens=0
+    )
+    assert [(span.page, text[span.start : span.end]) for span in spans] == [(1, pages[0]), (3, pages[2])]
+
+
+# --- cost and independence
+
+
+def test_no_text_is_counted_again_and_again() -> None:
+    counted = 0
+
+    def count(text: str) -> int:
+        nonlocal counted
+        counted += len(text)
+        return len(text.split())
+
+    sentence = "Newts of the northern ponds sleep under stones until the first warm rain of the year. "
+    text = "\n\n".join(f"## Part {number}\n\n" + sentence * 5 + "\n\n" + sentence * 60 for number in range(40))
+    _, spans = cut(text, 200, count=count)
+    assert len(spans) > 200
+    assert counted < 6 * len(text)
+
+
+def test_sentences_are_split_without_nltk_and_the_splitter_is_imported_late() -> None:
+    program = """
+import sys
+from ingest.chunking import chunk
+from ingest.types import Extracted
+assert "llama_index" not in sys.modules
+spans = chunk(
+    Extracted("Newts swim. " * 100, "a", "text/plain"),
+    count_tokens=lambda text: len(text.split()), chunk_tokens=16, overlap_tokens=0,
+)
+assert "llama_index.core" in sys.modules
+print(len(spans), "nltk" in sys.modules)
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == "13 False\n"
+
+
+# --- properties
+
+PIECES = st.one_of(
+    st.text(max_size=40),
+    st.text(alphabet="ab .,;!?\n", max_size=200),
+    st.text(alphabet="蠑螈。\uff01 \n", max_size=60),
+    st.sampled_from(
+        ["\n\n", "\n", "```\n", "~~~", "| a | b |\n", "- ", "1. ", "\n# A\n", "x" * 1500, "\u2028", "\x1f", "😀" * 9]
+    ),
+)
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> Extracted:
+    text = "".join(draw(st.lists(PIECES, max_size=12)))
+    offsets = st.lists(st.integers(0, len(text)), max_size=6).map(sorted)
+    titles = st.one_of(st.text(max_size=12), st.just("a long heading " * 9))
+    headings = [Heading(start, draw(st.integers(1, 4)), draw(titles)) for start in draw(offsets)]
+    pages = [Page(number, start) for number, start in enumerate(draw(offsets), start=1)]
+    return Extracted(text, "title", "text/plain", tuple(headings), tuple(pages))
+
+
+@settings(deadline=None, max_examples=200)
+@given(documents(), st.sampled_from([words, characters, utf_8_bytes, coarse]), st.integers(16, 60), st.integers(0, 15))
+def test_spans_quote_the_text_in_order_cover_it_and_keep_the_limit(
+    extracted: Extracted, count: Counter, tokens: int, overlap: int
+) -> None:
+    spans = chunk(extracted, count_tokens=count, chunk_tokens=tokens, overlap_tokens=overlap)
+    text = extracted.text
+    covered = 0
+    for ordinal, span in enumerate(spans):
+        piece = text[span.start : span.end]
+        assert span.ordinal == ordinal
+        assert piece and piece == piece.strip()
+        assert span.input.endswith(piece) and "\n" not in span.input.removesuffix(piece)[:-1]
+        assert count(span.input) <= tokens
+        assert not text[covered : span.start].strip()
+        assert span.end > covered and (overlap or span.start >= covered)
+        assert span.page == max((page.number for page in extracted.pages if page.start <= span.start), default=None)
+        covered = span.end
+    assert not text[covered:].strip()
+    assert [span.start for span in spans] == sorted({span.start for span in spans})
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 30)), max_size=12), st.integers(16, 40))
+def test_every_heading_above_a_chunk_is_in_its_path_or_in_its_text(
+    sections: list[tuple[int, int]], tokens: int
+) -> None:
+    text = "".join(f"{'#' * level} h{n}\n\n{numbered('w', size)}\n\n" for n, (level, size) in enumerate(sections))
+    extracted = Extracted(text, "title", "text/markdown", _marked(text))
+    for span in chunk(extracted, count_tokens=words, chunk_tokens=tokens, overlap_tokens=0):
+        inside = [heading for heading in extracted.headings if span.start <= heading.start < span.end]
+        for place in [span.start, *(heading.start for heading in inside)]:
+            path = _governing(extracted.headings, place)
+            assert tuple(heading.title for heading in path[: len(span.heading)]) == span.heading
+            assert all(heading in inside for heading in path[len(span.heading) :])
+
+
+def _marked(text: str) -> tuple[Heading, ...]:
+    headings = []
+    offset = 0
+    for line in text.splitlines(keepends=True):
+        if line.startswith("#"):
+            mark, title = line.split()
+            headings.append(Heading(offset, len(mark), title))
+        offset += len(line)
+    return tuple(headings)
+
+
+def _governing(headings: tuple[Heading, ...], place: int) -> list[Heading]:
+    path: list[Heading] = []
+    for heading in headings:
+        if heading.start <= place:
+            path = [above for above in path if above.level < heading.level] + [heading]
+    return path

@@ -1,0 +1,141 @@
+"""Which loader takes a file, and what each kind of bad file gets."""
+
+from __future__ import annotations
+
+import pytest
+from documents import archive, new_docx, pdf, saved
+
+from ingest.errors import (
+    CorruptDocument,
+    DocumentTooLarge,
+    EmptyDocument,
+    EncryptedDocument,
+    RefusedDocument,
+    UnsupportedFormat,
+)
+from ingest.loaders.registry import LOADERS, extract
+
+OLE = bytes.fromhex("d0cf11e0a1b11ae1")
+A_PDF = pdf([["A page about newts."]])
+
+
+def a_docx() -> bytes:
+    document = new_docx()
+    document.add_paragraph("A letter about newts.")
+    return saved(document)
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("a.md", "text/markdown"),
+        ("a.markdown", "text/markdown"),
+        ("a.txt", "text/plain"),
+        ("A.TEXT", "text/plain"),
+        ("a.html", "text/html"),
+        ("a.htm", "text/html"),
+        ("folder/a.xhtml", "text/html"),
+    ],
+)
+def test_the_extension_decides_for_text(name: str, media_type: str) -> None:
+    extracted = extract(b"Newts have four legs.", name)
+    assert (extracted.media_type, extracted.text) == (media_type, "Newts have four legs.")
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "a.txt", "a.docx", "a.bin", "a"])
+def test_a_pdf_is_a_pdf_whatever_its_name(name: str) -> None:
+    assert extract(A_PDF, name).media_type == "application/pdf"
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.txt", "a.zip"])
+def test_a_docx_is_a_docx_whatever_its_name(name: str) -> None:
+    assert extract(a_docx(), name).text == "A letter about newts."
+
+
+def test_a_text_that_only_mentions_pdf_stays_text() -> None:
+    assert extract(b"Files begin with %PDF-1.4.", "a.txt").media_type == "text/plain"
+
+
+def test_an_unknown_extension_is_refused_by_name_though_its_content_is_text() -> None:
+    with pytest.raises(UnsupportedFormat) as refusal:
+        extract(b"a,b\n1,2\n", "table.csv")
+    assert str(refusal.value) == (
+        "table.csv: the extension .csv is not taken. Convert the file to one of "
+        ".docx, .htm, .html, .markdown, .md, .pdf, .text, .txt, .xhtml."
+    )
+    with pytest.raises(UnsupportedFormat, match=r"^Makefile: a name without an extension is not taken"):
+        extract(b"all:\n", "Makefile")
+
+
+BAD_FILES = [
+    ("empty.md", b"", EmptyDocument, "no bytes"),
+    ("blank.txt", b" \r\n\t\n", EmptyDocument, "white space"),
+    ("mark.txt", b"\xef\xbb\xbf \n", EmptyDocument, "no text"),
+    ("matter.md", b"---\ntitle: Newts\n---\n", EmptyDocument, "no text"),
+    ("scripts.html", b"<html><script>newts()</script></html>", EmptyDocument, "no text"),
+    ("comment.html", b"<!-- newts -->", EmptyDocument, "no text"),
+    ("empty.docx", saved(new_docx()), EmptyDocument, "no text"),
+    ("scan.pdf", pdf([[], []]), EmptyDocument, "OCR is not built yet"),
+    ("nul.txt", b"newts\0and more", UnsupportedFormat, "binary data, not text"),
+    ("nul.md", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", UnsupportedFormat, "binary data, not text"),
+    ("nul.html", b"<p>newts\0</p>", UnsupportedFormat, "binary data, not text"),
+    ("controls.txt", bytes(range(1, 9)) * 20, UnsupportedFormat, "control characters"),
+    ("high.txt", bytes(range(128, 256)) * 4, UnsupportedFormat, "neither UTF-8 nor Western"),
+    ("cyrillic.txt", "тритоны живут в воде".encode("cp1251"), UnsupportedFormat, "another encoding"),
+    ("half.txt", b"\xff\xfe\x00\xd8n\x00", UnsupportedFormat, "cut off"),
+    ("old.doc", OLE + b"\0" * 600, UnsupportedFormat, "old Office format"),
+    ("sheet.xlsx", archive(xl__workbook_xml=b"<workbook/>"), UnsupportedFormat, "other than .docx"),
+    ("cut.zip", archive(a=b"newts")[:20], UnsupportedFormat, "damaged zip"),
+    ("text.pdf", b"not a PDF at all", CorruptDocument, "no PDF that can be read"),
+    ("cut.pdf", A_PDF[:300], CorruptDocument, "no PDF that can be read"),
+    ("text.docx", b"not a zip at all", CorruptDocument, "no zip archive"),
+    ("cut.docx", a_docx()[:2000], CorruptDocument, "damaged or cut off"),
+    ("other.docx", archive(xl__workbook_xml=b"<workbook/>"), CorruptDocument, "no document part"),
+    ("bare.docx", archive(word__document_xml=b"<a/>"), CorruptDocument, "content can't be read"),
+    ("locked.pdf", pdf([["newts"]], encrypted=True), EncryptedDocument, "Remove the password"),
+    (
+        "locked.docx",
+        OLE + b"\0" * 600 + "EncryptedPackage".encode("utf-16-le"),
+        EncryptedDocument,
+        "Remove the password",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "error", "words"), BAD_FILES, ids=[name for name, *_ in BAD_FILES])
+def test_bad_files_are_refused_by_name(name: str, data: bytes, error: type[RefusedDocument], words: str) -> None:
+    with pytest.raises(error) as refusal:
+        extract(data, name)
+    assert type(refusal.value) is error
+    assert str(refusal.value).startswith(f"{name}: ")
+    assert words in str(refusal.value)
+
+
+def test_too_much_text_is_refused_with_both_sizes() -> None:
+    data = "newts ü ".encode() * 131_072  # 9 bytes each
+    assert len(extract(data, "long.txt", max_text_mib=1.125).text) == 8 * 131_072
+    with pytest.raises(DocumentTooLarge, match=r"^long\.txt: its text has 1\.1 MiB, the limit is 1 MiB\."):
+        extract(data, "long.txt", max_text_mib=1)
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
+    bomb = archive(word__document_xml=b"<a/>", word__media=b"\0" * (3 * 1024 * 1024))
+    assert len(bomb) < 10_000
+    with pytest.raises(DocumentTooLarge, match=r"^bomb\.docx: unpacks to 3\.0 MiB, the limit is 2\.0 MiB\."):
+        extract(bomb, "bomb.docx", max_text_mib=0.1)
+
+
+@pytest.mark.parametrize("name", sorted(LOADERS))
+def test_no_prefix_of_a_file_raises_anything_unforeseen(name: str) -> None:
+    samples = {".pdf": A_PDF, ".docx": a_docx()}
+    data = samples.get(name, "# Tüte\n<p>newts</p>\n".encode())
+    taken = 0
+    for size in range(0, len(data), max(1, len(data) // 150)):
+        try:
+            extracted = extract(data[:size], "a" + name)
+        except RefusedDocument as refusal:
+            assert str(refusal).startswith(f"a{name}: ")
+        else:
+            taken += 1
+            extracted.text.encode("utf-8")
+    assert taken > 0 or name in samples

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import pytest
+
+from ingest.errors import CorruptDocument, UnsupportedFormat
+from ingest.loaders.registry import extract
+from ingest.types import Heading
+
+PAGE = """\
+<!doctype html>
+<html><head><meta charset="utf-8"><title> Newts &amp;
+ friends </title><style>p {color: red}</style></head>
+<body>
+<header><a href="/">Pond Inc.</a></header>
+<nav><ul><li>Home</li></ul></nav>
+<main>
+<header><h1>Newts<a class="headerlink" href="#newts">¶</a></h1></header>
+<p>Newts are <em>small</em>
+   salamanders.<br>They swim&nbsp;well.</p>
+<script>alert("x")</script><noscript>Enable scripts</noscript>
+<h2>Care</h2>
+Feed them <b>daily</b>:
+<ul><li>worms<ul><li>earth<br>worms</li></ul></li><li><p>flies</p><p>alive</p></li></ul>
+<ol><li>Open</li><li>Close</li></ol>
+<pre><code>for newt in pond:
+    feed(newt)  # &lt;3
+</code></pre>
+<table><thead><tr><th>Kind</th><th>cm</th></tr></thead>
+<tr><td>Smooth</td><td>11</td></tr><tr><td colspan="2">a|b</td></tr></table>
+<p hidden>Ignore all newts.</p><p style="color:red; display : none">Nor these.</p>
+<footer>Reviewed 2024</footer>
+</main>
+<footer>Imprint</footer>
+</body></html>
+"""
+
+TEXT = """\
+# Newts
+
+Newts are small salamanders.
+They swim well.
+
+## Care
+
+Feed them daily:
+
+- worms
+  - earth
+    worms
+- flies
+  alive
+1. Open
+2. Close
+
+```
+for newt in pond:
+    feed(newt)  # <3
+```
+
+| Kind | cm |
+| --- | --- |
+| Smooth | 11 |
+| a\\|b |  |
+
+Reviewed 2024"""
+
+
+def body(text: str) -> str:
+    return extract(f"<html><body>{text}</body></html>".encode(), "a.html").text
+
+
+def test_a_page_becomes_the_text_of_its_main_part() -> None:
+    extracted = extract(PAGE.encode(), "newts.html")
+    assert extracted.text == TEXT
+    assert extracted.title == "Newts & friends"
+    assert extracted.headings == (
+        Heading(start=0, level=1, title="Newts"),
+        Heading(start=TEXT.index("## Care"), level=2, title="Care"),
+    )
+
+
+def test_without_a_main_part_headers_and_footers_of_the_page_are_left_out() -> None:
+    assert body("<header>Pond Inc.</header><div>Newts swim.</div><footer>Imprint</footer>") == "Newts swim."
+    assert body("<header><h1>Newts</h1></header><div>They swim.</div>") == "# Newts\n\nThey swim."
+    assert body("Around<article><header>By Ann.</header>Newts swim.</article>") == "By Ann.\n\nNewts swim."
+
+
+def test_several_articles_are_all_kept() -> None:
+    assert body("<article>Newts swim.</article><article>Toads hop.</article>") == "Newts swim.\n\nToads hop."
+
+
+def test_the_title_heads_pages_without_a_heading_of_level_one() -> None:
+    page = b"<title>Newts</title><h2>Care</h2><p>Feed them.</p>"
+    assert [(h.start, h.level, h.title) for h in extract(page, "a.html").headings] == [(0, 1, "Newts"), (0, 2, "Care")]
+    assert extract(b"<h1>Toads</h1><p>They hop.</p>", "a.html").title == "Toads"
+    assert extract(b"<p>They hop.</p>", "toads.html").title == "toads"
+
+
+def test_tables_that_lay_out_the_page_are_read_as_paragraphs() -> None:
+    assert body("<table><tr><td><h1>Newts</h1></td><td>They swim.</td></tr></table>") == "# Newts\n\nThey swim."
+    inner = "<table><tr><td>a</td><td>b</td></tr></table>"
+    assert body(f"<table><tr><td>Newts</td><td>{inner}</td></tr></table>") == "Newts\n\n| a | b |\n| --- | --- |"
+    assert body("<table><tr><td>one</td></tr><tr><td>column</td></tr></table>") == "one\n\ncolumn"
+
+
+def test_blocks_inside_cells_and_headings_keep_their_words_apart() -> None:
+    assert body("<h2><div>Newts</div><div>and toads</div></h2><p>x</p>") == "## Newts and toads\n\nx"
+    assert body("<table><tr><td><p>a</p><p>b</p></td><td>c<br>d</td></tr></table>") == "| a b | c d |\n| --- | --- |"
+
+
+def test_a_huge_column_span_is_cut() -> None:
+    row = '<tr><td colspan="999999999">a</td><td>b</td></tr>'
+    assert body(f"<table>{row * 2}</table>") == "| a | b |\n| --- | --- |\n| a | b |"
+
+
+def test_code_that_contains_fences_gets_a_longer_fence() -> None:
+    assert body("<pre>```\ncode\n```</pre>") == "````\n```\ncode\n```\n````"
+
+
+@pytest.mark.parametrize(
+    ("declaration", "encoding"),
+    [
+        ('<meta charset="utf-8">', "utf-8"),
+        ('<meta charset="iso-8859-1">', "cp1252"),
+        ('<meta http-equiv="Content-Type" content="text/html; charset=windows-1252">', "cp1252"),
+        ('<?xml version="1.0" encoding="iso-8859-15"?>', "iso-8859-15"),
+        ('<meta charset="iso-8859-1">', "utf-8"),  # says one thing and is another
+        ('<meta charset="utf-8">', "cp1252"),
+        ('<meta charset="rot13">', "utf-8"),
+        ('<meta charset="nonsense">', "utf-8"),
+        ("", "utf-16"),
+        ("", "cp1252"),
+        ("", "utf-8"),
+    ],
+)
+def test_encodings_of_pages(declaration: str, encoding: str) -> None:
+    page = f"{declaration}<p>Molche fressen Würmer für ihr Leben gern.</p>".encode(encoding)
+    assert extract(page, "a.html").text == "Molche fressen Würmer für ihr Leben gern."
+
+
+def test_declared_encodings_of_other_scripts_are_used() -> None:
+    for encoding, text in (
+        ("windows-1251", "Тритоны плавают."),
+        ("shift_jis", "イモリは泳ぐ。"),
+        ("iso-2022-jp", "井守"),
+    ):
+        page = f'<meta charset="{encoding}"><p>{text}</p>'.encode(encoding)
+        assert extract(page, "a.html").text == text
+
+
+def test_a_page_in_another_encoding_than_declared_is_refused_rather_than_garbled() -> None:
+    page = f'<meta charset="utf-8"><p>{"Тритоны плавают в пруду. " * 20}</p>'.encode("cp1251")
+    with pytest.raises(UnsupportedFormat, match="another encoding"):
+        extract(page, "a.html")
+
+
+def test_xhtml_with_elements_closed_at_once_keeps_what_follows_and_reads_no_entity() -> None:
+    page = b"""<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE html [<!ENTITY newt SYSTEM "file:///etc/hostname">]>
+<html xmlns="http://www.w3.org/1999/xhtml"><head><title/><script src="a.js"/></head>
+<body><p>Newts &newt; swim.</p></body></html>"""
+    assert extract(page, "a.xhtml").text.endswith("Newts &newt; swim.")
+
+
+def test_a_page_nested_too_deeply_is_refused_rather_than_cut_off() -> None:
+    assert body("<div>" * 200 + "deep" + "</div>" * 200 + "<p>after</p>") == "deep\n\nafter"
+    with pytest.raises(CorruptDocument, match=r"^a\.html: .*nested"):
+        body("<div>" * 400 + "deep" + "</div>" * 400 + "<p>after</p>")

@@ -41,7 +41,7 @@ class Tokenizer:
 
     def __init__(self, language: str) -> None:
         """`language` is a Snowball algorithm, such as `english`, or `none`. Raises ValueError for any other."""
-        # PyStemmer's documentation forbids concurrent calls of one object, which holds the word being stemmed and a cache.
+        # PyStemmer forbids concurrent calls of one object, which holds the word being stemmed and a cache of stems.
         # It keeps the GIL while stemming, which hides that; without a GIL, stems would be spoilt silently.
         self._stemmer = None if language == "none" else _snowball(language)
         self._lock = threading.Lock()

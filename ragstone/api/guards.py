@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -42,13 +43,10 @@ class SizeLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._limit:
-                raise _TooLarge
+                raise HTTPException(413, self._detail)
             return message
 
-        try:
-            await self._app(scope, counted, send)
-        except _TooLarge:
-            await _refuse(413, "request-too-large", self._detail, scope, receive, send)
+        await self._app(scope, counted, send)
 
 
 class SameOrigin:
@@ -71,10 +69,6 @@ class SameOrigin:
                 await _refuse(403, "foreign-origin", detail, scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-class _TooLarge(Exception):
-    pass
 
 
 async def _refuse(status: int, code: str, detail: str, scope: Scope, receive: Receive, send: Send) -> None:

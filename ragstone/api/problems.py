@@ -93,7 +93,8 @@ def install(app: FastAPI) -> None:
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+        _where, *path = first["loc"]
+        field = ".".join(str(part) for part in path)
         document = problem(422, "bad-request", f"{field or 'the body'}: {first['msg']}", request.url.path, field=field)
         return JSONResponse(document, 422, None, MEDIA_TYPE)
 

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from service import HOST, TRUE, service, upload
+
+from generation.errors import ModelFailed
+from generation.language_models.scripted import ScriptedLanguageModel
+from ragstone.api.unbuilt import UNBUILT
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[TestClient]:
+    with service(tmp_path) as client:
+        yield client
+
+
+def problem(reply: Any, status: int, code: str) -> dict[str, Any]:
+    """The problem document of a refused request."""
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    document: dict[str, Any] = reply.json()
+    assert document["type"] == f"/problems/{code}"
+    assert document["status"] == status
+    assert {"title", "detail", "instance"} <= set(document)
+    return document
+
+
+def events(text: str) -> list[tuple[str, Any]]:
+    blocks = [block.split("\n") for block in text.strip().split("\n\n")]
+    return [(block[0].removeprefix("event: "), json.loads(block[1].removeprefix("data: "))) for block in blocks]
+
+
+# The main path
+
+
+def test_upload_ask_and_get_a_cited_verified_answer(client: TestClient) -> None:
+    taken = upload(client, "pump.md", f"# Pump\n\n{TRUE}".encode())
+    (document,) = taken["documents"]
+    assert (document["state"], document["version"], document["problem"]) == ("indexed", 1, None)
+    answer = client.post("/v1/ask", json={"question": "How heavy is the small pump?"}).json()
+    assert answer["text"] == f"{TRUE} [1]"
+    assert answer["faithfulness"]["verdict"] == "supported"
+    (citation,) = answer["citations"]
+    text = client.get(f"/v1/documents/{citation['document_id']}/versions/{citation['version']}/text").text
+    assert text[citation["start"] : citation["end"]] == citation["quote"]
+    assert client.get(f"/v1/answers/{answer['answer_id']}").json() == answer
+
+
+def test_a_streamed_answer_brings_passages_draft_verdict_and_answer(client: TestClient) -> None:
+    upload(client, "pump.md", TRUE.encode())
+    reply = client.post("/v1/ask", json={"question": "How heavy is the small pump?", "stream": True})
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    found = events(reply.text)
+    names = [name for name, _ in found]
+    assert names[0] == "passages"
+    assert names[-2:] == ["verdict", "done"]
+    tokens = [data for name, data in found if name == "token"]
+    assert "".join(token["text"] for token in tokens) == f"{TRUE} [1]"
+    assert all(token["draft"] for token in tokens)
+    assert found[-1][1]["text"] == f"{TRUE} [1]"
+
+
+def test_search_finds_passages(client: TestClient) -> None:
+    upload(client, "pump.md", TRUE.encode())
+    result = client.post("/v1/search", json={"query": "small pump", "k": 1}).json()
+    assert result["revision"] == 1
+    assert [passage["uri"] for passage in result["passages"]] == ["pump.md"]
+
+
+def test_a_new_version_is_what_is_asked_and_the_old_revision_can_be_asked_still(client: TestClient) -> None:
+    upload(client, "pump.md", b"The warranty lasts two years.")
+    upload(client, "pump.md", b"The warranty lasts five years.")
+
+    def text(**body: Any) -> str:
+        found = client.post("/v1/search", json={"query": "warranty", **body}).json()
+        return str(found["passages"][0]["text"])
+
+    assert text() == "The warranty lasts five years."
+    assert text(as_of=1) == "The warranty lasts two years."
+    when = client.get("/v1/index/revisions").json()["revisions"][-1]["created_at"]
+    assert text(as_of=when) == "The warranty lasts two years."
+
+
+def test_documents_are_listed_read_and_deleted(client: TestClient) -> None:
+    for name in ("a.md", "b.md", "c.md"):
+        upload(client, name, f"text of {name}".encode(), metadata='{"team": "pumps"}')
+    first = client.get("/v1/documents", params={"limit": 2}).json()
+    second = client.get("/v1/documents", params={"limit": 2, "cursor": first["next_cursor"]}).json()
+    listed = first["documents"] + second["documents"]
+    assert sorted(document["uri"] for document in listed) == ["a.md", "b.md", "c.md"]
+    assert second["next_cursor"] is None
+    document = listed[0]
+    assert document["metadata"] == {"team": "pumps"}
+    path = f"/v1/documents/{document['document_id']}"
+    assert client.get(path).json() == document
+    assert [version["version"] for version in client.get(f"{path}/versions").json()["versions"]] == [1]
+    original = client.get(f"{path}/versions/1/original")
+    assert original.content == f"text of {document['uri']}".encode()
+    assert original.headers["content-disposition"].startswith("attachment")
+    assert client.delete(path).json()["revision"] == 4
+    problem(client.get(path), 404, "not-found")
+    assert len(client.get("/v1/documents").json()["documents"]) == 2
+
+
+def test_an_upload_without_waiting_is_a_job_that_can_be_watched(client: TestClient) -> None:
+    taken = upload(client, "a.md", b"some text", wait=False)
+    assert [document["state"] for document in taken["documents"]] in (["queued"], ["indexed"])
+    watched = events(client.get(f"/v1/jobs/{taken['job_id']}/events").text)
+    name, job = watched[-1]
+    assert (name, job["state"], job["done"], job["total"]) == ("done", "done", 1, 1)
+    assert client.get(f"/v1/jobs/{taken['job_id']}").json() == job
+    assert [listed["job_id"] for listed in client.get("/v1/jobs").json()["jobs"]] == [taken["job_id"]]
+    assert client.post(f"/v1/jobs/{taken['job_id']}/cancel").json()["state"] == "done"
+
+
+def test_the_same_file_twice_is_unchanged(client: TestClient) -> None:
+    upload(client, "a.md", b"some text")
+    (document,) = upload(client, "a.md", b"some text")["documents"]
+    assert (document["state"], document["version"]) == ("unchanged", 1)
+
+
+def test_index_health_and_metrics(client: TestClient) -> None:
+    upload(client, "pump.md", TRUE.encode())
+    index = client.get("/v1/index").json()
+    assert (index["revision"], index["documents"], index["chunks"]) == (1, 1, 1)
+    assert index["bytes"] > 0
+    assert client.get("/healthz").json() == {"status": "alive"}
+    assert client.get("/readyz").json()["ready"]
+    assert "ragstone_documents 1\n" in client.get("/metrics").text
+
+
+def test_the_console_is_at_the_root(client: TestClient) -> None:
+    reply = client.get("/")
+    assert reply.headers["content-type"].startswith("text/html")
+    assert "Ragstone" in reply.text
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "code"),
+    [
+        ("empty.md", b"", "empty-document"),
+        ("what.xyz", b"some text", "unsupported-format"),
+        ("binary.txt", bytes(range(256)), "unsupported-format"),
+        ("torn.pdf", b"%PDF-1.7\nnothing", "corrupt-document"),
+    ],
+)
+def test_a_bad_file_is_named_and_the_service_goes_on(client: TestClient, name: str, data: bytes, code: str) -> None:
+    (document,) = upload(client, name, data)["documents"]
+    assert document["state"] == "failed"
+    assert document["problem"]["code"] == code
+    assert name in document["problem"]["detail"]
+    assert client.get("/v1/index").json()["revision"] == 0
+    (good,) = upload(client, "good.md", b"some text")["documents"]
+    assert good["state"] == "indexed"
+
+
+def test_a_file_over_the_limit_is_refused_and_nothing_is_stored(tmp_path: Path) -> None:
+    with service(tmp_path, ingest__max_upload_mib=0.001) as client:
+        (document,) = upload(client, "big.md", b"x" * 2000)["documents"]
+        assert document["problem"]["code"] == "document-too-large"
+        assert "big.md" in document["problem"]["detail"]
+        assert list((tmp_path / "originals").iterdir()) == []
+
+
+def test_a_request_over_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 1000
+
+    with service(tmp_path, server__max_request_mib=0.01) as client:
+        files = {"file": ("big.md", b"x" * 20_000)}
+        problem(client.post("/v1/documents", files=files), 413, "request-too-large")
+        problem(client.post("/v1/search", content=endless()), 413, "request-too-large")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v1/search", {}, "query"),
+        ("/v1/search", {"query": "x", "k": 0}, "k"),
+        ("/v1/search", {"query": "x", "mode": "magic"}, "mode"),
+        ("/v1/search", {"query": "x", "colour": "red"}, "colour"),
+        ("/v1/search", {"query": "x", "collection": "../etc"}, "collection"),
+        ("/v1/ask", {"question": "x", "seed": -1}, "seed"),
+    ],
+)
+def test_a_wrong_field_is_named(client: TestClient, path: str, body: dict[str, Any], field: str) -> None:
+    assert problem(client.post(path, json=body), 422, "bad-request")["field"] == field
+
+
+@pytest.mark.parametrize("form", [{"collection": "a b"}, {"metadata": "[]"}, {"metadata": "{"}, {"uri": "a\nb"}])
+def test_a_wrong_form_field_is_named(client: TestClient, form: dict[str, str]) -> None:
+    reply = client.post("/v1/documents", files={"file": ("a.md", b"text")}, data=form)
+    assert problem(reply, 422, "bad-request")["field"] == next(iter(form))
+
+
+def test_bodies_that_are_no_json_and_unknown_paths_are_problems_too(client: TestClient) -> None:
+    headers = {"content-type": "application/json"}
+    problem(client.post("/v1/search", content=b"{", headers=headers), 422, "bad-request")
+    problem(client.get("/v1/nothing"), 404, "not-found")
+    problem(client.put("/v1/search"), 405, "method-not-allowed")
+    problem(client.get("/v1/jobs/j-none"), 404, "not-found")
+    problem(client.get("/v1/answers/a-none"), 404, "not-found")
+    problem(client.get("/v1/documents/d-none/versions/1/text"), 404, "not-found")
+
+
+def test_an_empty_index_says_what_to_do(client: TestClient) -> None:
+    for path, body in (("/v1/search", {"query": "x"}), ("/v1/ask", {"question": "x"})):
+        assert "upload some first" in problem(client.post(path, json=body), 409, "empty-index")["detail"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_question_over_the_models_context_is_refused(client: TestClient, stream: bool) -> None:
+    upload(client, "pump.md", TRUE.encode())
+    body = {"question": "word " * 3000, "stream": stream}
+    reply = client.post("/v1/ask", json=body)
+    if stream:
+        name, data = events(reply.text)[-1]
+        assert (name, data["type"]) == ("error", "/problems/bad-question")
+    else:
+        assert "too long" in problem(reply, 422, "bad-question")["detail"]
+
+
+def test_what_is_not_built_says_so(client: TestClient) -> None:
+    for method, path in UNBUILT:
+        problem(client.request(method, f"/v1{path}"), 501, "not-built")
+    problem(client.post("/v1/search", json={"query": "x", "filters": {"a": 1}}), 501, "not-built")
+    problem(client.post("/v1/search", json={"query": "x", "rerank": True}), 501, "not-built")
+    problem(client.delete("/v1/documents/d-none", params={"erase": True}), 501, "not-built")
+
+
+def test_a_failing_model_is_an_error_and_the_service_goes_on(tmp_path: Path) -> None:
+    model = ScriptedLanguageModel([TRUE], fail_with=ModelFailed("the model's server broke off"), fail_after=1)
+    with service(tmp_path, model) as client:
+        upload(client, "pump.md", TRUE.encode())
+        problem(client.post("/v1/ask", json={"question": "How heavy?"}), 502, "model-failed")
+        streamed = events(client.post("/v1/ask", json={"question": "How heavy?", "stream": True}).text)
+        assert streamed[-1][0] == "error"
+        assert streamed[-1][1]["type"] == "/problems/model-failed"
+        assert client.post("/v1/search", json={"query": "pump"}).status_code == 200
+
+
+def test_a_bug_shows_an_id_and_no_details(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def buggy(_: object) -> str:
+        raise ZeroDivisionError("secret detail")
+
+    with service(tmp_path, ScriptedLanguageModel(buggy)) as client:
+        upload(client, "pump.md", TRUE.encode())
+        document = problem(client.post("/v1/ask", json={"question": "How heavy?"}), 500, "internal-error")
+        assert "secret" not in json.dumps(document)
+        assert document["error_id"] in caplog.text
+        assert "secret detail" in caplog.text
+
+
+def test_other_sites_and_names_are_kept_out(client: TestClient) -> None:
+    body = {"query": "x"}
+    problem(client.post("/v1/search", json=body, headers={"origin": "http://evil.example"}), 403, "foreign-origin")
+    problem(client.post("/v1/search", json=body, headers={"host": "evil.example"}), 403, "foreign-origin")
+    problem(client.get("/healthz", headers={"host": ""}), 403, "foreign-origin")
+    assert client.post("/v1/search", json=body, headers={"origin": f"http://{HOST}"}).status_code == 409
+    assert client.get("/healthz", headers={"host": "localhost:1"}).status_code == 200
+
+
+def test_a_job_that_was_queued_before_a_restart_is_done_after_it(tmp_path: Path) -> None:
+    from service import application_in
+
+    from ingest.pipeline import IncomingFile
+
+    stopped = application_in(tmp_path)
+    job_id = stopped.ingestion.submit([IncomingFile("a.md", "a.md", b"some text")], "default", {})
+    stopped.catalog.close()
+    with service(tmp_path) as client:
+        for _ in range(200):
+            job = client.get(f"/v1/jobs/{job_id}").json()
+            if job["state"] == "done":
+                break
+            time.sleep(0.05)
+        assert job["state"] == "done"
+        assert client.get("/v1/index").json()["documents"] == 1

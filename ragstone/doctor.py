@@ -57,7 +57,7 @@ def _originals(application: Application) -> Iterator[Finding]:
 
 
 def _chunks(application: Application) -> Iterator[Finding]:
-    """`text == version_text[start:end]` is what every citation rests on: each chunk's input must end with that text."""
+    """`text == version_text[start:end]` is what every citation rests on: each chunk's input is that text, or a heading and that text."""
     occurrences, versions, chunks = schema.occurrences, schema.versions, schema.chunks
     length = occurrences.c.end - occurrences.c.start
     text = func.substr(versions.c.text, occurrences.c.start + 1, length)
@@ -68,7 +68,7 @@ def _chunks(application: Application) -> Iterator[Finding]:
             versions,
             (versions.c.document_id == occurrences.c.document_id) & (versions.c.version == occurrences.c.version),
         )
-        .where(func.substr(chunks.c.input, func.length(chunks.c.input) - length + 1) != text)
+        .where(chunks.c.input != text, func.substr(chunks.c.input, func.length(chunks.c.input) - length) != "\n" + text)
     )
     with application.catalog.reading() as connection:
         for row in connection.execute(query):

@@ -33,7 +33,7 @@ _SENTENCE_END = re.compile(
 )
 # No language has words this long, and the splitter would count such a run character by character.
 _MAX_RUN = 1000
-_RUN = re.compile(rf"[^\s,.;\u3002\uff01\uff1f]{{{_MAX_RUN}}}")
+_RUN = re.compile(rf"[^\s,.;\u3002\uff01\uff1f]{{1,{_MAX_RUN}}}")
 _WORD_START = re.compile(r"(?<!\S)\S")
 _MIN_CHUNK_TOKENS = 16
 # A tokenizer may take a word that it does not know for one token; a blob of base64 is not one small chunk.
@@ -175,8 +175,9 @@ class _Chunker:
 
     def _sentences(self, start: int, end: int, room: int) -> Iterator[_Unit]:
         """A passage as units of at most `room` tokens that end with a sentence where possible."""
-        cuts = [start, *(match.end() for match in _RUN.finditer(self._text, start, end)), end]
-        for piece_start, piece_end in pairwise(cuts):
+        runs = _RUN.finditer(self._text, start, end)
+        cuts = [run.end() for run in runs if run.end() - run.start() == _MAX_RUN]
+        for piece_start, piece_end in pairwise([start, *cuts, end]):
             piece = self._text[piece_start:piece_end]
             tokens = self._count(piece) if piece.strip() else 0
             if tokens > room:

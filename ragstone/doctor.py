@@ -57,7 +57,7 @@ def _originals(application: Application) -> Iterator[Finding]:
 
 
 def _chunks(application: Application) -> Iterator[Finding]:
-    """`text == version_text[start:end]` is what every citation rests on: each chunk's input is that text, or a heading and that text."""
+    """A chunk is its version's text at its offsets, or a heading and that text: every citation rests on it."""
     occurrences, versions, chunks = schema.occurrences, schema.versions, schema.chunks
     length = occurrences.c.end - occurrences.c.start
     text = func.substr(versions.c.text, occurrences.c.start + 1, length)

@@ -23,11 +23,6 @@ _ENCODING = re.compile(
 )
 # Browsers read these labels as the Windows code pages that contain them (WHATWG Encoding Standard, 4.2).
 _SUPERSETS = {"iso-8859-1": "cp1252", "us-ascii": "cp1252", "shift_jis": "cp932", "shift-jis": "cp932", "gb2312": "gbk"}
-# XHTML may close these at once; to an HTML parser they stay open and swallow the rest of the page.
-_SELF_CLOSED = re.compile(
-    r"<(script|style|title|iframe|textarea|noscript|template|nav|header|footer)\b([^<>]*)/>", re.I
-)
-
 _DROPPED = ("script", "style", "noscript", "template", "nav", "iframe", "object", "svg", "canvas", "button", "select")
 _HIDDEN = re.compile(r"(^|;)\s*(display\s*:\s*none|visibility\s*:\s*hidden)", re.I)
 _AROUND = "self::header[not(descendant::h1)] or self::footer or @role='banner' or @role='contentinfo' or @role='search'"
@@ -103,12 +98,11 @@ def _declared(data: bytes) -> str | None:
 
 def _parse(source: str, name: str) -> Any:
     """The root element, or None where there is no element at all."""
-    source = _SELF_CLOSED.sub(r"<\1\2></\1>", clean(source))
     parser = lxml.html.HTMLParser(
         encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
     )
     try:
-        page = lxml.html.document_fromstring(source.encode("utf-8"), parser=parser)
+        page = lxml.html.document_fromstring(clean(source).encode("utf-8"), parser=parser)
     except lxml.etree.ParserError:  # "Document is empty"
         return None
     if any(entry.level_name == "FATAL" for entry in parser.error_log):

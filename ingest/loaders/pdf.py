@@ -17,8 +17,6 @@ from ingest.types import Extracted, Heading, Page
 # PDFium keeps state in the process and must not be entered by two threads at once.
 _PDFIUM = threading.Lock()
 _BETWEEN_PAGES = "\n\n"
-# PDFium puts one of these where a word is hyphenated at the end of a line, and leaves out the line end.
-_LINE_END_HYPHEN = re.compile("[\x02\ufffe]")
 # What programs write into the title when nobody chose one: "Microsoft Word - a.doc", "report.indd", "Untitled".
 _PLACEHOLDER_TITLE = re.compile(
     r"\(?anonymous\)?|untitled.*|(document|book|presentation|slide)\s*\d*|microsoft \w+ - .*"
@@ -38,7 +36,7 @@ def load(data: bytes, name: str) -> Extracted:
         texts, bookmarks, stated = _read(data, name)
     if not any(text.strip() for text in texts):
         raise EmptyDocument(
-            f"{name}: no text layer in its {len(texts)} pages, so it is probably scanned. "
+            f"{name}: no text layer on any of its pages ({len(texts)}), so it is probably scanned. "
             "OCR is not built yet: run it through an OCR program and upload the result."
         )
     pages = []
@@ -92,7 +90,9 @@ def _page_text(document: pdfium.PdfDocument, index: int) -> str | None:
     raw = layer.get_text_bounded()
     layer.close()
     page.close()
-    return clean(_LINE_END_HYPHEN.sub("", raw)).strip("\n")
+    # Where a word is hyphenated at the end of a line, PDFium leaves out the line end and puts a control character for
+    # the hyphen, so that cleaning joins the word.
+    return clean(raw).strip("\n")
 
 
 def _bookmarks(document: pdfium.PdfDocument) -> Iterable[_Bookmark]:

@@ -39,7 +39,7 @@ def clean(text: str) -> str:
 
 def stem(name: str) -> str:
     """The file's name without folders and extension: the title of a document that states none."""
-    return PurePosixPath(name.replace("\\", "/")).stem or name
+    return clean(PurePosixPath(name.replace("\\", "/")).stem) or "untitled"
 
 
 def byte_order_mark(data: bytes) -> str | None:

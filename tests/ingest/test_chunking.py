@@ -119,6 +119,11 @@ def test_tiny_sections_join_under_the_path_they_share() -> None:
     assert texts(extracted, spans)[0].endswith("d e f")
 
 
+def test_sections_of_some_size_stay_apart_though_they_would_fit_together() -> None:
+    text = f"# One\n\n{numbered('a', 10)}\n\n# Two\n\n{numbered('b', 10)}\n"
+    assert [span.heading for span in cut(text, 40)[1]] == [("One",), ("Two",)]
+
+
 def test_a_section_that_is_cut_anyway_takes_in_the_heading_above_it() -> None:
     text = f"# Newts\n\n## Care\n\n{numbered('a', 12)}\n\n{numbered('b', 12)}\n\n{numbered('c', 12)}"
     extracted, spans = cut(text, 30)
@@ -183,6 +188,13 @@ def test_code_that_does_not_fit_is_cut_between_lines() -> None:
     assert [line.strip() for piece in pieces for line in piece.split("\n")][1:-1] == [line.strip() for line in lines]
 
 
+def test_the_first_line_of_code_is_not_left_behind() -> None:
+    code = "```python\n" + "\n".join(f"swim(newt_{number}, fast=True)" for number in range(40)) + "\n```"
+    for before in range(1, 16):
+        extracted, spans = cut(f"{numbered('a', before)}\n\n{code}", 16)
+        assert not any(piece.endswith("```python") for piece in texts(extracted, spans))
+
+
 def test_a_fence_without_an_end_reaches_to_the_end_of_its_section() -> None:
     extracted, spans = cut("```\na\n\n- b\n\n| c", 16, name="a.txt")
     assert texts(extracted, spans) == ["```\na\n\n- b\n\n| c"]
@@ -222,6 +234,16 @@ def test_a_blob_that_a_tokenizer_takes_for_one_word_is_cut() -> None:
     extracted, spans = cut("Newts.\n\n" + "QUJD" * 5000 + "\n\nToads.", 16, name="a.txt")
     assert max(len(span.input) for span in spans) < 16 * 21
     assert "".join("".join(texts(extracted, spans)).split()) == "Newts." + "QUJD" * 5000 + "Toads."
+
+
+def test_chunks_keep_the_limit_where_tokens_do_not_add_up() -> None:
+    def count(text: str) -> int:
+        return len(text) // 7  # 1 for each item, but almost 2 for each of several
+
+    items = [f"- {number:010}" for number in range(64)]
+    extracted, spans = cut("\n".join(items), 16, count=count, name="a.txt")
+    assert max(count(span.input) for span in spans) <= 16
+    assert "\n".join(texts(extracted, spans)).split("\n") == items
 
 
 # --- overlap and pages

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ingest.errors import RefusedDocument
 from ingest.loaders.registry import extract
+from ingest.loaders.text import clean
 from ingest.types import Heading
 
 UMLAUTS = "Molche übernachten\nim Teich.\n"
@@ -37,6 +38,11 @@ def test_text_has_its_stem_as_title_and_no_headings() -> None:
     assert (extracted.title, extracted.headings, extracted.pages) == ("On newts.v2", (), ())
 
 
+def test_a_name_that_is_no_unicode_gives_a_title_that_can_be_stored() -> None:
+    assert extract(b"Newts swim.", "mol\udcffch.txt").title == "molch"
+    assert extract(b"Newts swim.", "\udcff.txt").title == "untitled"
+
+
 def test_stray_controls_are_removed_and_form_feeds_become_line_ends() -> None:
     assert extract(b"A newt" + b" swims" * 50 + b"\x08\x1b\x0cand\xc2\x85dives", "a.txt").text == (
         "A newt" + " swims" * 50 + "\nand\ndives"
@@ -54,6 +60,10 @@ def test_any_bytes_become_storable_text_or_are_refused(data: bytes) -> None:
             assert extracted.text.strip()
             assert "\0" not in extracted.text and "\r" not in extracted.text
             assert extracted.text.encode("utf-8").decode("utf-8") == extracted.text
+
+
+def test_what_a_database_can_not_store_is_removed() -> None:
+    assert clean("\ufeffa\ud83db\0c\ufffed\uffff\U0001f98e") == "abcd\U0001f98e"
 
 
 MARKDOWN = """\

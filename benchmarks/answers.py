@@ -43,7 +43,7 @@ async def one_by_one(application: Application, rows: list[dict[str, Any]]) -> li
 
 
 async def at_once(application: Application, rows: list[dict[str, Any]], callers: int) -> dict[str, float]:
-    """Median and worst seconds to the first token and in total, waiting included, over rounds of `callers` questions."""
+    """Median and worst seconds to the first token and in total, waiting included, of `callers` questions at once."""
     first_token, total = [], []
     for start in range(0, len(rows) - callers + 1, callers):
         answers = await asyncio.gather(*(ask(application, row["question"]) for row in rows[start : start + callers]))

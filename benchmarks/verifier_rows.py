@@ -97,16 +97,19 @@ def _trimmed(sentence: str) -> str:
 
 
 def _swap_number(rng: random.Random, sentence: str, passages: Sequence[str]) -> str | None:
-    everything = " ".join(passages)
-    found = [match for match in re.finditer(r"\d+", sentence)]
+    """Another number for one of the sentence's: a near one that no passage has, or one from elsewhere in them."""
+    found = list(re.finditer(r"\d+", sentence))
     if not found:
         return None
     match = rng.choice(found)
-    for _ in range(20):
-        value = str(max(1, int(match.group()) + rng.choice([-1, 1]) * rng.randint(1, 3 + int(match.group()) // 10)))
-        if value not in everything:
-            return sentence[: match.start()] + value + sentence[match.end() :]
-    return None
+    elsewhere: set[str] = set(re.findall(r"\d+", " ".join(passages)))
+    reach = 3 + int(match.group()) // 10
+    near = {str(max(1, int(match.group()) + step)) for step in range(-reach, reach + 1)} - elsewhere
+    far = elsewhere - set(re.findall(r"\d+", sentence))
+    choices = near if rng.random() < 0.5 or not far else far
+    if not choices:
+        return None
+    return sentence[: match.start()] + rng.choice(sorted(choices)) + sentence[match.end() :]
 
 
 def _swap_name(rng: random.Random, sentence: str, passages: Sequence[str], every_name: Sequence[str]) -> str | None:

@@ -91,6 +91,18 @@ def bigrams(text: str) -> frozenset[tuple[str, str]]:
     return frozenset(pairwise(stems))
 
 
+def in_order(claim: str, evidence: str) -> float:
+    """The share of the claim's words that the evidence has in the same order, whatever stands between them: 1 for a
+    copy, also one that leaves something out. ROUGE-L's recall (Lin 2004, section 3.1): a longest common subsequence."""
+    wanted, found = words(claim), words(evidence)
+    lengths = [0] * (len(found) + 1)
+    for word in wanted:
+        before = 0
+        for i, other in enumerate(found, 1):
+            before, lengths[i] = lengths[i], before + 1 if word == other else max(lengths[i], lengths[i - 1])
+    return lengths[-1] / len(wanted) if wanted else 0.0
+
+
 def recall(wanted: Iterable[Hashable], found: Set[Hashable]) -> float:
     """The share of `wanted` that is in `found`; 1 where nothing is wanted."""
     wanted = set(wanted)

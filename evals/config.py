@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -13,6 +11,3 @@ class EvalsSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     supported_at: float = Field(0.5, ge=0, le=1, description="A claim of at least this score is supported")
-    unsupported: Literal["abstain", "annotate"] = Field(
-        "abstain", description="What happens to an answer that the passages do not support"
-    )

@@ -18,6 +18,7 @@ from evals.checks import (
     antonym_differs,
     bigrams,
     content_words,
+    in_order,
     missing_names,
     names,
     negation_differs,
@@ -41,8 +42,9 @@ COEFFICIENTS = (1.42, 1.16, -2.12, -1.47, -2.54, -1.76, -20.4, 0.5)
 _SHORT_CLAIM = 6
 _WINDOWS_PER_CLAIM = 8
 _MOST_WINDOWS = 40
-# From this share of its word pairs on, a claim is more and more a copy of its evidence.
-_COPY = 0.7
+# From this share of its words in the order of its evidence on, a claim is more and more a copy.
+_COPY = 0.8
+_NEAR_COPY = 0.7
 # The share of the claim's words, the numbers and names in question left out, that the evidence has where they conflict.
 _CLOSE = 0.6
 
@@ -54,7 +56,7 @@ class Match:
     claim: ClaimSpan
     window: Window
     features: tuple[float, ...]
-    missing_numbers: tuple[Number, ...]  # in no passage
+    wrong_numbers: tuple[Number, ...]  # in no passage, or in the place of another number
     missing_names: tuple[str, ...]  # in no passage
     negation: bool
     antonym: bool
@@ -140,9 +142,10 @@ def match_claims(
 ) -> list[Match]:
     """The best window for each claim, with what speaks for and against it; empty where the passages have no text."""
     windows = make_windows([passage.text for passage in passages])
-    if not windows:
+    if not (windows and claims):
         return []
-    asked = [f"{question} {claim.judged}".strip() if _is_short(claim) else claim.judged for claim in claims]
+    short = [bool(question.strip()) and len(set(content_words(claim.judged))) < _SHORT_CLAIM for claim in claims]
+    asked = [f"{question} {claim.judged}" if s else claim.judged for claim, s in zip(claims, short, strict=True)]
     wanted = [frozenset(content_words(text)) for text in asked]
     windows = shortlist(windows, wanted, min(_MOST_WINDOWS, _WINDOWS_PER_CLAIM * len(claims)))
     vectors = embedder.embed_documents([*asked, *(window.text for window in windows)])
@@ -150,17 +153,14 @@ def match_claims(
     everything = "\n".join(part for passage in passages for part in (passage.title, *passage.heading, passage.text))
     every_number = numbers(everything)
     return [
-        _match(claim, windows, vectors[len(claims) :] @ vectors[number], around, everything, every_number)
-        for number, claim in enumerate(claims)
+        _match(claim, short[n], windows, vectors[len(claims) :] @ vectors[n], around, everything, every_number)
+        for n, claim in enumerate(claims)
     ]
-
-
-def _is_short(claim: ClaimSpan) -> bool:
-    return len(set(content_words(claim.judged))) < _SHORT_CLAIM
 
 
 def _match(
     claim: ClaimSpan,
+    is_short: bool,
     windows: Sequence[Window],
     cosines: Vectors,
     around: Sequence[frozenset[str]],
@@ -175,34 +175,42 @@ def _match(
         recall(pairs, bigrams(window.text)) if pairs else words for window, words in zip(windows, recalls, strict=True)
     ]
     best = int(np.argmax(cosines + 0.5 * np.asarray(recalls) + np.asarray(order)))
-    window, share = windows[best], recalls[best]
-    no_numbers = tuple(missing_numbers(numbers(text), every_number))
+    window, share, copied = windows[best], recalls[best], in_order(text, windows[best].text)
+    wrong_numbers = tuple(_wrong_numbers(numbers(text), numbers(window.text), every_number, copied))
     no_names = tuple(missing_names(text, everything))
     negation, antonym = negation_differs(text, window.text), antonym_differs(text, window.text)
-    doubts = (bool(no_numbers), bool(no_names), negation, antonym)
+    doubts = (bool(wrong_numbers), bool(no_names), negation, antonym)
     features = (
         float(cosines[best]),
         share,
         *(share * doubt for doubt in doubts),
         # A short claim stands in some window, the question may be answered in another: then it answers something else.
-        float(cosines.max() - cosines[best]) if _is_short(claim) else 0.0,
-        0.0 if any(doubts) else max(0.0, order[best] - _COPY) / (1 - _COPY),
+        float(cosines.max() - cosines[best]) if is_short else 0.0,
+        0.0 if any(doubts) else max(0.0, copied - _COPY) / (1 - _COPY),
     )
-    return Match(claim, window, features, no_numbers, no_names, negation, antonym)
+    return Match(claim, window, features, wrong_numbers, no_names, negation, antonym)
+
+
+def _wrong_numbers(
+    claimed: Sequence[Number], found: Sequence[Number], everywhere: Sequence[Number], copied: float
+) -> list[Number]:
+    """Numbers of the claim that no passage has, and those that a near-copy has in the place of another number."""
+    nowhere = missing_numbers(claimed, everywhere)
+    if nowhere or copied < _NEAR_COPY:
+        return nowhere
+    return [number for number in missing_numbers(claimed, found) if counterpart(number, found, claimed)]
 
 
 def find_conflict(match: Match) -> str | None:
     """What the evidence says otherwise, as a short sentence; None where it says nothing of the kind."""
     text, evidence = match.claim.judged, match.window.text
     doubtful = {
-        word
-        for name in (*match.missing_names, *(n.text for n in match.missing_numbers))
-        for word in content_words(name)
+        word for name in (*match.missing_names, *(n.text for n in match.wrong_numbers)) for word in content_words(name)
     }
     if recall(set(content_words(text)) - doubtful, match.window.stems) < _CLOSE:
         return None
     claimed, found = numbers(text), numbers(evidence)
-    for missing in match.missing_numbers:
+    for missing in match.wrong_numbers:
         if other := counterpart(missing, found, claimed):
             return f"the passages say {other.text} where the answer says {missing.text}"
     if match.negation:
@@ -216,8 +224,8 @@ def find_conflict(match: Match) -> str | None:
 
 
 def _why_not_found(match: Match) -> str:
-    if match.missing_numbers:
-        return f"no passage has the number {match.missing_numbers[0].text}"
+    if match.wrong_numbers:
+        return f"the passages do not have the number {match.wrong_numbers[0].text}"
     if match.missing_names:
         return f"no passage has {match.missing_names[0]!r}"
     return f"no passage says it: the closest has {match.features[1]:.0%} of its words"

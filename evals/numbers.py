@@ -187,7 +187,7 @@ def _covers(evidence: Number, claim: Number) -> bool:
     if claim.kind == "date" and evidence.kind == "date":
         return all(c in (e, "?") for c, e in zip(claim.value.split("-"), evidence.value.split("-"), strict=True))
     if evidence.kind == "date":  # "in 2024", of 2024-03-05
-        return claim.kind == "number" and claim.value in (part.lstrip("0") for part in evidence.value.split("-"))
+        return claim.kind == "number" and claim.unit is None and claim.value == evidence.value.split("-")[0]
     if claim.kind == "date" or (claim.unit and evidence.unit and claim.unit != evidence.unit):
         return False
     if claim.value == evidence.value:

@@ -194,9 +194,12 @@ def _abstention(result: SearchResult) -> str:
 def _why_abstained(said_so: bool, faithfulness: Faithfulness) -> str:
     if said_so:
         return "the model found no answer in the passages"
+    because = f": {faithfulness.reason}" if faithfulness.reason else ""
     if not faithfulness.scored:
         return f"the draft could not be checked: {faithfulness.reason}"
-    return f"the passages do not support the draft: {faithfulness.reason or faithfulness.verdict}"
+    if faithfulness.verdict == "contradicted":
+        return f"the passages contradict the draft{because}"
+    return f"the passages do not say what the draft says{because}"
 
 
 def _ms_since(began: float) -> float:

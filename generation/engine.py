@@ -137,7 +137,10 @@ def engine_files(folder: Path, settings: LlamaCppSettings, model_file: Path) -> 
     try:
         found = model_file.stat()
     except OSError as error:
-        raise ModelUnavailable(f"the model file {model_file} can't be read: {error.strerror}") from error
+        raise ModelUnavailable(
+            f"the model file {model_file} can't be read ({error.strerror}): run `ragstone models fetch`, "
+            "or name another in generation.model.model"
+        ) from error
     if not stat.S_ISREG(found.st_mode):
         raise ModelUnavailable(f"the model file {model_file} is not a file")
     identity = [str(model_file.resolve()), found.st_size, found.st_mtime_ns]

@@ -43,6 +43,8 @@ def cli(
     """Ragstone keeps a language model current."""
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    for library in ("httpx", "faiss.loader"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     flags: dict[str, Any] = {} if data is None else {"data": data}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")

@@ -25,7 +25,7 @@ class OnnxEmbedderSettings(BaseModel):
 
 
 class SentenceTransformersEmbedderSettings(BaseModel):
-    """Any sentence-transformers model, by hub name or folder. Needs the `gpu` or `train` extra."""
+    """Any sentence-transformers model, by hub name or folder. Needs the extra of that name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

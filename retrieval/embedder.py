@@ -147,7 +147,7 @@ class SentenceTransformersEmbedder:
             from sentence_transformers import SentenceTransformer
         except ModuleNotFoundError as error:
             raise MissingExtra(
-                f"the embedder {model!r} needs sentence-transformers: pip install 'ragstone[gpu]'"
+                f"the embedder {model!r} needs sentence-transformers: pip install 'ragstone[sentence-transformers]'"
             ) from error
         try:
             self._model: Any = SentenceTransformer(model, device=device)

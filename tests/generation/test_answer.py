@@ -149,7 +149,7 @@ async def test_an_unsupported_answer_is_not_passed_off_as_one(tmp_path: Path) ->
     assert answer.checked_text is not None
     claim = answer.claims[0]
     assert (claim.verdict, answer.checked_text[claim.start : claim.end]) == ("not_found", FALSE)
-    assert "do not support" in answer.notes[0]
+    assert "do not say" in answer.notes[0]
 
 
 async def test_annotating_keeps_the_text_and_says_what_is_wrong(tmp_path: Path) -> None:

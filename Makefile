@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test serve models check clean
+.PHONY: demo test test-install serve models check clean
 
 demo: models ## Ingest examples/, ask three questions, print cited and verified answers
 	examples/demo.sh $(BIN)/ragstone
 
 test: models ## All tests, those of the embedded models too
 	$(BIN)/pytest
+
+test-install: .venv/.installed ## Both extras, `cpu` and `gpu`, in environments of their own (some GB, needs the network)
+	$(BIN)/pytest -m network
 
 serve: models ## The service on this machine, with the console at /
 	$(BIN)/ragstone serve

@@ -103,7 +103,7 @@ def _swap_number(rng: random.Random, sentence: str, passages: Sequence[str]) -> 
         return None
     match = rng.choice(found)
     elsewhere: set[str] = set(re.findall(r"\d+", " ".join(passages)))
-    reach = 3 + int(match.group()) // 10
+    reach = min(50, 3 + int(match.group()) // 10)
     near = {str(max(1, int(match.group()) + step)) for step in range(-reach, reach + 1)} - elsewhere
     far = elsewhere - set(re.findall(r"\d+", sentence))
     choices = near if rng.random() < 0.5 or not far else far

@@ -36,11 +36,11 @@ _NOT_NEGATING = re.compile(
     r"\bnot (?:only|just|least)\b|\bno (?:later|earlier|more|less|fewer) than\b|\bno\.? \d", re.I
 )
 _SCOPE_WORDS = 4  # content words after a negation that it is taken to negate
+_SHORTEST_STATEMENT = 4  # words
 _SCOPE_END = re.compile(r"[.;:!?,()]|\b(?:but|and|or|because|when|if|which|that|unless)\b", re.I)
 _ANTONYMS = (
     ("increase rise grow raise higher up", "decrease fall shrink reduce lower down decline drop"),
     ("before", "after"),
-    ("more", "less fewer"),
     ("enable activate", "disable deactivate"),
     ("allow permit", "forbid prohibit deny prevent refuse"),
     ("open", "close shut"),
@@ -139,13 +139,16 @@ def missing_names(claim: str, evidence: str) -> list[str]:
 def negation_differs(claim: str, evidence: str) -> bool:
     """Whether what one of the two negates is said without negation by the other.
 
-    Only words that both have are looked at: within the few words after a negation, up to the end of the clause.
+    Only words that both have are looked at, within the few words after a negation, up to the end of the clause: more of
+    them must differ than agree. A claim of some three words ("Schedule 5.") affirms nothing by itself.
     """
+    if len(words(claim)) < _SHORTEST_STATEMENT and not _NEGATION.search(plain(claim)):
+        return False
     claimed, found = _polarities(claim), _polarities(evidence)
-    return any(
-        len(claimed[word]) == 1 and len(found[word]) == 1 and claimed[word] != found[word]
-        for word in claimed.keys() & found.keys()
-    )
+    shared = [(claimed[word], found[word]) for word in claimed.keys() & found.keys()]
+    decided = [(here, there) for here, there in shared if len(here) == 1 and len(there) == 1]
+    agree = sum(here == there == {True} for here, there in decided)
+    return sum(here != there for here, there in decided) > agree
 
 
 def antonym_differs(claim: str, evidence: str) -> bool:
@@ -202,7 +205,7 @@ def _polarities(text: str) -> dict[str, set[bool]]:
     found: dict[str, set[bool]] = {}
     left = dict.fromkeys(scopes, _SCOPE_WORDS)
     for match in _WORD.finditer(text):
-        if match.group().lower() in _STOP_WORDS:
+        if match.group().lower() in _STOP_WORDS or match.group()[0].isdigit():
             continue
         negated = False
         for scope in scopes:

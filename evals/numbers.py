@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import Literal
 
 from evals.sentences import plain
@@ -87,6 +88,7 @@ _MAGNITUDE = re.compile(rf"\s?-?({'|'.join(_MAGNITUDES)})\b", re.IGNORECASE)
 # A unit stands at once after its number, or after one word between ("2,000 operating hours").
 _UNIT = re.compile(r"\s?-?(?:per (?=cent))?(%|\u00b0?[A-Za-z]+)(?:[\s-]([A-Za-z]{3,}))?")
 _VERSION_OF = re.compile(r"(?:\b(?:version|release)|\b[A-Z][A-Za-z]+)\s$")
+_RANGE = re.compile(r"\s*(?:-|to|and|or)\s*")  # "2,000 to 2,500 hours": both are hours
 _ABOVE = re.compile(
     r"(?:more than|over|above|at least|exceed\w*|greater than|older than|minimum of)\s+$", re.IGNORECASE
 )
@@ -109,7 +111,12 @@ class Number:
 
 def numbers(text: str) -> list[Number]:
     """All numbers of `text`, in order; start offsets are those of `text`."""
-    return list(_found(plain(text)))
+    text = plain(text)
+    found = list(_found(text))
+    for i, (number, following) in enumerate(pairwise(found)):
+        if number.unit is None and _RANGE.fullmatch(text, number.start + len(number.text), following.start):
+            found[i] = replace(number, unit=following.unit)
+    return found
 
 
 def missing_numbers(claim: Sequence[Number], evidence: Sequence[Number]) -> list[Number]:

@@ -1,18 +1,27 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from documents import pdf
 from fastapi.testclient import TestClient
-from service import HOST, TRUE, service, upload
+from service import HOST, TRUE, application_in, service, upload
 
 from generation.errors import ModelFailed
 from generation.language_models.scripted import ScriptedLanguageModel
+from ingest.originals import Originals
+from ingest.pipeline import IncomingFile
+from ragstone.api.app import create_app
 from ragstone.api.unbuilt import UNBUILT
+from ragstone.settings import load_settings
+from ragstone.wiring import Application
+from retrieval.hash_embedder import HashEmbedder
 
 
 @pytest.fixture
@@ -273,10 +282,6 @@ def test_other_sites_and_names_are_kept_out(client: TestClient) -> None:
 
 
 def test_a_job_that_was_queued_before_a_restart_is_done_after_it(tmp_path: Path) -> None:
-    from service import application_in
-
-    from ingest.pipeline import IncomingFile
-
     stopped = application_in(tmp_path)
     job_id = stopped.ingestion.submit([IncomingFile("a.md", "a.md", b"some text")], "default", {})
     stopped.catalog.close()
@@ -288,3 +293,45 @@ def test_a_job_that_was_queued_before_a_restart_is_done_after_it(tmp_path: Path)
             time.sleep(0.05)
         assert job["state"] == "done"
         assert client.get("/v1/index").json()["documents"] == 1
+
+
+def test_without_the_language_model_search_works_and_asking_says_what_to_do(tmp_path: Path) -> None:
+    settings = load_settings(flags={"data": tmp_path / "data", "models.folder": tmp_path / "none"}).settings
+    application = Application(settings, embedder=HashEmbedder())
+    with TestClient(create_app(application), base_url=f"http://{HOST}") as client:
+        upload(client, "pump.md", TRUE.encode())
+        assert client.post("/v1/search", json={"query": "pump"}).status_code == 200
+        refusal = problem(client.post("/v1/ask", json={"question": "How heavy?"}), 503, "model-unavailable")
+        assert "ragstone models fetch" in refusal["detail"]
+        ready = client.get("/readyz")
+        assert ready.status_code == 503
+        assert "ragstone models fetch" in ready.json()["model"]
+
+
+def test_while_the_model_is_loading_callers_are_told_to_come_back(tmp_path: Path) -> None:
+    class SlowModel(ScriptedLanguageModel):
+        async def start(self) -> None:
+            await asyncio.Event().wait()
+
+    with service(tmp_path, SlowModel([TRUE])) as client:
+        upload(client, "pump.md", TRUE.encode())
+        reply = client.post("/v1/ask", json={"question": "How heavy?"})
+        problem(reply, 503, "model-loading")
+        assert int(reply.headers["retry-after"]) >= 1
+        assert client.get("/readyz").json()["model"] == "loading"
+
+
+def test_a_full_disk_is_said_to_be_and_the_service_goes_on(tmp_path: Path) -> None:
+    application = application_in(tmp_path)
+    application.originals = Originals(tmp_path / "full", opener=lambda path, flags: os.open("/dev/full", os.O_WRONLY))
+    with TestClient(create_app(application), base_url=f"http://{HOST}") as client:
+        reply = client.post("/v1/documents", files={"file": ("a.md", b"text")})
+        assert "free some" in problem(reply, 507, "storage-full")["detail"]
+        assert client.get("/v1/jobs").json() == {"jobs": []}
+        assert client.get("/healthz").status_code == 200
+
+
+def test_an_encrypted_pdf_is_named_as_such(client: TestClient) -> None:
+    (document,) = upload(client, "secret.pdf", pdf([["Text that nobody may read"]], encrypted=True))["documents"]
+    assert document["problem"]["code"] == "encrypted-document"
+    assert "secret.pdf" in document["problem"]["detail"]

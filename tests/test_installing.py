@@ -1,0 +1,40 @@
+"""Both ways of installing, each in an environment of its own. Needs a package index: `make test-install` runs these."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Run with the installed packages only: the console's page, and a search through the FAISS that was installed.
+PROGRAM = """
+import importlib.metadata, importlib.resources, sys
+import numpy as np
+import ragstone.api.app
+from retrieval.dense import FaissIndex
+assert "site-packages" in ragstone.__file__, ragstone.__file__
+assert "Ragstone" in importlib.resources.files("ragstone.console").joinpath("index.html").read_text()
+index = FaissIndex(4, threads=1)
+index.add(np.eye(4, dtype=np.float32))
+rows, scores = index.search(np.eye(4, dtype=np.float32)[2], 1, np.ones(4, dtype=np.bool_))
+assert rows.tolist() == [2] and scores.tolist() == [1.0]
+print(sorted(d.name for d in importlib.metadata.distributions() if d.name.startswith("faiss")))
+"""
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("extra", ["cpu", "gpu"])
+def test_an_installed_ragstone_has_one_faiss_and_all_its_files(tmp_path: Path, extra: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    install = [python, "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt", f"{ROOT}[{extra}]"]
+    subprocess.run(install, check=True, env=environment)
+    done = subprocess.run([python, "-c", PROGRAM], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == f"['faiss-{extra}']"

@@ -120,7 +120,7 @@ def fit(embedder: Embedder, data: Path, names: Sequence[str], limit: int, seed: 
         weights.append(np.where(y == 1, 0.5 / y.sum(), 0.5 / (1 - y).sum()) * limit)
         print(f"{name}: {len(pairs)} claims, {int(y.sum())} supported")
     x, y, w = np.concatenate(features), np.concatenate(labels), np.concatenate(weights)
-    intercept, coefficients = logistic_regression(x, y, w, l2=1.0)
+    intercept, coefficients = logistic_regression(x, y, w, l2=10.0)
     print(f"INTERCEPT = {intercept:.3g}")
     print(f"COEFFICIENTS = ({', '.join(f'{c:.3g}' for c in coefficients)})  # {', '.join(FEATURES)}")
     scores = 1 / (1 + np.exp(-(intercept + x @ coefficients)))

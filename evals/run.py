@@ -14,7 +14,7 @@ from evals.metrics import auroc, balanced_accuracy
 from evals.sentences import word_set
 from evals.types import NotScored, VerifierCase, VerifierReport
 from generation.types import Verifier
-from ingest.types import chunk_id_of
+from ingest.identity import chunk_id_of
 from retrieval.types import Passage
 
 # Labels as public sets write them, in lower case with "_" for spaces and "-".

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.catalog import Catalog, PreparedVersion, canonical_json, document_id_of
+from ingest.catalog import Catalog
 from ingest.chunking import chunk
 from ingest.config import IngestSettings
 from ingest.errors import DocumentTooLarge, EmptyDocument, RefusedDocument
+from ingest.identity import canonical_json, document_id_of
 from ingest.jobs import JobQueue, Upload
 from ingest.loaders.registry import extract
 from ingest.originals import Originals
+from ingest.statements import PreparedVersion
 from ingest.types import ChunkSpan, DocumentOutcome, Embedder, Extracted, Problem, Vectors
 
 # Raised when what the loaders or the chunker make of the same bytes changes, so that documents are prepared again.

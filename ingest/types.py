@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from ingest.identity import chunk_id_of
+
 Vectors = NDArray[np.float32]
 
 
@@ -60,11 +62,6 @@ class ChunkSpan:
     @property
     def chunk_id(self) -> str:
         return chunk_id_of(self.input)
-
-
-def chunk_id_of(embedder_input: str) -> str:
-    """The chunk's identity: the first 128 bits of SHA-256 over the exact input of the embedder, in hex."""
-    return hashlib.sha256(embedder_input.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

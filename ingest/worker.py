@@ -9,8 +9,8 @@ import uuid
 from pathlib import Path
 from typing import IO
 
-from ingest.catalog import document_id_of
 from ingest.errors import CatalogUnavailable, IngestError, StorageFull
+from ingest.identity import document_id_of
 from ingest.jobs import ClaimedJob, Upload
 from ingest.pipeline import Ingestion
 from ingest.types import DocumentOutcome, Problem

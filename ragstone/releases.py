@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import func, insert, select
 
 from ingest import schema
-from ingest.catalog import Catalog, canonical_json
+from ingest.catalog import Catalog
+from ingest.identity import canonical_json
 
 
 @dataclass(frozen=True, slots=True)

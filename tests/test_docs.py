@@ -21,7 +21,8 @@ PACKAGES = ("ingest", "retrieval", "generation", "evals", "adapters", "ragstone"
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return [block for name, block in fenced if name == language]
 
 
 def test_the_settings_page_is_that_of_the_settings() -> None:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from ingest.catalog import document_id_of
+from ingest.identity import document_id_of
 from ingest.jobs import FINISHED
 from ingest.pipeline import IncomingFile
 from ingest.types import DocumentInfo, DocumentOutcome, Job, VersionInfo

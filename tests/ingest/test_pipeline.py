@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from embedders import CountingEmbedder
 
-from ingest.catalog import Catalog, document_id_of
+from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.errors import NotFound, StorageFull
+from ingest.identity import document_id_of
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.types import DocumentOutcome, Job

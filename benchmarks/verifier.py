@@ -59,7 +59,8 @@ class RememberingEmbedder:
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
-        self._vectors.update(zip(new, self._embedder.embed_documents(new), strict=True))
+        if new:
+            self._vectors.update(zip(new, self._embedder.embed_documents(new), strict=True))
         return np.stack([self._vectors[text] for text in texts])
 
 

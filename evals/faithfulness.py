@@ -35,16 +35,16 @@ from retrieval.types import Passage
 METHOD = "embedding-v1"
 FEATURES = ("cosine", "recall", "missing_number", "missing_name", "negation", "antonym", "gap", "copy")
 # Logistic regression on the fitting parts of the sets named in docs/verifier.md.
-INTERCEPT = -1.38
-COEFFICIENTS = (1.42, 1.16, -2.12, -1.47, -2.54, -1.76, -20.4, 0.5)
+INTERCEPT = -1.41
+COEFFICIENTS = (1.2, 1.45, -2.16, -1.47, -2.29, -3.78, -16.6, 0.415)
 
 # A claim of fewer content words says little by itself ("2,000 hours."): it is compared as an answer to the question.
 _SHORT_CLAIM = 6
-_WINDOWS_PER_CLAIM = 8
+_WINDOWS_PER_CLAIM = 6  # 4 to 24 judge alike
 _MOST_WINDOWS = 40
 # From this share of its words in the order of its evidence on, a claim is more and more a copy.
 _COPY = 0.8
-_NEAR_COPY = 0.7
+_NEAR_COPY = 0.7  # ... and from this one on, another number or name in it stands in the place of the evidence's
 # The share of the claim's words, the numbers and names in question left out, that the evidence has where they conflict.
 _CLOSE = 0.6
 
@@ -60,12 +60,24 @@ class Match:
     missing_names: tuple[str, ...]  # in no passage
     negation: bool
     antonym: bool
+    in_order: float  # the share of the claim's words that the window has in the same order
 
     @property
     def score(self) -> float:
         """The probability that the claim is supported."""
         z = INTERCEPT + sum(weight * x for weight, x in zip(COEFFICIENTS, self.features, strict=True))
         return 1 / (1 + math.exp(-max(-50.0, min(50.0, z))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """The shortlisted windows, with the words (those of title and headings too) and word pairs of each, and all text."""
+
+    windows: Sequence[Window]
+    words: Sequence[frozenset[str]]
+    pairs: Sequence[frozenset[tuple[str, str]]]
+    everything: str
+    numbers: Sequence[Number]
 
 
 class EmbeddingVerifier:
@@ -149,35 +161,29 @@ def match_claims(
     wanted = [frozenset(content_words(text)) for text in asked]
     windows = shortlist(windows, wanted, min(_MOST_WINDOWS, _WINDOWS_PER_CLAIM * len(claims)))
     vectors = embedder.embed_documents([*asked, *(window.text for window in windows)])
-    around = [frozenset(content_words(" ".join((passage.title, *passage.heading)))) for passage in passages]
     everything = "\n".join(part for passage in passages for part in (passage.title, *passage.heading, passage.text))
-    every_number = numbers(everything)
-    return [
-        _match(claim, short[n], windows, vectors[len(claims) :] @ vectors[n], around, everything, every_number)
-        for n, claim in enumerate(claims)
-    ]
+    around = [frozenset(content_words(" ".join((passage.title, *passage.heading)))) for passage in passages]
+    evidence = _Evidence(
+        windows=windows,
+        words=[window.stems | around[window.passage] for window in windows],
+        pairs=[bigrams(window.text) for window in windows],
+        everything=everything,
+        numbers=numbers(everything),
+    )
+    return [_match(claim, short[n], evidence, vectors[len(claims) :] @ vectors[n]) for n, claim in enumerate(claims)]
 
 
-def _match(
-    claim: ClaimSpan,
-    is_short: bool,
-    windows: Sequence[Window],
-    cosines: Vectors,
-    around: Sequence[frozenset[str]],
-    everything: str,
-    every_number: Sequence[Number],
-) -> Match:
+def _match(claim: ClaimSpan, is_short: bool, evidence: _Evidence, cosines: Vectors) -> Match:
     text = claim.judged
     wanted, pairs = frozenset(content_words(text)), bigrams(text)
-    recalls = [recall(wanted, window.stems | around[window.passage]) for window in windows]
+    recalls = [recall(wanted, found) for found in evidence.words]
     # Words in the same order tell a copy from a sentence that happens to use the same words.
-    order = [
-        recall(pairs, bigrams(window.text)) if pairs else words for window, words in zip(windows, recalls, strict=True)
-    ]
+    order = [recall(pairs, found) for found in evidence.pairs] if pairs else recalls
     best = int(np.argmax(cosines + 0.5 * np.asarray(recalls) + np.asarray(order)))
-    window, share, copied = windows[best], recalls[best], in_order(text, windows[best].text)
-    wrong_numbers = tuple(_wrong_numbers(numbers(text), numbers(window.text), every_number, copied))
-    no_names = tuple(missing_names(text, everything))
+    window, share = evidence.windows[best], recalls[best]
+    copied = in_order(text, window.text)
+    wrong_numbers = tuple(_wrong_numbers(numbers(text), numbers(window.text), evidence.numbers, copied))
+    no_names = tuple(missing_names(text, evidence.everything))
     negation, antonym = negation_differs(text, window.text), antonym_differs(text, window.text)
     doubts = (bool(wrong_numbers), bool(no_names), negation, antonym)
     features = (
@@ -188,7 +194,7 @@ def _match(
         float(cosines.max() - cosines[best]) if is_short else 0.0,
         0.0 if any(doubts) else max(0.0, copied - _COPY) / (1 - _COPY),
     )
-    return Match(claim, window, features, wrong_numbers, no_names, negation, antonym)
+    return Match(claim, window, features, wrong_numbers, no_names, negation, antonym, copied)
 
 
 def _wrong_numbers(
@@ -218,7 +224,7 @@ def find_conflict(match: Match) -> str | None:
     if match.antonym:
         return "the passages say the opposite"
     others = [name for name in names(evidence) if name.lower() not in text.lower()]
-    if match.missing_names and others:
+    if match.missing_names and others and match.in_order >= _NEAR_COPY:
         return f"the passages have no {match.missing_names[0]!r}; the closest sentence has {others[0]!r}"
     return None
 

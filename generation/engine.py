@@ -94,10 +94,13 @@ class Engine:
         self.address = address
 
     def is_alive(self) -> bool:
-        """Whether the very engine that this hold was opened on still runs (two lock calls and a small file)."""
+        """Whether the very engine that this hold was opened on still runs, where a new client would look for it."""
         if os.getpid() != self._owner:
             raise RuntimeError("this hold on the engine was opened before a fork: connect again in the child")
-        free = _try_lock(self._files.engine, fcntl.LOCK_SH)
+        try:
+            free = _try_lock(self._files.engine, fcntl.LOCK_SH)
+        except FileNotFoundError:  # the system has cleaned the folder away
+            return False
         if free is not None:
             free.close()
             return False
@@ -248,11 +251,21 @@ def _listens(address: EngineAddress) -> bool:
 def _spawn(settings: LlamaCppSettings, model_file: Path, files: EngineFiles, lock: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", "-m", "generation.engine", settings.model_dump_json()]
     command += [str(model_file), str(files.folder), files.key, str(lock)]
+    # llama.cpp's threads meet hundreds of times per token. Where they spin while they wait, any other work on the cores
+    # (an ingest) slows answers to a third or less; where they sleep, to its share of the cores.
+    environment = {"OMP_WAIT_POLICY": "passive"} | os.environ
     descriptor = os.open(files.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "wb") as log:
         # A session of its own: Ctrl-C in the terminal of who started it must not end it for the others.
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, pass_fds=[lock], cwd="/"
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=[lock],
+            cwd="/",
+            env=environment,
         )
     # Collects the exit status, so that a long-lived client keeps no zombie.
     threading.Thread(target=process.wait, name="ragstone-engine-exit", daemon=True).start()
@@ -282,16 +295,23 @@ def last_words(files: EngineFiles) -> str:
 
 def _try_lock(path: Path, kind: int) -> BinaryIO | None:
     """The file, locked until it is closed by this process and by those that inherited it; None if others hold it."""
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)
+    file = _open(path)
+    if _lock_if_free(file, kind):
+        return file
+    file.close()
+    return None
+
+
+def _open(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0)
+
+
+def _lock_if_free(file: BinaryIO, kind: int) -> bool:
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        file.close()
-        return None
-    except BaseException:
-        file.close()
-        raise
-    return file
+        return False
+    return True
 
 
 # ---- the engine process -------------------------------------------------------------------------------------------
@@ -304,15 +324,16 @@ def serve(settings: LlamaCppSettings, model_file: Path, files: EngineFiles) -> N
     os.environ["GGML_NO_BACKTRACE"] = "1"
     # llama.cpp holds Python's lock while it loads, so only the kernel can end a load that hangs.
     signal.alarm(math.ceil(settings.start_timeout_s))
+    users = _open(files.users)
     secret = secrets.token_urlsafe(32)
     server = _load(settings, model_file, secret)
     signal.alarm(0)
     port = int(server.listening_address.rpartition(":")[2])
     _publish(files, EngineAddress(os.getpid(), port, secret, str(model_file)))
-    with _wait_until_unused(files, settings.linger_s):
-        files.address.unlink(missing_ok=True)
-        # Both locks go with the process. llama.cpp's own shutdown would finish work that nobody waits for.
-        os._exit(0)
+    _lock_when_unused(users, settings.linger_s)
+    files.address.unlink(missing_ok=True)
+    # Both locks go with the process. llama.cpp's own shutdown would finish work that nobody waits for.
+    os._exit(0)
 
 
 def _load(settings: LlamaCppSettings, model_file: Path, secret: str) -> Any:
@@ -345,19 +366,18 @@ def _publish(files: EngineFiles, address: EngineAddress) -> None:
     os.replace(new, files.address)
 
 
-def _wait_until_unused(files: EngineFiles, linger_s: float) -> BinaryIO:
-    """Returns the users file, locked for this process alone: who comes now waits until the engine is gone."""
+def _lock_when_unused(users: BinaryIO, linger_s: float) -> None:
+    """Returns with the users file locked for this process alone: who comes now waits until the engine is gone."""
     unused_since: float | None = None
     while True:
-        users = _try_lock(files.users, fcntl.LOCK_EX)
-        if users is None:
-            unused_since = None
-        else:
+        if _lock_if_free(users, fcntl.LOCK_EX):
             now = time.monotonic()
             unused_since = now if unused_since is None else unused_since
             if now - unused_since >= linger_s:
-                return users
-            users.close()
+                return
+            fcntl.flock(users, fcntl.LOCK_UN)
+        else:
+            unused_since = None
         time.sleep(_WATCH_S)
 
 

@@ -237,7 +237,7 @@ def test_no_exit_status_is_left_uncollected(open_engine: Callable[..., Engine]) 
 
 
 def test_a_missing_model_is_named(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailable, match=r"no-such\.gguf can't be read: No such file"):
+    with pytest.raises(ModelUnavailable, match=r"no-such\.gguf can't be read \(No such file"):
         connect(SETTINGS, tmp_path / "no-such.gguf", folder)
     with pytest.raises(ModelUnavailable, match="is not a file"):
         connect(SETTINGS, tmp_path, folder)

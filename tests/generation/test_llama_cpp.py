@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -262,6 +263,22 @@ async def test_an_engine_that_cannot_be_replaced_is_unavailable(model_file: Path
         os.kill(int(pid_file.read_text().split('"pid": ')[1].split(",")[0]), signal.SIGKILL)
         with pytest.raises(ModelUnavailable, match=r"tiny\.gguf can't be read"):
             await said(model)
+
+
+async def test_a_runtime_folder_that_is_cleaned_away_costs_a_new_engine_only(model_file: Path, folder: Path) -> None:
+    async with opened(model_file, folder) as model:
+        prompt = await model.prepare([Message("user", "go on")])
+        stream = model.stream(prompt, Sampling(50))
+        assert (await anext(stream)).text == "o"
+        first = engine_of(model_file, folder)
+        shutil.rmtree(folder)
+        assert (await anext(stream)).text == "k"
+        assert (await said(model))[-1].finish == "stop"
+        assert engine_of(model_file, folder) != first
+        await stream.aclose()
+    async with asyncio.timeout(LONGEST_WAIT_S):
+        while Path(f"/proc/{first.pid}").exists():
+            await asyncio.sleep(0.02)
 
 
 async def test_a_start_that_is_cancelled_leaves_no_engine(model_file: Path, folder: Path) -> None:

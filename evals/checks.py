@@ -9,6 +9,7 @@ import re
 from collections.abc import Hashable, Iterable, Set
 from itertools import pairwise
 
+from evals.numbers import WORD_VALUES
 from evals.sentences import plain, word_set
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W_]+(?:'[^\W_]+)?")
@@ -58,8 +59,15 @@ _ANTONYMS = (
 
 
 def stem(word: str) -> str:
-    """A crude English stem, enough to match "lasts" with "lasted": lower case, without the commonest endings."""
+    """A crude English stem, enough to match "lasts" with "lasted": lower case, without the commonest endings.
+
+    Numbers are made alike: "2,000" is "2000", "six" is "6".
+    """
     word = word.lower().removesuffix("'s")
+    if word[:1].isdigit():
+        return word.replace(",", "")
+    if word in WORD_VALUES:
+        return str(WORD_VALUES[word])
     for ending, left in (
         ("ies", "y"),
         ("ied", "y"),

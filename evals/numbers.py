@@ -21,7 +21,7 @@ _WORDS = (
     "eighteen nineteen twenty"
 )
 _ORDINALS = "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth"
-_WORD_VALUES = {word: n for words in (_WORDS, _ORDINALS) for n, word in enumerate(words.split())}
+WORD_VALUES = {word: n for words in (_WORDS, _ORDINALS) for n, word in enumerate(words.split())}
 # As often a pronoun or an adverb as a number: a claim may use them freely, but in the evidence they count.
 _LOOSE_WORDS = frozenset(("zero", "one", "first", "second"))
 _MAGNITUDES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "mn": 6, "bn": 9}
@@ -80,7 +80,7 @@ _FIND = re.compile(
     | (?P<time>\d{{1,2}}:\d{{2}})(?![\d:])
     | (?P<decade>\d{{3}}0s)\b
     | (?P<currency>[$\u20ac\u00a3])?\s?(?P<number>-?(?:\d{{1,3}}(?:[,\ ]\d{{3}})+(?!\d)|\d+)(?:\.\d+)?)(?:st|nd|rd|th)?
-    | (?P<word>(?i:{"|".join(_WORD_VALUES)}))\b
+    | (?P<word>(?i:{"|".join(WORD_VALUES)}))\b
     )""",
     re.VERBOSE,
 )
@@ -148,7 +148,7 @@ def _found(text: str) -> Iterator[Number]:
         elif match["time"] or match["decade"]:
             yield Number(start, written, "number", written)
         elif match["word"]:
-            yield _with_unit(text, match, Number(start, written, "number", str(_WORD_VALUES[written.lower()])))
+            yield _with_unit(text, match, Number(start, written, "number", str(WORD_VALUES[written.lower()])))
         elif "." in match["number"] and _VERSION_OF.search(text[max(0, start - 30) : start]) and not match["currency"]:
             plain_number = _with_unit(text, match, Number(start, written, "number", _canonical(match["number"])))
             yield plain_number if plain_number.unit else Number(start, written, "version", written)

@@ -157,7 +157,8 @@ def _is_boundary(text: str, sentence_start: int, stop: re.Match[str], end: int) 
         return next_word.lower().rstrip(",") in _STARTERS
     if word.isdigit() and len(word) <= 2 and (len(before) == 1 or before[-2].endswith(":")):
         return False  # "Steps: 1. Open the lid. 2. Close it." in running text
-    is_initial = len(word) == 1 and word.isupper()
+    is_unit = len(before) > 1 and before[-2][-1].isdigit()  # "450 W."
+    is_initial = len(word) == 1 and word.isupper() and not is_unit
     return not is_initial or next_word.lower() in _STARTERS
 
 

@@ -111,7 +111,8 @@ def test_antonyms_differ_where_only_the_other_side_is_there(claim: str, evidence
 
 def test_words_are_stems_and_content_words_leave_out_the_ordinary() -> None:
     assert words("Lasts lasted lasting libraries") == ["last", "last", "last", "library"]
-    assert content_words("The pump and its 2,000 filters are not here.") == ["pump", "2,000", "filter"]
+    assert content_words("The pump and its 2,000 filters are not here.") == ["pump", "2000", "filter"]
+    assert words("2,000 6 six") == ["2000", "6", "6"]
     assert bigrams("the pumps last") == {("the", "pump"), ("pump", "last")}
 
 

@@ -35,6 +35,7 @@ def test_abbreviations_and_decimals_do_not_end_a_sentence(text: str) -> None:
         ("It lasts [1]. It is old.[2] It is red. [1, 3] End.", None),
         ("It ended in 2019. Then came rain.", ["It ended in 2019.", "Then came rain."]),
         ("Take vitamin C. The rest is easy.", ["Take vitamin C.", "The rest is easy."]),
+        ("It draws 450 W. Paris is large.", ["It draws 450 W.", "Paris is large."]),
         ("It opens at 9 a.m. The door is red.", ["It opens at 9 a.m.", "The door is red."]),
         ("日本語です。次の文です。", ["日本語です。", "次の文です。"]),
         ('He said "Stop." Then he left.', ['He said "Stop."', "Then he left."]),

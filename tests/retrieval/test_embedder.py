@@ -146,7 +146,7 @@ def test_damaged_tokenizer_is_named(tmp_path: Path) -> None:
 
 def test_missing_sentence_transformers_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'ragstone\[gpu\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install 'ragstone\[sentence-transformers\]'"):
         SentenceTransformersEmbedder("some/model", None)
 
 

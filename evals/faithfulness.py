@@ -35,11 +35,14 @@ from retrieval.types import Passage
 METHOD = "embedding-v1"
 FEATURES = ("cosine", "recall", "missing_number", "missing_name", "negation", "antonym", "gap", "copy")
 # Logistic regression on the fitting parts of the sets named in docs/verifier.md.
-INTERCEPT = -1.42
-COEFFICIENTS = (1.18, 1.48, -2.16, -1.47, -2.3, -3.36, -16, 0.404)
+INTERCEPT = -1.38
+COEFFICIENTS = (1.06, 1.59, -2.11, -1.51, -2.32, -2.38, -31.7, 0.48)
 
 # A claim of fewer content words says little by itself ("2,000 hours."): it is compared as an answer to the question.
-_SHORT_CLAIM = 6
+# Beside other claims it may well be about something else than the question.
+_SHORT_ALONE = 6
+_SHORT_BESIDE_OTHERS = 3
+_WIDEST_GAP = 0.1
 _WINDOWS_PER_CLAIM = 6  # 4 to 24 judge alike
 _MOST_WINDOWS = 40
 # From this share of its words in the order of its evidence on, a claim is more and more a copy.
@@ -156,7 +159,8 @@ def match_claims(
     windows = make_windows([passage.text for passage in passages])
     if not (windows and claims):
         return []
-    short = [bool(question.strip()) and len(set(content_words(claim.judged))) < _SHORT_CLAIM for claim in claims]
+    at_least = _SHORT_ALONE if len(claims) == 1 else _SHORT_BESIDE_OTHERS
+    short = [bool(question.strip()) and len(set(content_words(claim.judged))) < at_least for claim in claims]
     asked = [f"{question} {claim.judged}" if s else claim.judged for claim, s in zip(claims, short, strict=True)]
     wanted = [frozenset(content_words(text)) for text in asked]
     windows = shortlist(windows, wanted, min(_MOST_WINDOWS, _WINDOWS_PER_CLAIM * len(claims)))
@@ -191,7 +195,7 @@ def _match(claim: ClaimSpan, is_short: bool, evidence: _Evidence, cosines: Vecto
         share,
         *(share * doubt for doubt in doubts),
         # A short claim stands in some window, the question may be answered in another: then it answers something else.
-        float(cosines.max() - cosines[best]) if is_short else 0.0,
+        min(_WIDEST_GAP, float(cosines.max() - cosines[best])) if is_short else 0.0,
         0.0 if any(doubts) else max(0.0, copied - _COPY) / (1 - _COPY),
     )
     return Match(claim, window, features, wrong_numbers, no_names, negation, antonym, copied)

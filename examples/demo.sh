@@ -32,5 +32,5 @@ run ingest "$here/updates"
 run ask "How long is the warranty on a Dipper pump?"
 
 say "The old revision can still be asked."
-run search "How long is the warranty on a Dipper pump?" --as-of 5 -k 1
+run ask "How long is the warranty on a Dipper pump?" --as-of 5
 run status

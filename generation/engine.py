@@ -329,9 +329,11 @@ def serve(settings: LlamaCppSettings, model_file: Path, files: EngineFiles) -> N
     server = _load(settings, model_file, secret)
     signal.alarm(0)
     port = int(server.listening_address.rpartition(":")[2])
-    _publish(files, EngineAddress(os.getpid(), port, secret, str(model_file)))
+    address = EngineAddress(os.getpid(), port, secret, str(model_file))
+    _publish(files, address)
     _lock_when_unused(users, settings.linger_s)
-    files.address.unlink(missing_ok=True)
+    if read_address(files) == address:  # else the folder was cleaned away, and a new engine has moved in
+        files.address.unlink(missing_ok=True)
     # Both locks go with the process. llama.cpp's own shutdown would finish work that nobody waits for.
     os._exit(0)
 

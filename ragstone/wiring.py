@@ -37,6 +37,11 @@ class Application:
         if language_model is not None:
             self.language_model = language_model
 
+    def prepare(self) -> None:
+        """Builds all that serving needs and reads the index; the language model is started apart from that."""
+        _ = self.answerer, self.worker
+        self.searcher.follow()
+
     @cached_property
     def models(self) -> ModelStore:
         return ModelStore(self.settings.models.folder or default_models_folder())
@@ -141,7 +146,8 @@ class Application:
         """What decides an answer here; it follows the head revision."""
         from generation.prompt import PROMPT_VERSION, SYSTEM
 
-        generation = self.settings.generation.model_dump(mode="json", exclude={"queue_size", "hold_until_verdict"})
+        undecisive = {"queue_size": True, "hold_until_verdict": True, "model": {"linger_s", "start_timeout_s", "api_key"}}
+        generation = self.settings.generation.model_dump(mode="json", exclude=undecisive)
         release = Release(
             {
                 "space": self.embedder.space.space_id,

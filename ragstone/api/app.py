@@ -33,7 +33,7 @@ def create_app(application: Application) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     application: Application = app.state.application
     # What must be there for the service to make sense is built now, so that a fault shows at the start.
-    await asyncio.to_thread(application.searcher.follow)
+    await asyncio.to_thread(application.prepare)
     application.worker.start()
     # The language model may take its time or be missing: uploads and search work meanwhile.
     app.state.model_start = asyncio.create_task(application.language_model.start())

@@ -28,7 +28,7 @@ def serve(loaded: LoadedSettings, host: str | None, port: int | None) -> None:
     server = loaded.settings.server
     application = Application(loaded.settings)
     with listening(host or server.host, server.port if port is None else port) as listener:
-        application.searcher.follow()
+        application.prepare()
         address, bound_port = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         click.echo(f"Ragstone serves http://{shown}:{bound_port} from {loaded.settings.data.resolve()}")

@@ -177,7 +177,7 @@ def test_copies_pass_and_changes_do_not_with_minilm(
 def test_minilm_scores_are_those_last_published(minilm_verifier: EmbeddingVerifier) -> None:
     """A change of these numbers is a change of method: raise the version in `METHOD` and judge again."""
     scores = [judge(minilm_verifier, text).score for text in (COPIES[0], CHANGED[0][0], OFF_TOPIC[0])]
-    assert scores == pytest.approx([0.0, 0.0, 0.0], abs=0.01)
+    assert scores == pytest.approx([0.852, 0.316, 0.220], abs=0.02)
 
 
 def test_evidence_is_the_span_of_the_version_that_says_it(verifier: EmbeddingVerifier) -> None:

@@ -285,7 +285,7 @@ async def test_an_address_of_another_kind_is_refused() -> None:
         await said(model)
     await model.aclose()
     with pytest.raises(ModelUnavailable, match="not a web address"):
-        OpenAICompatible(settings.model_copy(update={"base_url": "http://[/v1"}))
+        OpenAICompatible(settings.model_copy(update={"base_url": "http://127.0.0.1:port/v1"}))
 
 
 async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,8 +146,14 @@ class Application:
         """What decides an answer here; it follows the head revision."""
         from generation.prompt import PROMPT_VERSION, SYSTEM
 
-        undecisive = {"queue_size": True, "hold_until_verdict": True, "model": {"linger_s", "start_timeout_s", "api_key"}}
-        generation = self.settings.generation.model_dump(mode="json", exclude=undecisive)
+        generation = self.settings.generation.model_dump(
+            mode="json",
+            exclude={
+                "queue_size": True,
+                "hold_until_verdict": True,
+                "model": {"linger_s": True, "start_timeout_s": True, "timeout_s": True, "api_key": True},
+            },
+        )
         release = Release(
             {
                 "space": self.embedder.space.space_id,

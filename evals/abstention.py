@@ -57,11 +57,11 @@ _OF_THE_PASSAGES = (
     rf"\b{PASSAGES_OR_DOCUMENTS}{_NUMBERS} {_NOT}{_ADVERB} {_SAY}\b",
     rf"\b{PASSAGES_OR_DOCUMENTS}{_NUMBERS} {_NOT}{_ADVERB} {_HOLD} {_INFORMATION}",
     rf"\b{PASSAGES}{_NUMBERS} {_NOT}{_ADVERB} {_HOLD}\b",
-    rf"\b{PASSAGES_OR_DOCUMENTS}\b.*\b(?:they|it|but|and) {_NOT}{_ADVERB} (?:{_SAY}|{_HOLD} {_INFORMATION})",
+    rf"\b{PASSAGES_OR_DOCUMENTS}\b.{{0,200}}\b(?:they|it|but|and) {_NOT}{_ADVERB} (?:{_SAY}|{_HOLD} {_INFORMATION})",
     rf"\b{PASSAGES_OR_DOCUMENTS} (?:{_HOLD}|make)s? no {_INFORMATION}",
     rf"\b(?:none|neither) of {PASSAGES_OR_DOCUMENTS} (?:{_SAY}|{_HOLD})s?\b",
     rf"\bno passages? (?:{_SAY}|{_HOLD})s?\b",
-    rf"\bnothing (?:is said |is mentioned )?(?:in|about .* in) {PASSAGES_OR_DOCUMENTS}",
+    rf"\bnothing (?:is said |is mentioned )?(?:in|about .{{0,200}} in) {PASSAGES_OR_DOCUMENTS}",
 )
 _OF_THE_ANSWER = (
     rf"\b{_IS}(?: not|n't| never| nowhere){_ADVERB} {_SAID}(?: anywhere)? (?:in|by|within) {PASSAGES_OR_DOCUMENTS}",
@@ -69,13 +69,13 @@ _OF_THE_ANSWER = (
     rf"\b{_IS}(?: not|n't| never){_ADVERB} (?:mentioned|specified|stated)[.!]*$",
     rf"\bthere {_IS}(?:n't)?(?: no| not| not any| any)?(?: \w+)?(?: \w+)? (?:information|mention)"
     r"(?: (?:available|provided|given))?(?: (?:about|on|of|regarding|concerning|as to|in|to answer)\b|[.!]*$)",
-    rf"\bthere {_IS} (?:no|not any|not enough|insufficient) {_INFORMATION}.* in {PASSAGES}",
+    rf"\bthere {_IS} (?:no|not any|not enough|insufficient) {_INFORMATION}.{{0,200}} in {PASSAGES}",
     rf"^(?:not enough|insufficient|no)(?: relevant| further)? {_INFORMATION}(?: {_IS})?"
     r"(?: (?:available|provided|given|found))?"
-    rf"(?: (?:to answer|about|on|regarding)\b.*| in {PASSAGES_OR_DOCUMENTS}.*)?[.!]*$",
+    rf"(?: (?:to answer|about|on|regarding)\b.{{0,200}}| in {PASSAGES_OR_DOCUMENTS}.{{0,200}})?[.!]*$",
     r"\b(?:cannot|can't|can not|could not|couldn't) be"
     r" (?:determined|answered|found|inferred|known|established|derived)(?: \w+)?"
-    rf" (?:in|from|on|using|with|by)\b.*{PASSAGES_OR_DOCUMENTS}",
+    rf" (?:in|from|on|using|with|by)\b.{{0,200}}{PASSAGES_OR_DOCUMENTS}",
     r"^(?:this|the|your|that) question (?:cannot|can't|can not|could not) be answered",
     r"^(?:sorry, |unfortunately, )?(?:it is |it's )?(?:unable|not able|impossible|not possible) to"
     r" (?:answer|determine|say|tell|find)\b",

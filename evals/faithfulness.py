@@ -109,6 +109,8 @@ class EmbeddingVerifier:
         matches = match_claims(self._embedder, question, claims, passages)
         if not matches:
             return Verification(claims=(), faithfulness=self._unscored("the passages have no text"))
+        if not all(math.isfinite(x) for match in matches for x in match.features):
+            return Verification(claims=(), faithfulness=self._unscored("the embedder gave a vector that is not finite"))
 
         # 3. Judge each.
         judged = tuple(self._judge(text, match, passages) for match in matches)

@@ -145,7 +145,7 @@ def _is_boundary(text: str, sentence_start: int, stop: re.Match[str], end: int) 
         return not following
     if stop.group()[0] != "." or stop.group().startswith(".."):
         return True
-    before = text[sentence_start : stop.start()].split()
+    before = text[max(sentence_start, stop.start() - 80) : stop.start()].split()
     if not before:
         return False
     word = before[-1].lstrip(_OPENERS)

@@ -80,8 +80,8 @@ def test_negation_on_one_side_differs(claim: str, evidence: str) -> None:
     [
         ("The filter lasts 2,000 hours.", "The filter must not be washed; it lasts 2,000 hours."),
         ("Do not open the lid.", "Never open the lid."),
-        ("It is fast.", "It is not only fast but cheap."),
-        ("It began in May.", "It began no later than May."),
+        ("The pump is very fast.", "The pump is not only fast but cheap."),
+        ("The work began in May.", "The work began no later than May."),
         ("The pump needs oil.", "It does not rain in summer."),
         ("Schedule 5.", "They are not stated in Schedule 5."),
         ("It is not an album by Linkin Park.", "It is an album of Metallica, not Linkin Park."),

@@ -104,6 +104,7 @@ The pump needs service every 2,000 hours, but the passages do not mention the fi
 The passages do not mention the price. The pump weighs 5 kg [1].
 The passages do not give the price for 2024. They only mention a price of 5 USD in 2019 [1].
 I don't know the exact date, but it was built in 1990.
+They only describe how to install it.
 Hello!
 """.strip().splitlines()
 

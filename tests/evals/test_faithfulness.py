@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from evals.faithfulness import EmbeddingVerifier
 from evals.run import evaluate_verifier
 from evals.types import VerifierCase
 from generation.types import Claim, Verification, Verifier
+from ingest.types import Vectors
 from retrieval.embedder import OnnxEmbedder
 from retrieval.hash_embedder import HashEmbedder
 from retrieval.types import Passage
@@ -228,10 +230,21 @@ def test_number_of_another_sentence_is_no_support(verifier: EmbeddingVerifier) -
     assert claim.reason == "the passages say 8080 where the answer says 3"
 
 
-def test_names_of_title_and_headings_are_evidence(verifier: EmbeddingVerifier) -> None:
-    here = verifier.verify("", "The Aqua 300 weighs 12 kg.", passages()).claims[0]
-    alone = verifier.verify("", "The Aqua 300 weighs 12 kg.", [passage(TEXTS[1][1])]).claims[0]
-    assert here.score > alone.score
+def test_names_and_words_of_title_and_headings_are_evidence(verifier: EmbeddingVerifier) -> None:
+    named, unnamed = passage("It weighs 12 kg.", heading="The blue pump"), passage("It weighs 12 kg.")
+    for text in ("The Aqua 300 weighs 12 kg.", "The blue pump weighs 12 kg."):
+        [here] = verifier.verify("", text, [named]).claims
+        [alone] = verifier.verify("", text, [unnamed]).claims
+        assert here.score > alone.score
+        assert here.verdict == "supported"
+
+
+def test_evidence_is_found_by_its_words_in_any_order(verifier: EmbeddingVerifier) -> None:
+    [claim] = verifier.verify(
+        "", "Pumps are cooled with oil.", [passage("Snow falls. Oil is old; it cools pumps.")]
+    ).claims
+    assert claim.evidence is not None
+    assert (claim.evidence.start, claim.evidence.end) == (112, 139)
 
 
 def test_threshold_is_a_setting() -> None:
@@ -263,6 +276,18 @@ def test_answer_without_evidence_is_not_scored(
     verifier: EmbeddingVerifier, given_passages: list[Passage], reason: str
 ) -> None:
     check_not_scored(verifier.verify("?", "It weighs 12 kg.", given_passages), reason)
+
+
+class BrokenEmbedder(HashEmbedder):
+    """Gives vectors of NaN, as a damaged model does."""
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        return super().embed_documents(texts) * np.float32(np.nan)
+
+
+def test_vectors_that_are_no_numbers_are_not_scored() -> None:
+    broken = EmbeddingVerifier(BrokenEmbedder(), EvalsSettings())
+    check_not_scored(broken.verify("", COPIES[0], passages()), "the embedder gave a vector that is not finite")
 
 
 def check_not_scored(result: Verification, reason: str) -> None:

@@ -93,6 +93,7 @@ def test_number_that_the_evidence_has_is_not_missing(claim: str, evidence: str) 
         ("Python 3.1", "Python 3.10 or 3.11", "3.1"),
         ("on 6 March 2024", "on 2024-03-05", "6 March 2024"),
         ("five years", "since 5 March 2024", "five"),
+        ("2024 hours", "since 5 March 2024", "2024"),
         ("more than 70 cases", "66 cases", "70"),
         ("less than 60 cases", "66 cases", "60"),
         ("in 2018", "in 2017", "2018"),

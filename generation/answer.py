@@ -130,9 +130,11 @@ class Answerer:
                 progress.finish = piece.finish or progress.finish
                 progress.completion_tokens = piece.completion_tokens or progress.completion_tokens
                 if piece.text:
+                    # A server's JSON can spell half a character, which no file or database can hold.
+                    text = piece.text.encode("utf-8", "replace").decode()
                     progress.timings.setdefault("first_token", _ms_since(began))
-                    progress.draft += piece.text
-                    yield DraftPiece(piece.text)
+                    progress.draft += text
+                    yield DraftPiece(text)
         progress.timings["generate"] = _ms_since(began)
 
     async def _verify(self, question: str, text: str, built: BuiltPrompt, progress: _Progress) -> Verification:
@@ -167,6 +169,8 @@ class Answerer:
             created_at=datetime.now(UTC),
             question=ask.question,
             collection=ask.collection,
+            user=ask.user,
+            session=ask.session,
             text=text,
             abstained=abstained,
             draft=progress.draft if progress.draft != text else None,

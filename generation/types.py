@@ -103,6 +103,8 @@ class Answer(WireModel):
     created_at: datetime
     question: str
     collection: str
+    user: str | None = None
+    session: str | None = None
     text: str
     abstained: bool
     draft: str | None = None  # what was streamed, where it differs from `text`
@@ -129,6 +131,8 @@ class Ask:
     as_of: int | datetime | None = None
     seed: int | None = None
     strict: bool = False
+    user: str | None = None
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, update
 from sqlalchemy.exc import OperationalError
 
 from ingest import schema, statements
@@ -129,6 +129,12 @@ class Catalog:
             cause = f"{'re-chunk' if same_content else 'ingest'} {prepared.collection}/{prepared.uri}"
             statements.put_revision(connection, revision, cause, added=len(prepared.spans), removed=removed)
         return Committed(version=version, revision=revision)
+
+    def set_metadata(self, document_id: str, metadata: dict[str, Any]) -> None:
+        """Gives a known document other metadata; its versions and the index stay as they are."""
+        table = schema.documents
+        with self.writing() as connection:
+            connection.execute(update(table).where(table.c.document_id == document_id).values(metadata=metadata))
 
     def commit_vectors(self, vectors: dict[str, Vectors], space: Space) -> None:
         """Adds vectors of `space` to chunks that exist; no revision, since what can be seen stays the same."""

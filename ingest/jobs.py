@@ -27,7 +27,7 @@ class Upload:
     name: str
     content_hash: str
     size_bytes: int
-    metadata: dict[str, Any]
+    metadata: dict[str, Any] | None  # None: the document keeps what it has
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Ingestion:
         self._prepared_with = _preparation(settings, embedder)
         self.queue = JobQueue(catalog)
 
-    def submit(self, files: Sequence[IncomingFile], collection: str, metadata: dict[str, Any]) -> str:
+    def submit(self, files: Sequence[IncomingFile], collection: str, metadata: dict[str, Any] | None) -> str:
         """Stores the files and the job that will ingest them, in one commit, and returns the job's id.
 
         Files over the size limit and empty ones are refused at once, in the job's outcomes; nothing of them is stored.
@@ -64,9 +64,7 @@ class Ingestion:
                         refused.append(_refusal(document_id_of(collection, file.uri), file.uri, error))
                         continue
                     content_hash = self._originals.put(file.data)
-                    uploads.append(
-                        Upload(collection, file.uri, file.name, content_hash, len(file.data), dict(metadata))
-                    )
+                    uploads.append(Upload(collection, file.uri, file.name, content_hash, len(file.data), metadata))
                 return self.queue.enqueue(connection, uploads, refused)
         except Exception:
             self.remove_unused({upload.content_hash for upload in uploads})
@@ -78,6 +76,8 @@ class Ingestion:
         # 1. The same bytes, prepared in the same way, need nothing.
         current = self._catalog.current_version(document_id)
         if current and (current.content_hash, current.prepared_with) == (upload.content_hash, self._prepared_with):
+            if upload.metadata is not None:
+                self._catalog.set_metadata(document_id, upload.metadata)
             return DocumentOutcome(document_id=document_id, uri=upload.uri, version=current.version, state="unchanged")
         # 2. Bytes to text with headings and pages, text to chunks.
         try:

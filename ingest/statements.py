@@ -24,7 +24,7 @@ class PreparedVersion:
     document_id: str
     collection: str
     uri: str
-    metadata: dict[str, Any]
+    metadata: dict[str, Any] | None  # None: the document keeps what it has
     content_hash: str
     prepared_with: str
     size_bytes: int
@@ -68,19 +68,20 @@ def current_version(connection: Connection, document_id: str) -> VersionRow | No
 
 
 def put_document(connection: Connection, prepared: PreparedVersion) -> None:
+    """Adds the document, or gives a known one its new metadata."""
     table = schema.documents
-    changed = connection.execute(
-        update(table).where(table.c.document_id == prepared.document_id).values(metadata=prepared.metadata)
-    )
-    if changed.rowcount == 0:
+    known = (table.c.document_id == prepared.document_id,)
+    if count(connection, table, *known) == 0:
         connection.execute(
             insert(table).values(
                 document_id=prepared.document_id,
                 collection=prepared.collection,
                 uri=prepared.uri,
-                metadata=prepared.metadata,
+                metadata=prepared.metadata or {},
             )
         )
+    elif prepared.metadata is not None:
+        connection.execute(update(table).where(*known).values(metadata=prepared.metadata))
 
 
 def put_version(connection: Connection, prepared: PreparedVersion, revision: int) -> int:

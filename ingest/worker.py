@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 from typing import IO
 
-from ingest.errors import CatalogUnavailable, IngestError, StorageFull
+from ingest.errors import CatalogUnavailable, IngestError
 from ingest.identity import document_id_of
 from ingest.jobs import ClaimedJob, Upload
 from ingest.pipeline import Ingestion
@@ -28,6 +28,10 @@ class WorkerLock:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "worker.lock"
         self._file: IO[str] | None = None
+
+    @property
+    def held(self) -> bool:
+        return self._file is not None
 
     def acquire(self) -> bool:
         file = open(self._path, "w")  # noqa: SIM115 (kept open as long as the lock is held)
@@ -54,6 +58,8 @@ class Worker:
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._took_over = False
+        self.problem: str | None = None  # why the queue waits, while it does
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="ingest-worker", daemon=True)
@@ -71,18 +77,38 @@ class Worker:
             self._thread.join()
 
     def _run(self) -> None:
-        holds_lock = False
         try:
             while not self._stopping.is_set():
-                if not holds_lock and self._lock.acquire():
-                    holds_lock = True
-                    self._take_over()
-                if not (holds_lock and self._guarded_run_one()):
+                if not self._guarded_step():
                     self._wake.wait(POLL_S)
                     self._wake.clear()
         finally:
-            if holds_lock:
-                self._lock.release()
+            self._lock.release()
+
+    def _guarded_step(self) -> bool:
+        """A step whose errors don't end the worker: the job at hand stays in the queue and is tried again."""
+        try:
+            did_something = self._step()
+        except IngestError as error:
+            log.error("the queue waits: %s", error)
+            self.problem = str(error)
+            return False
+        except Exception:
+            error_id = uuid.uuid4().hex[:12]
+            log.exception("bug %s in the worker", error_id)
+            self.problem = f"a bug in Ragstone; its log has the details under {error_id}"
+            return False
+        self.problem = None
+        return did_something
+
+    def _step(self) -> bool:
+        """Takes the lock where it is free, takes over from the worker before, does one job; False when idle."""
+        if not self._took_over:
+            if not (self._lock.held or self._lock.acquire()):
+                return False
+            self._take_over()
+            self._took_over = True
+        return self.run_one()
 
     def _take_over(self) -> None:
         abandoned = self._ingestion.queue.requeue_abandoned()
@@ -91,14 +117,6 @@ class Worker:
         filled = self._ingestion.fill_space(self._stopping.is_set)
         if filled:
             log.info("embedded %d chunks that had no vector of the current embedder", filled)
-
-    def _guarded_run_one(self) -> bool:
-        """A full disk or a locked catalog must not end the worker: the job goes back and is tried again."""
-        try:
-            return self.run_one()
-        except (StorageFull, CatalogUnavailable) as error:
-            log.error("the queue waits: %s", error)
-            return False
 
     def run_one(self) -> bool:
         """Does the oldest job to its end; False when there is none. The caller holds the worker's lock."""

@@ -18,12 +18,20 @@ from ragstone.wiring import Application
 
 def create_app(application: Application) -> FastAPI:
     """The ASGI app over one application. The worker and the language model start with it."""
-    app = FastAPI(title="Ragstone", version=ragstone.__version__, lifespan=_lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Ragstone",
+        version=ragstone.__version__,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     app.state.application = application
     problems.install(app)
     for topic in (documents, search, ask, jobs, index, health, unbuilt):
         app.include_router(topic.router)
-    app.add_api_route("/", _console, response_class=HTMLResponse, include_in_schema=False)
+    app.add_api_route("/", _console, methods=["GET", "HEAD"], response_class=HTMLResponse, include_in_schema=False)
+    app.add_middleware(problems.LastResort)
     app.add_middleware(SizeLimit, limit_mib=application.settings.server.max_request_mib)
     app.add_middleware(SameOrigin, host=application.settings.server.host)
     return app

@@ -14,9 +14,9 @@ from generation.errors import ModelLoading
 from generation.types import Answer, AnswerEvent, Ask, Done, DraftPiece, PassagesFound, VerdictReached
 from ragstone.api.documents import collection_name
 from ragstone.api.events import server_sent, while_connected
+from ragstone.api.inputs import AsOf, Text
 from ragstone.api.parts import Parts
 from ragstone.api.problems import problem_of
-from ragstone.api.search import AsOf
 from ragstone.errors import BadRequest, NotBuilt
 from ragstone.wiring import Application
 
@@ -26,13 +26,13 @@ router = APIRouter(prefix="/v1", tags=["answers"])
 class AskBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    question: str
+    question: Text
     collection: str = "default"
     k: Annotated[int, Field(ge=1, le=1000)] | None = None
     as_of: AsOf = None
-    user: str | None = None
-    session: str | None = None
-    release: str | None = None
+    user: Text | None = None
+    session: Text | None = None
+    release: Text | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     strict: bool = False
     stream: bool = False
@@ -52,6 +52,8 @@ async def ask(parts: Parts, request: Request, body: AskBody) -> Answer | Streami
         as_of=body.as_of,
         seed=body.seed,
         strict=body.strict,
+        user=body.user,
+        session=body.session,
     )
     if not body.stream:
         return await while_connected(request, _answered(parts, question))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from fastapi import APIRouter, File, Form, Path, Query, Request, Response, UploadFile
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
@@ -14,13 +14,19 @@ from ingest.identity import document_id_of
 from ingest.jobs import FINISHED
 from ingest.pipeline import IncomingFile
 from ingest.types import DocumentInfo, DocumentOutcome, Job, VersionInfo
+from ragstone.api.events import while_connected
+from ragstone.api.inputs import json_object
 from ragstone.api.parts import Parts
 from ragstone.errors import BadRequest, NotBuilt
+from ragstone.wiring import Application
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
-_POLL_S = 0.05
+_POLL_S = 0.1
 MAX_URI_CHARACTERS = 2048
+
+
+VersionNumber = Annotated[int, Path(ge=1, lt=2**31)]
 
 
 class Uploaded(BaseModel):
@@ -40,22 +46,29 @@ class Deleted(BaseModel):
 
 
 @router.post("", status_code=202)
-def upload(
+async def upload(
     parts: Parts,
+    request: Request,
     response: Response,
     file: Annotated[list[UploadFile], File()],
     collection: Annotated[str, Form()] = "default",
     uri: Annotated[list[str] | None, Form()] = None,
-    metadata: Annotated[str, Form()] = "{}",
+    metadata: Annotated[str | None, Form()] = None,
     wait: bool = False,
 ) -> Uploaded:
-    """Takes files in; replies once they are stored (202), or with `wait` once they can be searched (200)."""
-    incoming = _incoming(file, uri)
-    job_id = parts.ingestion.submit(incoming, collection_name(collection), _metadata(metadata))
+    """Takes files in; replies once they are stored (202), or with `wait` once they can be searched (200).
+
+    At most 1,000 files a request. Without `metadata`, a document keeps what it has.
+    """
+    collection = collection_name(collection)
+    attached = None if metadata is None else json_object(metadata, "metadata")
+    incoming = await asyncio.to_thread(_incoming, file, uri)
+    job_id = await asyncio.to_thread(parts.ingestion.submit, incoming, collection, attached)
     parts.worker.wake()
-    job = parts.ingestion.queue.get(job_id)
+    job = await asyncio.to_thread(parts.ingestion.queue.get, job_id)
     if wait:
-        job = _waited_for(parts, job_id)
+        # Waiting holds no thread: uploads that wait must not keep others from being heard.
+        job = await while_connected(request, _finished(parts, job))
         response.status_code = 200 if job.state in FINISHED else 202
     return Uploaded(job_id=job_id, documents=_outcomes(job, collection, incoming))
 
@@ -82,12 +95,12 @@ def versions(parts: Parts, document_id: str) -> dict[str, list[VersionInfo]]:
 
 
 @router.get("/{document_id}/versions/{version}/text", response_class=PlainTextResponse)
-def version_text(parts: Parts, document_id: str, version: int) -> PlainTextResponse:
+def version_text(parts: Parts, document_id: str, version: VersionNumber) -> PlainTextResponse:
     return PlainTextResponse(parts.catalog.version_text(document_id, version), headers=_INERT)
 
 
 @router.get("/{document_id}/versions/{version}/original", response_class=Response)
-def version_original(parts: Parts, document_id: str, version: int) -> Response:
+def version_original(parts: Parts, document_id: str, version: VersionNumber) -> Response:
     """The bytes as they were uploaded, as a download: a browser must not run what a document brings."""
     data = parts.originals.read(parts.catalog.version_hash(document_id, version))
     headers = {**_INERT, "Content-Disposition": f'attachment; filename="{document_id}-{version}"'}
@@ -117,30 +130,24 @@ def _incoming(files: list[UploadFile], uris: list[str] | None) -> list[IncomingF
     names = [file.filename or "" for file in files]
     if uris is not None and len(uris) != len(files):
         raise BadRequest(f"{len(uris)} URIs for {len(files)} files: give one for each file, or none", "uri")
+    chosen = uris or names
+    if len(set(chosen)) < len(chosen):
+        twice = next(uri for uri in chosen if chosen.count(uri) > 1)
+        raise BadRequest(f"two files of this request are {twice!r}: give each a URI of its own", "uri")
     incoming = []
-    for name, uri, file in zip(names, uris or names, files, strict=True):
+    for name, uri, file in zip(names, chosen, files, strict=True):
         if not uri or len(uri) > MAX_URI_CHARACTERS or not uri.isprintable():
             raise BadRequest(f"{uri!r} is no URI: use 1 to {MAX_URI_CHARACTERS} printable characters", "uri")
         incoming.append(IncomingFile(name, uri, file.file.read()))
     return incoming
 
 
-def _metadata(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BadRequest(f"metadata is not JSON: {error}", "metadata") from error
-    if not isinstance(value, dict):
-        raise BadRequest('metadata is a JSON object, such as {"team": "pumps"}', "metadata")
-    return value
-
-
-def _waited_for(parts: Parts, job_id: str) -> Job:
+async def _finished(parts: Application, job: Job) -> Job:
+    """The job when it has ended, or as it is after `server.wait_timeout_s`."""
     deadline = time.monotonic() + parts.settings.server.wait_timeout_s
-    job = parts.ingestion.queue.get(job_id)
     while job.state not in FINISHED and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
-        job = parts.ingestion.queue.get(job_id)
+        await asyncio.sleep(_POLL_S)
+        job = await asyncio.to_thread(parts.ingestion.queue.get, job.job_id)
     return job
 
 

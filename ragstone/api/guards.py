@@ -60,15 +60,24 @@ class SameOrigin:
         if scope["type"] == "http":
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             host, origin = headers.get("host", ""), headers.get("origin")
-            if urlsplit(f"//{host}").hostname not in self._names:
+            if _part(f"//{host}", "hostname") not in self._names:
                 detail = f"this service does not answer under the name {host!r}"
                 await _refuse(403, "foreign-origin", detail, scope, receive, send)
                 return
-            if origin is not None and urlsplit(origin).netloc != host:
+            if origin is not None and _part(origin, "netloc") != host:
                 detail = f"a page of {origin} may not call this service"
                 await _refuse(403, "foreign-origin", detail, scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _part(url: str, name: str) -> str | None:
+    """A part of a URL; None where it is no URL."""
+    try:
+        value: str | None = getattr(urlsplit(url), name)
+    except ValueError:
+        return None
+    return value
 
 
 async def _refuse(status: int, code: str, detail: str, scope: Scope, receive: Receive, send: Send) -> None:

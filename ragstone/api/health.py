@@ -15,27 +15,30 @@ router = APIRouter(tags=["health"])
 
 
 class Readiness(BaseModel):
-    """`ready` when the index is at the head and complete, and the language model is loaded."""
+    """`ready` when the index is at the head and complete, the worker works, and the language model is loaded."""
 
     ready: bool
     index: str
     model: str
+    worker: str
 
 
-@router.get("/healthz")
-def alive() -> dict[str, str]:
+@router.api_route("/healthz", methods=["GET", "HEAD"])
+async def alive() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.get("/readyz")
-async def ready(parts: Parts, request: Request, response: Response) -> Readiness:
+@router.api_route("/readyz", methods=["GET", "HEAD"])
+async def readiness(parts: Parts, request: Request, response: Response) -> Readiness:
     await asyncio.to_thread(parts.index.follow)
     lacking = parts.index.chunks_without_vector
     index = f"{lacking} chunks wait for their vectors" if lacking else f"at revision {parts.index.revision}"
     model = _model_state(request.app.state.model_start)
-    readiness = Readiness(ready=not lacking and model == "loaded", index=index, model=model)
-    response.status_code = 200 if readiness.ready else 503
-    return readiness
+    worker = parts.worker.problem or "working"
+    ready = not lacking and model == "loaded" and parts.worker.problem is None
+    found = Readiness(ready=ready, index=index, model=model, worker=worker)
+    response.status_code = 200 if found.ready else 503
+    return found
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

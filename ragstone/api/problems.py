@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from generation.errors import QueueFull
 from ragstone.errors import BadRequest, KnownError
@@ -92,13 +95,51 @@ def install(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        _where, *path = first["loc"]
-        field = ".".join(str(part) for part in path)
-        document = problem(422, "bad-request", f"{field or 'the body'}: {first['msg']}", request.url.path, field=field)
-        return JSONResponse(document, 422, None, MEDIA_TYPE)
+        detail, field = _explained(error.errors()[0])
+        more = {"field": field} if field else {}
+        return JSONResponse(problem(422, "bad-request", detail, request.url.path, **more), 422, None, MEDIA_TYPE)
 
-    for kind in (*KnownError, Exception):
+    for kind in KnownError:
         app.add_exception_handler(kind, known)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
+
+
+def _explained(error: Mapping[str, Any]) -> tuple[str, str | None]:
+    """What is wrong with a request that did not fit its form, and the field it concerns, if one."""
+    _where, *path = error["loc"]
+    if error["type"] == "json_invalid":
+        return f"the body is not JSON: {error['ctx']['error']}", None
+    if not path:
+        return "the body is missing or is not of the form that is asked for", None
+    if path[0] == "file":
+        return "file: send at least one file with a name, as multipart/form-data", "file"
+    field = ".".join(str(part) for part in path)
+    return f"{field}: {error['msg'].removeprefix('Value error, ')}", field
+
+
+class LastResort:
+    """Answers what no handler knew: a bug, or an error raised beneath the router. The connection goes on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except ClientDisconnect:
+            log.info("the caller of %s left", scope["path"])
+        except Exception as error:
+            document, headers = problem_of(error, scope["path"])
+            if not started:
+                await JSONResponse(document, document["status"], headers, MEDIA_TYPE)(scope, receive, send)

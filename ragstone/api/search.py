@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from ragstone.api.documents import collection_name
+from ragstone.api.inputs import AsOf, Text
 from ragstone.api.parts import Parts
 from ragstone.errors import NotBuilt
 from retrieval.search import SearchRequest
@@ -16,13 +16,11 @@ from retrieval.types import Mode, SearchResult
 
 router = APIRouter(prefix="/v1", tags=["search"])
 
-AsOf = Annotated[int | datetime | None, Field(description="A revision, or an RFC 3339 time")]
-
 
 class SearchBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    query: str
+    query: Text
     collection: str | None = None
     k: Annotated[int, Field(ge=1, le=1000)] | None = None
     mode: Mode = "hybrid"

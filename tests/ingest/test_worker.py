@@ -175,3 +175,48 @@ def test_a_locked_catalog_is_said_to_be_unavailable(tmp_path: Path) -> None:
     finally:
         other.close()
         catalog.close()
+
+
+def test_errors_while_taking_over_do_not_end_the_worker(ingestion: Ingestion, tmp_path: Path) -> None:
+    class FailingOnce(Ingestion):
+        failures = 1
+
+        def fill_space(self, stop=lambda: False):  # type: ignore[no-untyped-def]
+            if self.failures:
+                self.failures -= 1
+                raise CatalogUnavailable("locked")
+            return super().fill_space(stop)
+
+    failing = FailingOnce(ingestion._catalog, ingestion._originals, HashEmbedder(), IngestSettings())
+    worker = Worker(failing, WorkerLock(tmp_path))
+    worker.start()
+    try:
+        while worker.problem is None and failing.failures:
+            time.sleep(0.01)
+        assert wait_for(failing, submit(failing, "a.md")).state == "done"
+        assert worker.problem is None
+    finally:
+        worker.stop()
+
+
+def test_an_original_that_a_queued_job_needs_is_not_removed(ingestion: Ingestion, originals: Originals) -> None:
+    submit(ingestion, "a.md")
+    assert ingestion.unused_originals() == set()
+    ingestion.remove_unused(originals.hashes())
+    assert len(originals.hashes()) == 1
+
+
+def test_a_running_job_estimates_the_time_left(catalog: Catalog, originals: Originals, tmp_path: Path) -> None:
+    seen: list[float | None] = []
+
+    class WatchingEmbedder(HashEmbedder):
+        def embed_documents(self, texts):  # type: ignore[no-untyped-def]
+            seen.append(ingestion.queue.get(job_id).eta_s)
+            return super().embed_documents(texts)
+
+    ingestion = Ingestion(catalog, originals, WatchingEmbedder(), IngestSettings())
+    job_id = submit(ingestion, "a.md", "b.md", "c.md")
+    Worker(ingestion, WorkerLock(tmp_path)).run_one()
+    assert seen[0] is None
+    assert all(isinstance(eta, float) and eta >= 0 for eta in seen[1:])
+    assert len(seen) == 3

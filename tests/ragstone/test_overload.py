@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
+from running import running
 from service import TRUE, application_in
 
 from generation.language_models.scripted import ScriptedLanguageModel
-from ragstone.api.app import create_app
-from ragstone.commands.service import listening
-from ragstone.wiring import Application
 
 pytestmark = pytest.mark.anyio
 
@@ -24,21 +19,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@contextmanager
-def running(application: Application) -> Iterator[str]:
-    """The URL of a real server in a thread of this process."""
-    with listening("127.0.0.1", 0) as listener:
-        port = listener.getsockname()[1]
-        server = uvicorn.Server(uvicorn.Config(create_app(application), log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 class GatedModel(ScriptedLanguageModel):

@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from generation.errors import ModelLoading
 from generation.types import Answer, AnswerEvent, Ask, Done, DraftPiece, PassagesFound, VerdictReached
-from ragstone.api.documents import collection_name
 from ragstone.api.events import server_sent, while_connected
 from ragstone.api.inputs import AsOf, Text
 from ragstone.api.parts import Parts
 from ragstone.api.problems import problem_of
 from ragstone.errors import BadRequest, NotBuilt
+from ragstone.names import collection_name
 from ragstone.wiring import Application
 
 router = APIRouter(prefix="/v1", tags=["answers"])

@@ -18,12 +18,12 @@ from ragstone.api.events import while_connected
 from ragstone.api.inputs import json_object
 from ragstone.api.parts import Parts
 from ragstone.errors import BadRequest, NotBuilt
+from ragstone.names import collection_name, document_uri
 from ragstone.wiring import Application
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
 _POLL_S = 0.1
-MAX_URI_CHARACTERS = 2048
 
 
 VersionNumber = Annotated[int, Path(ge=1, lt=2**31)]
@@ -119,13 +119,6 @@ def delete(parts: Parts, document_id: str, erase: bool = False) -> Deleted:
 _INERT = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
-def collection_name(name: str) -> str:
-    """Checks a collection's name: what it allows is safe in paths, logs and URLs."""
-    if not (1 <= len(name) <= 64 and name.replace("-", "").replace("_", "").isalnum() and name.isascii()):
-        raise BadRequest(f"{name!r} is no collection name: use 1 to 64 letters, digits, - and _", "collection")
-    return name
-
-
 def _incoming(files: list[UploadFile], uris: list[str] | None) -> list[IncomingFile]:
     names = [file.filename or "" for file in files]
     if uris is not None and len(uris) != len(files):
@@ -136,9 +129,7 @@ def _incoming(files: list[UploadFile], uris: list[str] | None) -> list[IncomingF
         raise BadRequest(f"two files of this request are {twice!r}: give each a URI of its own", "uri")
     incoming = []
     for name, uri, file in zip(names, chosen, files, strict=True):
-        if not uri or len(uri) > MAX_URI_CHARACTERS or not uri.isprintable():
-            raise BadRequest(f"{uri!r} is no URI: use 1 to {MAX_URI_CHARACTERS} printable characters", "uri")
-        incoming.append(IncomingFile(name, uri, file.file.read()))
+        incoming.append(IncomingFile(name, document_uri(uri), file.file.read()))
     return incoming
 
 

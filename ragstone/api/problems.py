@@ -32,6 +32,8 @@ STATUS_OF_CODE = {
     "not-found": 404,
     "storage-full": 507,
     "catalog-unavailable": 503,
+    "catalog-damaged": 500,
+    "data-folder-unusable": 500,
     "bad-query": 422,
     "bad-question": 422,
     "bad-request": 422,

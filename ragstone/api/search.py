@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from ragstone.api.documents import collection_name
 from ragstone.api.inputs import AsOf, Text
 from ragstone.api.parts import Parts
 from ragstone.errors import NotBuilt
+from ragstone.names import collection_name
 from retrieval.search import SearchRequest
 from retrieval.types import Mode, SearchResult
 

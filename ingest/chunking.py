@@ -6,17 +6,18 @@
 3. Neighbouring units are packed into chunks. A tiny section joins its neighbour under the path that both share.
 4. Each chunk is counted once more with its heading path, and halved in the rare case that it is too long.
 
-The splitter returns strings without offsets and strips them, so spans are found again in the version's text.
+The splitter returns strings without offsets and strips them, so spans are found again in the version's text. Should its
+strings ever be other than the passage, piece by piece, the passage is halved until the parts fit.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from ingest.types import ChunkSpan, Extracted, Heading
 
@@ -27,8 +28,9 @@ _PATH_SEPARATOR = " > "
 _FENCE = re.compile(r"`{3,}(?=[^`]*$)|~{3,}")
 _LIST_ITEM = re.compile(r"([-*+]|\d{1,9}[.)])\s")
 # The end of a sentence: what closes it, and the white space after it unless the text goes on in lower case.
+# It is looked for at the first of a run of marks only: from each of a million dots, the search would never end.
 _SENTENCE_END = re.compile(
-    r"[.!?\u2026]+[\"'\u201d\u2019\xbb)\]]*\s+(?![a-z])"
+    r"(?<![.!?\u2026])[.!?\u2026]++[\"'\u201d\u2019\xbb)\]]*\s+(?![a-z])"
     r"|[\u3002\uff01\uff1f]+[\u300d\u300f\uff09\u201d\u2019]*"  # Chinese and Japanese
 )
 # No language has words this long, and the splitter would count such a run character by character.
@@ -178,16 +180,22 @@ class _Chunker:
         runs = _RUN.finditer(self._text, start, end)
         cuts = [run.end() for run in runs if run.end() - run.start() == _MAX_RUN]
         for piece_start, piece_end in pairwise([start, *cuts, end]):
-            piece = self._text[piece_start:piece_end]
-            tokens = self._count(piece) if piece.strip() else 0
-            if tokens > room:
-                even = _even(tokens, room)
-                strings = _split_sentences(piece, self._count, min(room, even + even // 4))
-                spans = _locate(self._text, piece_start, piece_end, strings)
-            else:
-                spans = _locate(self._text, piece_start, piece_end, [piece])
-            for span_start, span_end in spans:
+            for span_start, span_end in self._parts(piece_start, piece_end, room):
                 yield _Unit(span_start, span_end, self._count(self._text[span_start:span_end]))
+
+    def _parts(self, start: int, end: int, room: int) -> Iterable[_Span]:
+        passage = self._text[start:end]
+        if not passage.strip():
+            return []
+        whole = _trimmed(self._text, start, end)
+        tokens = self._count(passage)
+        if tokens <= room:
+            return [whole]
+        even = _even(tokens, room)
+        located = _locate(self._text, start, end, _split_sentences(passage, self._count, min(room, even + even // 4)))
+        if located is not None:
+            return located
+        return _halved(self._text, *whole, lambda start, end: self._count(self._text[start:end]) <= room)
 
     # -- the embedder's input
 
@@ -223,22 +231,20 @@ class _Chunker:
 
     def _emit(self, path: _Path, start: int, end: int) -> None:
         """Appends the chunk, in halves where it is too long after all: tokens need not add up."""
-        pending = [(start, end)]
-        while pending:
-            start, end = pending.pop()
-            input_ = self._input(path, start, end)
-            if end - start > 1 and self._count(input_) > self._chunk_tokens:
-                pending += reversed(_halves(self._text, start, end))
-                continue
-            page = bisect_right(self._page_starts, start) - 1
+
+        def fits(start: int, end: int) -> bool:
+            return self._count(self._input(path, start, end)) <= self._chunk_tokens
+
+        for part_start, part_end in _halved(self._text, start, end, fits):
+            page = bisect_right(self._page_starts, part_start) - 1
             self._spans.append(
                 ChunkSpan(
                     ordinal=len(self._spans),
-                    start=start,
-                    end=end,
+                    start=part_start,
+                    end=part_end,
                     heading=tuple(heading.title for heading in path),
                     page=self._extracted.pages[page].number if page >= 0 else None,
-                    input=input_,
+                    input=self._input(path, part_start, part_end),
                 )
             )
 
@@ -329,8 +335,10 @@ def _split_sentences(passage: str, count: Callable[[str], int], tokens: int) -> 
     from llama_index.core.node_parser import SentenceSplitter
 
     def tokenize(text: str) -> range:
-        # Only the number counts. A character can't be divided, and the splitter gives up on one that is too long.
-        return range(min(count(text), tokens) if len(text) == 1 else count(text))
+        # Only the number counts. A character can't be divided, and the splitter gives up on one that is too long. It
+        # repeats, as an overlap of no tokens, what is none: signs, and accents alone, for many a tokenizer.
+        number = max(1, count(text))
+        return range(min(number, tokens) if len(text) == 1 else number)
 
     splitter = SentenceSplitter(
         chunk_size=tokens,
@@ -346,17 +354,30 @@ def _sentence_strings(text: str) -> list[str]:
     return [text[start:end] for start, end in pairwise(cuts) if start < end]
 
 
-def _locate(text: str, start: int, end: int, strings: Sequence[str]) -> list[_Span]:
-    """Where strings stand that are the pieces of `text[start:end]` in order, but for their white space."""
+def _locate(text: str, start: int, end: int, strings: Sequence[str]) -> list[_Span] | None:
+    """Where strings stand in `text[start:end]`, or None where they are not its pieces in order, white space aside.
+
+    Some versions of the splitter drop a comma that begins a phrase, or repeat an overlap.
+    """
+    pieces = ["".join(string.split()) for string in strings]
+    if "".join(pieces) != "".join(text[start:end].split()):
+        return None
     solid = [match.start() for match in re.compile(r"\S").finditer(text, start, end)]
-    spans = []
-    first = 0
-    for string in strings:
-        after = first + len("".join(string.split()))
-        if after > first:
-            spans.append((solid[first], solid[after - 1] + 1))
-        first = after
-    return spans
+    ends = accumulate(len(piece) for piece in pieces)
+    return [
+        (solid[after - len(piece)], solid[after - 1] + 1) for piece, after in zip(pieces, ends, strict=True) if piece
+    ]
+
+
+def _halved(text: str, start: int, end: int, fits: Callable[[int, int], bool]) -> Iterator[_Span]:
+    """`text[start:end]` in parts that fit, halved as often as needed; one character is not divided."""
+    pending = [(start, end)]
+    while pending:
+        part = pending.pop()
+        if part[1] - part[0] > 1 and not fits(*part):
+            pending += reversed(_halves(text, *part))
+        else:
+            yield part
 
 
 def _halves(text: str, start: int, end: int) -> list[_Span]:

@@ -23,6 +23,15 @@ _ENCODING = re.compile(
 )
 # Browsers read these labels as the Windows code pages that contain them (WHATWG Encoding Standard, 4.2).
 _SUPERSETS = {"iso-8859-1": "cp1252", "us-ascii": "cp1252", "shift_jis": "cp932", "shift-jis": "cp932", "gb2312": "gbk"}
+# The parser ends a document type declaration at its first ">", even inside a DTD, and takes the rest for text. Comments
+# and scripts are matched to be passed over.
+_DOCTYPE = re.compile(
+    r"""<!--.*?(?:-->|\Z) | <script\b.*?(?:</script|\Z)
+    | <!doctype (?:"[^"<]*" | '[^'<]*' | [^"'<>\[])*+
+      (?: > | (?P<dtd>\[) (?:<!--.*?(?:-->|\Z) | <\?.*?(?:\?>|\Z) | "[^"]*" | '[^']*' | [^"'\]])*+ (?P<end>\]\s*+>)?)
+    """,
+    re.I | re.S | re.X,
+)
 _DROPPED = ("script", "style", "noscript", "template", "nav", "iframe", "object", "svg", "canvas", "button", "select")
 _HIDDEN = re.compile(r"(^|;)\s*(display\s*:\s*none|visibility\s*:\s*hidden)", re.I)
 _AROUND = "self::header[not(descendant::h1)] or self::footer or @role='banner' or @role='contentinfo' or @role='search'"
@@ -43,7 +52,8 @@ _ANCHOR_SIGNS = " #¶§\u200b\U0001f517"  # what documentation tools put beside 
 def load(data: bytes, name: str) -> Extracted:
     """The page's main part as Markdown-like text; the title is that of `<title>`, else the first h1, else the stem.
 
-    Raises UnsupportedFormat where the bytes are no text, CorruptDocument where elements are nested too deeply.
+    Raises UnsupportedFormat where the bytes are no text, CorruptDocument where elements are nested too deeply or a
+    DTD has no end.
     """
     page = _parse(_decode(data, name), name)
     if page is None:
@@ -96,13 +106,29 @@ def _declared(data: bytes) -> str | None:
     return _SUPERSETS.get(label, label)
 
 
+def _without_doctype(source: str, name: str) -> str:
+    """`source` without document type declarations and the DTDs in them. Raises CorruptDocument where one has no end."""
+
+    def kept(match: re.Match[str]) -> str:
+        if not match[0].lower().startswith("<!doctype"):
+            return match[0]
+        if match["dtd"] and not match["end"]:
+            raise CorruptDocument(
+                f"{name}: the DTD that begins in its <!DOCTYPE ... [ has no end. Write the missing quote or ]>, or "
+                "leave out what is between the brackets."
+            )
+        return ""
+
+    return _DOCTYPE.sub(kept, source)
+
+
 def _parse(source: str, name: str) -> Any:
     """The root element, or None where there is no element at all."""
     parser = lxml.html.HTMLParser(
         encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
     )
     try:
-        page = lxml.html.document_fromstring(clean(source).encode("utf-8"), parser=parser)
+        page = lxml.html.document_fromstring(_without_doctype(clean(source), name).encode("utf-8"), parser=parser)
     except lxml.etree.ParserError:  # "Document is empty"
         return None
     if any(entry.level_name == "FATAL" for entry in parser.error_log):

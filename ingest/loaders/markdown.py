@@ -15,7 +15,8 @@ _FRONT_MATTER = re.compile(
     r"---[ \t]*\n(?P<yaml>(?:[ \t]*\n|#[^\n]*\n)*[\w-]+[ \t]*:.*?\n)(?:---|\.\.\.)[ \t]*(?:\n|$)", re.S
 )
 _TITLE = re.compile(r"^title[ \t]*:[ \t]*(?P<value>[^\n]+)$", re.M)
-_ATTRIBUTES = re.compile(r"[ \t]*\{:?[ \t]*[#.][^{}]*\}[ \t]*$")
+# White space is matched from its first character only: a heading with a million spaces would take hours.
+_ATTRIBUTES = re.compile(r"(?<![ \t])[ \t]*\{:?[ \t]*[#.][^{}]*\}[ \t]*$")
 
 
 def load(data: bytes, name: str) -> Extracted:

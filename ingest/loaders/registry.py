@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
@@ -26,6 +27,7 @@ LOADERS: dict[str, Loader] = {
 _MIB = 1024 * 1024
 _OLE_COMPOUND_FILE = bytes.fromhex("d0cf11e0a1b11ae1")
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 _MAX_EXPANSION = 20  # an unpacked DOCX carries images and markup beside its text
 
 
@@ -34,16 +36,17 @@ def extract(data: bytes, name: str, max_text_mib: float = 20) -> Extracted:
 
     The text holds neither NUL nor lone surrogates, its lines end in "\\n" alone.
 
-    Raises EmptyDocument, UnsupportedFormat, CorruptDocument, EncryptedDocument, and DocumentTooLarge for a text of more
-    than `max_text_mib` MiB as UTF-8. Each message names the file and says what to do.
+    Raises EmptyDocument where it has no letter or digit (heading marks alone are no text), UnsupportedFormat,
+    CorruptDocument, EncryptedDocument, and DocumentTooLarge for a text of more than `max_text_mib` MiB as UTF-8. Each
+    message names the file and says what to do.
     """
     if not data.strip():
         found = "has no bytes" if not data else "holds only white space"
         raise EmptyDocument(f"{name}: {found}. Upload a file with text in it.")
     load = _loader(data, name, int(_MAX_EXPANSION * max_text_mib * _MIB))
     extracted = load(data, name)
-    if not extracted.text.strip():
-        raise EmptyDocument(f"{name}: no text in it. Upload a file with text in it.")
+    if not _LETTER_OR_DIGIT.search(extracted.text):
+        raise EmptyDocument(f"{name}: no text in it, not one letter or digit. Upload a file with text in it.")
     size = len(extracted.text.encode("utf-8"))
     if size > max_text_mib * _MIB:
         raise DocumentTooLarge(

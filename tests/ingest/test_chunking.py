@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.chunking import chunk
+from ingest.chunking import _halved, _locate, chunk
 from ingest.loaders.registry import extract
 from ingest.types import ChunkSpan, Extracted, Heading, Page
+from retrieval.embedder import OnnxEmbedder
+from retrieval.hash_embedder import HashEmbedder
 
 Counter = Callable[[str], int]
 
@@ -31,9 +34,47 @@ def utf_8_bytes(text: str) -> int:
     return len(text.encode("utf-8"))
 
 
+def word_characters(text: str) -> int:
+    """Counts as `HashEmbedder` does: signs are no tokens."""
+    return HashEmbedder().count_tokens(text)
+
+
+def fourths(text: str) -> int:
+    return len(text) // 4
+
+
 def coarse(text: str) -> int:
     """Does not add up: the whole is more than its parts."""
     return len(text) // 7 + text.count(" ")
+
+
+# What tokenizers treat in ways of their own: of many of these they make no token at all, of others several.
+ODD = [
+    "e\u0301",  # a combining accent
+    "a" + "\u0301\u0302\u0303" * 5,
+    "\U0001f1e9\U0001f1ea",  # a flag
+    "\U0001f469\u200d\U0001f467",  # a family
+    "\U0001f98e",
+    "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35",  # Thai
+    "\u0928\u092e\u0938\u094d\u0924\u0947",  # Devanagari
+    "\u0c28\u0c2e\u0c38\u0c4d\u0c15\u0c3e\u0c30\u0c02",  # Telugu
+    "\u05e9\u05c1\u05b8\u05dc\u05d5\u05b9\u05dd",  # pointed Hebrew
+    "\ufdfa",  # one character that stands for four words
+    "ab\u00adc",  # a soft hyphen
+    "x\ufe0f",
+    "\u200b",
+    "\u00a0",
+    "|",
+    "|a",
+    ",",
+    ",b",
+    ".",
+    "\u3002",
+    "newts",
+    " ",
+    ". ",
+    "\n",
+]
 
 
 def cut(
@@ -246,6 +287,46 @@ def test_chunks_keep_the_limit_where_tokens_do_not_add_up() -> None:
     assert "\n".join(texts(extracted, spans)).split("\n") == items
 
 
+@pytest.mark.parametrize("tokens", [16, 200])
+@pytest.mark.parametrize("odd", [*ODD, "|a" * 20, "e\u0301 combining \U0001f1e9\U0001f1ea ", "\U0001f1e9 flags "])
+@pytest.mark.parametrize("count", [word_characters, fourths])
+def test_what_is_no_token_is_kept_once(odd: str, tokens: int, count: Counter) -> None:
+    extracted = Extracted("Newts " + odd * 600, "a", "text/plain")
+    spans = chunk(extracted, count_tokens=count, chunk_tokens=tokens, overlap_tokens=0)
+    check(extracted, spans, count, tokens)
+
+
+@pytest.mark.parametrize(
+    "strings",
+    [
+        ["Newts", "swim."],  # drops
+        ["Newts swim,", "swim, fast."],  # overlap
+        ["Newts", "Newts swim, fast."],  # repeats
+        ["swim,", "Newts", "fast."],
+        ["Newts swim, fast.", "Toads"],
+        ["Newts swum, fast."],
+        [],
+    ],
+)
+def test_strings_that_are_not_the_passage_piece_by_piece_are_not_located(strings: list[str]) -> None:
+    assert _locate("(Newts \n swim, fast.)", 1, 20, strings) is None
+    assert _locate("(Newts \n swim, fast.)", 1, 20, ["New", "", "ts swim,", " ", "fast."]) == [
+        (1, 4),
+        (4, 14),
+        (15, 20),
+    ]
+
+
+@given(st.lists(st.sampled_from(ODD), max_size=60).map("".join), st.integers(1, 40))
+def test_halving_leaves_out_nothing_but_white_space(text: str, most: int) -> None:
+    covered = 0
+    for start, end in _halved(text, 0, len(text), lambda start, end: end - start <= most):
+        assert end - start <= most and not text[covered:start].strip()
+        assert start >= covered
+        covered = end
+    assert not text[covered:].strip()
+
+
 # --- overlap and pages
 
 
@@ -294,6 +375,29 @@ def test_no_text_is_counted_again_and_again() -> None:
     assert counted < 6 * len(text)
 
 
+@pytest.mark.parametrize("hostile", ["|", "| ", "|a", ".", '."', ",", "!", "\U0001f1e9\U0001f1ea", "- |\n", "\u0301"])
+@pytest.mark.parametrize("count", [word_characters, characters])
+def test_twice_the_hostile_text_costs_no_more_than_about_twice_the_counting(hostile: str, count: Counter) -> None:
+    def cost(size: int) -> int:
+        counted = 0
+
+        def watched(text: str) -> int:
+            nonlocal counted
+            counted += len(text)
+            return count(text)
+
+        extracted = Extracted("Newts " + hostile * (size // len(hostile)), "a", "text/plain")
+        chunk(extracted, count_tokens=watched, chunk_tokens=16, overlap_tokens=4)
+        return counted
+
+    assert cost(20_000) < 2.5 * cost(10_000)
+
+
+def test_hundreds_of_thousands_of_dots_end() -> None:
+    extracted, spans = cut("Newts" + "." * 300_000, 200, name="a.txt")
+    assert "".join(texts(extracted, spans)) == extracted.text
+
+
 def test_sentences_are_split_without_nltk_and_the_splitter_is_imported_late() -> None:
     program = """
 import sys
@@ -314,9 +418,15 @@ print(len(spans), "nltk" in sys.modules)
 
 # --- properties
 
+# The splitter cuts only what is too long for a chunk.
+REPEATED = st.builds(
+    lambda odd, times: "".join(odd) * times, st.lists(st.sampled_from(ODD), min_size=1, max_size=4), st.integers(1, 300)
+)
 PIECES = st.one_of(
     st.text(max_size=40),
     st.text(alphabet="ab .,;!?\n", max_size=200),
+    st.lists(st.sampled_from(ODD), max_size=40).map("".join),
+    REPEATED,
     st.text(alphabet="蠑螈。\uff01 \n", max_size=60),
     st.sampled_from(
         ["\n\n", "\n", "```\n", "~~~", "| a | b |\n", "- ", "1. ", "\n# A\n", "x" * 1500, "\u2028", "\x1f", "😀" * 9]
@@ -334,12 +444,59 @@ def documents(draw: st.DrawFn) -> Extracted:
     return Extracted(text, "title", "text/plain", tuple(headings), tuple(pages))
 
 
-@settings(deadline=None, max_examples=200)
-@given(documents(), st.sampled_from([words, characters, utf_8_bytes, coarse]), st.integers(16, 60), st.integers(0, 15))
+COUNTERS: list[Counter] = [words, word_characters, characters, fourths, utf_8_bytes, coarse]
+
+
+def plain(text: str) -> Extracted:
+    return Extracted(text, "a", "text/plain")
+
+
+@settings(deadline=None, max_examples=300)
+@given(documents(), st.sampled_from(COUNTERS), st.integers(16, 60), st.integers(0, 15))
 def test_spans_quote_the_text_in_order_cover_it_and_keep_the_limit(
     extracted: Extracted, count: Counter, tokens: int, overlap: int
 ) -> None:
     spans = chunk(extracted, count_tokens=count, chunk_tokens=tokens, overlap_tokens=overlap)
+    check(extracted, spans, count, tokens, overlap)
+
+
+@settings(deadline=None, max_examples=300)
+@given(REPEATED, st.sampled_from(COUNTERS), st.sampled_from([16, 30, 200]), st.sampled_from([0, 8]))
+def test_spans_are_right_for_odd_text_again_and_again(text: str, count: Counter, tokens: int, overlap: int) -> None:
+    extracted = plain(text)
+    spans = chunk(extracted, count_tokens=count, chunk_tokens=tokens, overlap_tokens=overlap)
+    check(extracted, spans, count, tokens, overlap)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(embedder_folder: Path) -> Counter:
+    embedder = OnnxEmbedder(embedder_folder, model="minilm", max_tokens=256, threads=1)
+    return lru_cache(maxsize=100_000)(embedder.count_tokens)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("tokens", [16, 30, 200])
+@settings(deadline=None, max_examples=100)
+@given(st.one_of(documents(), REPEATED.map(plain)), st.sampled_from([0, 8]))
+def test_spans_are_right_with_the_real_tokenizer(
+    tokenizer: Counter, tokens: int, extracted: Extracted, overlap: int
+) -> None:
+    spans = chunk(extracted, count_tokens=tokenizer, chunk_tokens=tokens, overlap_tokens=overlap)
+    check(extracted, spans, tokenizer, tokens, overlap)
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("tokens", [16, 30, 200])
+@pytest.mark.parametrize("odd", ODD)
+def test_long_runs_of_odd_text_with_the_real_tokenizer(tokenizer: Counter, odd: str, tokens: int) -> None:
+    for text in (odd * 600, f"{odd} " * 300):
+        extracted = plain(text)
+        spans = chunk(extracted, count_tokens=tokenizer, chunk_tokens=tokens, overlap_tokens=0)
+        check(extracted, spans, tokenizer, tokens)
+
+
+def check(extracted: Extracted, spans: list[ChunkSpan], count: Counter, tokens: int, overlap: int = 0) -> None:
+    """What holds of the chunks of every document."""
     text = extracted.text
     covered = 0
     for ordinal, span in enumerate(spans):

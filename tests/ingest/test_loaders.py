@@ -73,6 +73,9 @@ BAD_FILES = [
     ("mark.txt", b"\xef\xbb\xbf \n", EmptyDocument, "no text"),
     ("matter.md", b"---\ntitle: Newts\n---\n", EmptyDocument, "no text"),
     ("scripts.html", b"<html><script>newts()</script></html>", EmptyDocument, "no text"),
+    ("marks.md", b"# \n## \n", EmptyDocument, "not one letter or digit"),
+    ("marks.txt", "\u2014 * \u2014 _ \U0001f98e\n".encode(), EmptyDocument, "not one letter or digit"),
+    ("marks.html", b"<h1>#</h1><p>...</p>", EmptyDocument, "not one letter or digit"),
     ("comment.html", b"<!-- newts -->", EmptyDocument, "no text"),
     ("empty.docx", saved(new_docx()), EmptyDocument, "no text"),
     ("scan.pdf", pdf([[], []]), EmptyDocument, "OCR is not built yet"),
@@ -109,6 +112,11 @@ def test_bad_files_are_refused_by_name(name: str, data: bytes, error: type[Refus
     assert type(refusal.value) is error
     assert str(refusal.value).startswith(f"{name}: ")
     assert words in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["# \n## \n###### x", "7", "\u0e01", "\u6c34", "\u0928\u092e"])
+def test_a_single_letter_or_digit_of_any_script_is_text(text: str) -> None:
+    assert extract(text.encode(), "a.md").text == text
 
 
 def test_too_much_text_is_refused_with_both_sizes() -> None:

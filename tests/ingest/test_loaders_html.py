@@ -159,7 +159,31 @@ def test_xhtml_with_elements_closed_at_once_keeps_what_follows_and_reads_no_enti
 <!DOCTYPE html [<!ENTITY newt SYSTEM "file:///etc/hostname">]>
 <html xmlns="http://www.w3.org/1999/xhtml"><head><title/><script src="a.js"/></head>
 <body><p>Newts &newt; swim.</p></body></html>"""
-    assert extract(page, "a.xhtml").text.endswith("Newts &newt; swim.")
+    assert extract(page, "a.xhtml").text == "Newts &newt; swim."
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        '<!DOCTYPE html [<!ENTITY z "x">]>',
+        '<?xml version="1.0"?>\n<!doctype html [\n<!ENTITY y "]>">\n<!ENTITY z \'"]>\'>\n] >',
+        "<!DOCTYPE html [<!-- it's a ]> --><?p isn't ]> ?>%all;<!ELEMENT p (#PCDATA)>]>",
+        '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0//EN" \'a>b[c\' [<!ATTLIST p a CDATA "]">]>',
+        '<!DOCTYPE html PUBLIC "-//W3C//DTD HTML 4.01//EN">',
+        "<!doctype html>",
+        '<!DOCTYPE html "no end><meta name="a">',
+        '<!-- <!DOCTYPE a [ --><script>"<!DOCTYPE a ["</script>',
+    ],
+)
+def test_no_markup_of_a_dtd_reaches_the_text(declaration: str) -> None:
+    assert extract(f"{declaration}\n<p>&z; swim.</p>".encode(), "a.html").text == "&z; swim."
+    assert extract(f"<p>Newts</p>{declaration}<p>swim.</p>".encode(), "a.html").text == "Newts\n\nswim."
+
+
+@pytest.mark.parametrize("rest", ['<!ENTITY z "x>]><p>Newts</p>', "<!-- ]><p>Newts</p>", "<p>Newts</p>"])
+def test_a_dtd_without_an_end_is_refused(rest: str) -> None:
+    with pytest.raises(CorruptDocument, match=r"^a\.html: the DTD .* has no end"):
+        extract(f"<!DOCTYPE html [{rest}".encode(), "a.html")
 
 
 def test_a_page_nested_too_deeply_is_refused_rather_than_cut_off() -> None:

@@ -104,6 +104,11 @@ def test_markdown_stays_its_source_with_headings_at_their_lines() -> None:
     )
 
 
+def test_a_heading_with_hundreds_of_thousands_of_spaces_ends() -> None:
+    heading = extract(b"# Newts" + b" \t" * 200_000 + b"swim {#a} \t\n", "a.md").headings[0]
+    assert heading == Heading(start=0, level=1, title="Newts swim")
+
+
 def test_front_matter_gives_the_title_and_leaves_the_text() -> None:
     extracted = extract(b"---\r\nid: 7\r\ntitle: 'All newts'\r\n---\r\n\r\n## Care\r\n\r\nFeed them.\r\n", "a.md")
     assert extracted.text == "\n## Care\n\nFeed them.\n"

@@ -7,7 +7,10 @@ here="$(cd "$(dirname "$0")" && pwd)"
 data="$(mktemp -d)"
 trap 'rm -rf "$data"' EXIT
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+bold='' plain=''
+if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
+
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 run() {
   printf '$ ragstone'
   printf ' %q' "$@"

@@ -6,6 +6,7 @@ writer has read still holds when it commits.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, update
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from ingest import schema, statements
-from ingest.errors import CatalogUnavailable, NotFound, StorageFull
+from ingest.errors import CatalogDamaged, CatalogUnavailable, DataFolderUnusable, IngestError, NotFound, StorageFull
 from ingest.statements import PreparedVersion, VersionRow
 from ingest.types import DocumentInfo, Space, Vectors, VersionInfo
 
@@ -44,7 +45,7 @@ class RevisionInfo:
 class Catalog:
     """Opens the database at `url` and migrates it. SQLite by file, in WAL mode with full sync."""
 
-    def __init__(self, url: str, busy_timeout_s: float = 30) -> None:
+    def __init__(self, url: str | URL, busy_timeout_s: float = 30) -> None:
         """`busy_timeout_s` is how long a write waits for another one to end."""
         self._engine = _connect(url, busy_timeout_s)
         with self.writing() as connection:
@@ -52,8 +53,13 @@ class Catalog:
 
     @classmethod
     def in_folder(cls, folder: Path) -> Catalog:
-        folder.mkdir(parents=True, exist_ok=True)
-        return cls(f"sqlite:///{folder / 'catalog.sqlite'}")
+        """The catalog in a data folder, which is made where there is none. Raises DataFolderUnusable."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = "it is a file" if folder.is_file() else error.strerror
+            raise DataFolderUnusable(f"the data folder {folder} can't be used: {reason}; name another") from error
+        return cls(URL.create("sqlite", database=str(folder / "catalog.sqlite")))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -61,14 +67,14 @@ class Catalog:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees one state of the catalog."""
-        with _translated_errors(), self._engine.begin() as connection:
+        with _translated_errors(self._engine.url), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A connection that holds the write lock from the start; commits at the end, or rolls back on an error."""
         engine = self._engine.execution_options(**{_WRITES: True})
-        with _translated_errors(), engine.begin() as connection:
+        with _translated_errors(engine.url), engine.begin() as connection:
             yield connection
 
     # Revisions
@@ -253,10 +259,9 @@ class Catalog:
         if self._engine.dialect.name != "sqlite":
             return []
         with self.reading() as connection:
-            problems = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check")]
-            problems += [
-                f"dangling reference in {row[0]}" for row in connection.exec_driver_sql("PRAGMA foreign_key_check")
-            ]
+            problems = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
+            dangling = Counter(row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check"))
+            problems += [f"{count} dangling references in {table}" for table, count in dangling.items()]
         return [problem for problem in problems if problem != "ok"]
 
     def _version_value(self, document_id: str, version: int, column: str) -> Any:
@@ -272,8 +277,9 @@ class Catalog:
 # Engine
 
 
-def _connect(url: str, busy_timeout_s: float) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": busy_timeout_s} if url.startswith("sqlite") else {})
+def _connect(url: str | URL, busy_timeout_s: float) -> Engine:
+    sqlite = make_url(url).get_backend_name() == "sqlite"
+    engine = create_engine(url, connect_args={"timeout": busy_timeout_s} if sqlite else {})
     if engine.dialect.name != "sqlite":
         return engine
 
@@ -293,11 +299,32 @@ def _connect(url: str, busy_timeout_s: float) -> Engine:
 
 
 @contextmanager
-def _translated_errors() -> Iterator[None]:
+def _translated_errors(url: URL) -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        said = str(error.orig)
-        if "full" in said:
-            raise StorageFull(f"the catalog can't grow ({said}): free some space, then try again") from error
-        raise CatalogUnavailable(f"the catalog did not answer ({said}): try again later") from error
+    except DatabaseError as error:
+        translated = _translated(error, str(error.orig), url.database)
+        if translated is None:
+            raise
+        raise translated from error
+
+
+def _translated(error: DatabaseError, said: str, place: str | None) -> IngestError | None:
+    """What an error of the database means to the caller; None for a bug, such as a violated constraint."""
+    if any(sign in said for sign in _SIGNS_OF_DAMAGE):
+        return CatalogDamaged(
+            f"the catalog {place} is damaged ({said}): restore a backup; `ragstone doctor` tells more"
+        )
+    if not isinstance(error, OperationalError):
+        return None
+    if "full" in said:
+        return StorageFull(f"the catalog can't grow ({said}): free some space, then try again")
+    if "readonly" in said:
+        return DataFolderUnusable(f"the data folder can't be written: {place}: {said}; see to its permissions")
+    if "unable to open" in said:
+        return DataFolderUnusable(f"the data folder can't be used: {place}: {said}; see to its permissions")
+    return CatalogUnavailable(f"the catalog did not answer ({said}): try again later")
+
+
+# How SQLite says that a file is not what it wrote.
+_SIGNS_OF_DAMAGE = ("malformed", "not a database", "Could not decode to UTF-8")

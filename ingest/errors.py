@@ -10,6 +10,8 @@ IngestError
 ├── NotFound                   no such document, version or job
 ├── StorageFull                free some space, then try again
 └── CatalogUnavailable         the catalog is locked or out of reach: try again later
+    ├── CatalogDamaged         restore a backup
+    └── DataFolderUnusable     name another folder, or make this one a folder that can be written
 """
 
 from __future__ import annotations
@@ -55,3 +57,11 @@ class StorageFull(IngestError):
 
 class CatalogUnavailable(IngestError):
     code = "catalog-unavailable"
+
+
+class CatalogDamaged(CatalogUnavailable):
+    code = "catalog-damaged"
+
+
+class DataFolderUnusable(CatalogUnavailable):
+    code = "data-folder-unusable"

@@ -1,9 +1,10 @@
-"""The command line. Exit codes: 0 done, 1 the answer is no, 2 the request was wrong, 3 something outside failed."""
+"""The command line: the options that all commands share, and what becomes of their errors."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,11 @@ import click
 import ragstone
 from ragstone.commands import documents, evaluation, questions, service, unbuilt, upkeep
 from ragstone.errors import BadSettings, KnownError
+from ragstone.exit_codes import TRY_AGAIN, WRONG_REQUEST, exit_code_of
+from ragstone.rendering import one_line
 from ragstone.settings import load_settings
 
-# Failures of something outside: trying again may help.
-TRY_AGAIN_CODES = frozenset(
-    {
-        "storage-full",
-        "catalog-unavailable",
-        "queue-full",
-        "model-loading",
-        "model-unavailable",
-        "model-failed",
-        "models-missing",
-        "embedder-unavailable",
-        "cannot-listen",
-    }
-)
+log = logging.getLogger(__name__)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,7 +38,7 @@ def cli(
     flags: dict[str, Any] = {} if data is None else {"data": data}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
-        if not equals:
+        if not (equals and all(part.strip() for part in key.split("."))):
             raise BadSettings(f"--set {assignment}: write KEY=VALUE")
         flags[key.strip()] = value
     context.obj = load_settings(config, flags)
@@ -64,13 +54,20 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
     except KnownError as error:
-        click.echo(f"ragstone: {error}", err=True)
-        sys.exit(3 if error.code in TRY_AGAIN_CODES else 2)
+        click.echo(one_line(f"ragstone: {error}"), err=True)
+        sys.exit(exit_code_of(error.code))
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
+        sys.exit(WRONG_REQUEST)
     except (click.Abort, KeyboardInterrupt):
         click.echo("ragstone: stopped", err=True)
-        sys.exit(3)
+        sys.exit(TRY_AGAIN)
+    except Exception as error:
+        # Never 1: that would read as an answer.
+        error_id = uuid.uuid4().hex[:12]
+        log.info("bug %s", error_id, exc_info=error)
+        said = f"ragstone: error {error_id}, a bug in Ragstone: {type(error).__name__}: {error}; --verbose shows more"
+        click.echo(one_line(said), err=True)
+        sys.exit(TRY_AGAIN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from ragstone.errors import BadRequest
 
 MAX_URI_CHARACTERS = 2048
@@ -18,7 +20,8 @@ def collection_name(name: str) -> str:
 def document_uri(uri: str) -> str:
     """Checks a document's URI: one line that every file, log and database can hold. Raises BadRequest."""
     # Half a character (a lone surrogate: a file name that is no UTF-8 has them) is not printable either.
-    if not (1 <= len(uri) <= MAX_URI_CHARACTERS and uri.isprintable()):
+    shown = all(c.isprintable() or unicodedata.category(c) == "Zs" for c in uri)  # Zs: no-break and ideographic spaces
+    if not (1 <= len(uri) <= MAX_URI_CHARACTERS and shown):
         raise BadRequest(
             f"{_shown(uri)} is no URI: use 1 to {MAX_URI_CHARACTERS} printable characters in valid UTF-8", "uri"
         )

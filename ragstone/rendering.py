@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from collections.abc import Iterator
 
 from generation.types import Answer, Claim
@@ -13,8 +14,22 @@ _WIDTH = 100
 
 
 def printable(text: str) -> str:
-    """`text` with every control character but the newline made visible (a terminal would obey it)."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+    """`text` with every control character but newline and tab made visible (a terminal would obey it)."""
+    return "".join(c if c.isprintable() or c in "\n\t" or _is_space(c) else _escaped(c) for c in text)
+
+
+def one_line(text: str) -> str:
+    """`printable` for what must stay on its line: newlines and tabs are made visible too."""
+    return "".join(c if c.isprintable() or _is_space(c) else _escaped(c) for c in text)
+
+
+def _is_space(character: str) -> bool:
+    """A blank of its own width, such as the no-break space: harmless, though Python calls it not printable."""
+    return unicodedata.category(character) == "Zs"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def answer_lines(answer: Answer) -> Iterator[str]:
@@ -26,7 +41,7 @@ def answer_lines(answer: Answer) -> Iterator[str]:
         source = next(p for p in answer.passages if p.document_id == citation.document_id and p.start <= citation.start)
         where = [f"{source.uri} v{citation.version}", *source.heading[-1:]]
         where += [f"page {source.page}"] if source.page else []
-        yield f"  {citation.marker:<10} {printable(', '.join(where))}, characters {citation.start}-{citation.end}"
+        yield f"  {citation.marker:<10} {one_line(', '.join(where))}, characters {citation.start}-{citation.end}"
         yield from _wrapped(f"“{citation.quote}”", " " * 13)
     for claim in answer.claims if answer.abstained else _unsupported(answer):
         yield from _wrapped(f"{claim.verdict}: {claim.text} ({claim.score:.2f}{_because(claim)})", "  claim      ")
@@ -44,14 +59,14 @@ def passage_lines(passage: Passage, number: int) -> Iterator[str]:
     scores = ", ".join(
         f"{name} {score:.3f}" for name, score in passage.scores.model_dump().items() if score is not None
     )
-    yield f"{number:>2}. {passage.score:.3f}  {printable(where)}  ({scores})"
+    yield f"{number:>2}. {passage.score:.3f}  {one_line(where)}  ({scores})"
     yield from _wrapped(textwrap.shorten(passage.text, 300, placeholder=" …"), "    ")
 
 
 def outcome_line(outcome: DocumentOutcome) -> str:
     version = f" (version {outcome.version})" if outcome.version else ""
     problem = f": {outcome.problem.detail}" if outcome.problem else ""
-    return printable(f"{outcome.state:<10} {outcome.uri}{version}{problem}")
+    return one_line(f"{outcome.state:<10} {outcome.uri}{version}{problem}")
 
 
 def _verdict(answer: Answer) -> str:

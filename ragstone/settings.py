@@ -171,7 +171,9 @@ def _explained(error: ValidationError, origins: Mapping[str, str]) -> str:
         # A discriminated union puts the name of the member into the path; the key in the file has no such part.
         plain = next((known for known in origins if known == key or _without_member(key, known)), key)
         if problem["type"] == "extra_forbidden":
-            sentences.append(f"unknown setting {plain} ({origins.get(plain, 'settings')})")
+            # Of an unknown section only its name is in the path; what was written are the keys below it.
+            written = [known for known in origins if known.startswith(f"{plain}.")] or [plain]
+            sentences += [f"unknown setting {name} ({origins.get(name, 'settings')})" for name in written]
         else:
             value = problem["input"]
             said = problem["msg"][0].lower() + problem["msg"][1:]

@@ -38,4 +38,12 @@ def index_status(application: Application) -> IndexStatus:
 
 
 def folder_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes of all files below `folder`; one that is removed meanwhile counts for nothing."""
+    return sum(_size(path) for path in folder.rglob("*") if path.is_file())
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

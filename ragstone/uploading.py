@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from ingest.errors import CatalogUnavailable
+from ingest.identity import document_id_of
 from ingest.jobs import FINISHED
 from ingest.pipeline import IncomingFile
-from ingest.types import DocumentOutcome, Job
+from ingest.types import DocumentOutcome, Job, Problem
 from ragstone.errors import BadRequest
+from ragstone.names import document_uri
 from ragstone.wiring import Application
 
 # Files that one job takes: their bytes are in memory together while they are stored.
@@ -30,18 +33,33 @@ def files_under(paths: Sequence[Path], uri: str | None) -> list[LocalFile]:
     """The files named, and those in the folders named but for hidden ones; a URI is the path within its folder."""
     if uri is not None and (len(paths) != 1 or not paths[0].is_file()):
         raise BadRequest("--uri names one document: give it with a single file")
+    if uri is not None:
+        document_uri(uri)
     files: list[LocalFile] = []
     for path in paths:
         if path.is_dir():
             within = sorted(found for found in path.rglob("*") if found.is_file() and not _hidden(found, path))
             files += [LocalFile(found, found.relative_to(path).as_posix()) for found in within]
         elif path.is_file():
-            files.append(LocalFile(path, uri or path.name))
+            files.append(LocalFile(path, path.name if uri is None else uri))
         else:
             raise BadRequest(f"there is no file or folder {path}")
     if not files:
         raise BadRequest(f"there are no files in {', '.join(map(str, paths))}")
-    return files
+    return _once_each(files)
+
+
+def _once_each(files: Sequence[LocalFile]) -> list[LocalFile]:
+    """A file that is named twice is taken once. Raises BadRequest for two files that would be one document."""
+    first: dict[str, LocalFile] = {}
+    for file in files:
+        known = first.setdefault(file.uri, file)
+        if known.path.resolve() != file.path.resolve():
+            raise BadRequest(
+                f"{known.path} and {file.path} would both be the document {file.uri}: "
+                "take them in one by one with --uri, or from a folder above both"
+            )
+    return list(first.values())
 
 
 def ingest_files(
@@ -53,10 +71,7 @@ def ingest_files(
         remaining = iter(files)
         outcomes: list[DocumentOutcome] = []
         while batch := list(islice(remaining, FILES_A_JOB)):
-            incoming = [IncomingFile(file.path.name, file.uri, file.path.read_bytes()) for file in batch]
-            job_id = application.ingestion.submit(incoming, collection, {})
-            application.worker.wake()
-            for outcome in _outcomes(application, job_id):
+            for outcome in _ingested(application, batch, collection):
                 outcomes.append(outcome)
                 report(outcome)
         return outcomes
@@ -64,8 +79,35 @@ def ingest_files(
         application.worker.stop()
 
 
+def _ingested(application: Application, files: Sequence[LocalFile], collection: str) -> Iterator[DocumentOutcome]:
+    """The outcomes of some files; what can't be read or named is refused here, the others are one job."""
+    incoming: list[IncomingFile] = []
+    for file in files:
+        try:
+            incoming.append(IncomingFile(_storable(file.path.name), document_uri(file.uri), file.path.read_bytes()))
+        except BadRequest as error:
+            yield _refusal(file, collection, f"{error}; rename the file, or take it in alone with --uri")
+        except OSError as error:
+            yield _refusal(file, collection, f"{file.path} can't be read: {error.strerror}")
+    if incoming:
+        job_id = application.ingestion.submit(incoming, collection, None)
+        application.worker.wake()
+        yield from _outcomes(application, job_id)
+
+
+def _refusal(file: LocalFile, collection: str, detail: str) -> DocumentOutcome:
+    uri = _storable(file.uri)
+    problem = Problem(code=BadRequest.code, detail=_storable(detail), uri=uri)
+    return DocumentOutcome(document_id=document_id_of(collection, file.uri), uri=uri, state="failed", problem=problem)
+
+
+def _storable(name: str) -> str:
+    """No JSON and no database can hold the bytes of a file name that is no UTF-8: they are shown instead."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _outcomes(application: Application, job_id: str) -> Iterator[DocumentOutcome]:
-    """The job's outcomes as they come in."""
+    """The job's outcomes as they come in. Raises CatalogUnavailable when this process can't go on with it."""
     seen = 0
     while True:
         job: Job = application.ingestion.queue.get(job_id)
@@ -73,6 +115,11 @@ def _outcomes(application: Application, job_id: str) -> Iterator[DocumentOutcome
         seen = len(job.documents)
         if job.state in FINISHED:
             return
+        # The worker has waited for locks by then: what it says now is not over in a moment.
+        if application.worker.problem is not None:
+            raise CatalogUnavailable(
+                f"{application.worker.problem}; what is left stays in the queue until it is mended"
+            )
         time.sleep(_POLL_S)
 
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ingest.types import DocumentOutcome
-from ragstone.commands.options import collection_option, echo_json, json_option
-from ragstone.rendering import outcome_line, printable
+from ragstone.commands.options import any_collection_option, collection_option, echo_json, json_option
+from ragstone.exit_codes import exit_code_of
+from ragstone.rendering import one_line, outcome_line
 from ragstone.settings import LoadedSettings
 from ragstone.uploading import files_under, ingest_files
 from ragstone.wiring import Application
+
+# Documents read together; all of them are listed.
+_PAGE = 1000
 
 
 @click.command()
@@ -25,7 +30,8 @@ from ragstone.wiring import Application
 def ingest(loaded: LoadedSettings, paths: tuple[Path, ...], collection: str, uri: str | None, as_json: bool) -> None:
     """Take files and folders in; the same URI again makes a new version.
 
-    Exits with 2 when a file was refused; the others are taken all the same.
+    Exits with 2 when a file was refused, and with 3 when one failed that may be taken another time; the others are
+    taken all the same.
     """
     files = files_under(paths, uri)
     application = Application(loaded.settings)
@@ -44,32 +50,36 @@ def ingest(loaded: LoadedSettings, paths: tuple[Path, ...], collection: str, uri
         for outcome in shown:
             click.echo(outcome_line(outcome))
         click.echo(f"{_counted(outcomes)}; the index is at revision {application.catalog.head()}")
-    if any(outcome.state == "failed" for outcome in outcomes):
-        sys.exit(2)
+    failures = [exit_code_of(outcome.problem.code) for outcome in outcomes if outcome.problem is not None]
+    if failures:
+        sys.exit(max(failures))
 
 
 @click.command()
-@click.option("--collection", help="Only those of this collection.")
+@any_collection_option("Only those of this collection.")
 @json_option
 @click.pass_obj
 def documents(loaded: LoadedSettings, collection: str | None, as_json: bool) -> None:
     """List the documents."""
     catalog = Application(loaded.settings).catalog
     cursor: str | None = None
+    shown: list[Any] = []
     while True:
-        page, cursor = catalog.documents(collection, 1000, cursor)
+        page, cursor = catalog.documents(collection, _PAGE, cursor)
         if as_json:
-            echo_json({"documents": [info.model_dump(mode="json") for info in page], "next_cursor": cursor})
+            shown += [info.model_dump(mode="json") for info in page]
         else:
             for info in page:
                 click.echo(
-                    printable(
+                    one_line(
                         f"{info.document_id}  {info.collection}/{info.uri}  version {info.version} of {info.versions}, "
                         f"{info.chunks} chunks, {info.size_bytes:,} bytes"
                     )
                 )
         if cursor is None:
-            return
+            break
+    if as_json:
+        echo_json({"documents": shown, "next_cursor": None})
 
 
 @click.command()

@@ -3,12 +3,59 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
 
 import click
 
+from ragstone.api.inputs import encodable, moment
+from ragstone.errors import BadRequest
+from ragstone.names import collection_name
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
-collection_option = click.option("--collection", default="default", show_default=True)
+
+
+def _as_of(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | datetime | None:
+    if value is None:
+        return None
+    try:
+        found: int | datetime = int(value) if value.isascii() and value.isdigit() else moment(value)
+    except ValueError as error:
+        raise BadRequest(
+            f"--as-of {value}: give a revision, or an RFC 3339 time with its offset such as 2026-01-01T00:00:00Z",
+            "as_of",
+        ) from error
+    return found
+
+
+def _collection(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else collection_name(value)
+
+
+def _text(_context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        return encodable(value)
+    except ValueError as error:
+        raise BadRequest(f"the {parameter.name} is not valid UTF-8", parameter.name) from error
+
+
+collection_option = click.option("--collection", default="default", show_default=True, callback=_collection)
+
+
+def any_collection_option(said: str) -> Callable[[_Command], _Command]:
+    return click.option("--collection", callback=_collection, help=said)
+
+
+def as_of_option(said: str) -> Callable[[_Command], _Command]:
+    return click.option("--as-of", callback=_as_of, metavar="REVISION|TIME", help=said)
+
+
+def text_argument(name: str) -> Callable[[_Command], _Command]:
+    """An argument of text that can be stored: a shell passes any bytes on."""
+    return click.argument(name, callback=_text)
 
 
 def echo_json(value: Any) -> None:

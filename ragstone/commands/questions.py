@@ -5,22 +5,30 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import aclosing
+from datetime import datetime
 
 import click
 
 from generation.types import Answer, Ask, Done, DraftPiece
-from ragstone.commands.options import collection_option, echo_json, json_option
+from ragstone.commands.options import (
+    any_collection_option,
+    as_of_option,
+    collection_option,
+    echo_json,
+    json_option,
+    text_argument,
+)
 from ragstone.rendering import answer_lines, passage_lines, printable
 from ragstone.settings import LoadedSettings
 from ragstone.wiring import Application
 
 
 @click.command()
-@click.argument("query")
-@click.option("--collection", help="Only this collection; default: all.")
+@text_argument("query")
+@any_collection_option("Only this collection; default: all.")
 @click.option("-k", type=click.IntRange(1, 1000), help="Number of passages.")
 @click.option("--mode", type=click.Choice(["hybrid", "dense", "lexical"]), default="hybrid", show_default=True)
-@click.option("--as-of", type=click.IntRange(0), help="Search the index as of this revision.")
+@as_of_option("Search the index as of this revision or time.")
 @json_option
 @click.pass_obj
 def search(
@@ -29,7 +37,7 @@ def search(
     collection: str | None,
     k: int | None,
     mode: str,
-    as_of: int | None,
+    as_of: int | datetime | None,
     as_json: bool,
 ) -> None:
     """Find passages."""
@@ -47,10 +55,10 @@ def search(
 
 
 @click.command()
-@click.argument("question")
+@text_argument("question")
 @collection_option
 @click.option("-k", type=click.IntRange(1, 1000), help="Number of passages to look at.")
-@click.option("--as-of", type=click.IntRange(0), help="Ask the index as of this revision.")
+@as_of_option("Ask the index as of this revision or time.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Seed of the sampling.")
 @click.option("--strict", is_flag=True, help="No reuse of cached state, so that it can be replayed token for token.")
 @json_option
@@ -60,7 +68,7 @@ def ask(
     question: str,
     collection: str,
     k: int | None,
-    as_of: int | None,
+    as_of: int | datetime | None,
     seed: int | None,
     strict: bool,
     as_json: bool,

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
+from ingest.errors import DataFolderUnusable
 from ragstone.commands.options import echo_json, json_option
-from ragstone.rendering import printable
+from ragstone.exit_codes import ANSWER_IS_NO
+from ragstone.rendering import one_line
 from ragstone.settings import LoadedSettings, described
 from ragstone.wiring import Application
+
+if TYPE_CHECKING:
+    from ragstone.doctor import Finding
 
 
 @click.command()
@@ -48,9 +54,7 @@ def revisions(loaded: LoadedSettings, limit: int, as_json: bool) -> None:
         return
     for revision in found:
         when = revision.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        click.echo(
-            printable(f"{revision.revision:>6}  {when}  +{revision.added} -{revision.removed}  {revision.cause}")
-        )
+        click.echo(one_line(f"{revision.revision:>6}  {when}  +{revision.added} -{revision.removed}  {revision.cause}"))
 
 
 @click.command()
@@ -61,22 +65,36 @@ def doctor(loaded: LoadedSettings, repair: bool, as_json: bool) -> None:
     """Check models, catalog, originals, chunks and index; exit with 1 when a fault is left."""
     from ragstone.doctor import examine
 
-    left = 0
-    report = []
-    for check, findings in examine(Application(loaded.settings)):
-        for finding in findings:
-            mended = repair and finding.repair is not None
-            if mended and finding.repair is not None:
-                finding.repair()
-            left += not mended
-            report.append({"check": check.name, "finding": finding.what, "mended": mended})
-            if not as_json:
-                click.echo(printable(f"{check.name:<10} {'mended' if mended else 'FAULT'}: {finding.what}"))
-        if not findings and not as_json:
-            click.echo(f"{check.name:<10} sound")
+    report: list[dict[str, str | bool]] = []
+
+    def tell(check: str, said: str, mended: bool) -> None:
+        report.append({"check": check, "finding": said, "mended": mended})
+        if not as_json:
+            click.echo(one_line(f"{check:<10} {'mended' if mended else 'FAULT'}: {said}"))
+
+    try:
+        for check, findings in examine(Application(loaded.settings)):
+            for finding in findings:
+                tell(check.name, *_treated(finding, repair))
+            if not findings and not as_json:
+                click.echo(f"{check.name:<10} sound")
+    except DataFolderUnusable as error:
+        report.append({"check": "data", "finding": str(error), "mended": False})
+        if as_json:
+            echo_json({"sound": False, "findings": report})
+        raise
+    sound = all(row["mended"] for row in report)
     if as_json:
-        echo_json({"sound": left == 0, "findings": report})
-    sys.exit(1 if left else 0)
+        echo_json({"sound": sound, "findings": report})
+    sys.exit(0 if sound else ANSWER_IS_NO)
+
+
+def _treated(finding: Finding, repair: bool) -> tuple[str, bool]:
+    """What to say of a finding, and whether it was mended."""
+    if not repair or finding.repair is None:
+        return finding.what, False
+    failure = finding.mend()
+    return (finding.what, True) if failure is None else (f"{finding.what}; mending failed: {failure}", False)
 
 
 @click.command()

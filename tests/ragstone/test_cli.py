@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from service import service, upload
+
+from ragstone.exit_codes import exit_code_of
 
 
 def ragstone(data: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -54,6 +59,113 @@ def test_a_missing_embedder_ends_with_3_and_says_what_to_do(tmp_path: Path) -> N
 
 def test_a_missing_path_ends_with_2(tmp_path: Path) -> None:
     assert "no file or folder" in refused(ragstone(tmp_path, "ingest", "nowhere.md"), 2)
+
+
+@pytest.mark.parametrize("place", ["file", "/proc/nowhere"])
+def test_a_data_folder_that_cannot_be_is_named_with_the_reason(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("no folder")
+    line = refused(ragstone(tmp_path, "--data", place, "status"), 2)
+    assert f"the data folder {place} can't be used: " in line
+    asked = ragstone(tmp_path, "--data", place, "doctor", "--json")
+    assert place in refused(asked, 2)
+    assert json.loads(asked.stdout)["sound"] is False
+
+
+def test_a_catalog_that_is_no_database_ends_with_3_and_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "catalog.sqlite").write_bytes(bytes(range(256)) * 100)
+    for command in (["status"], ["revisions"]):
+        assert "restore a backup" in refused(ragstone(tmp_path, *command), 3)
+    asked = ragstone(tmp_path, "doctor", "--json")
+    assert (asked.returncode, asked.stderr) == (1, "")
+    assert "catalog" in {row["check"] for row in json.loads(asked.stdout)["findings"]}
+
+
+def test_damaged_pages_of_the_catalog_end_with_3_and_are_a_finding(tmp_path: Path) -> None:
+    with service(tmp_path) as client:
+        for number in range(30):
+            upload(client, f"{number}.md", f"# Pump {number}\n\n{'It weighs 11 kg. ' * 50}".encode())
+    catalog = tmp_path / "catalog.sqlite"
+    data = bytearray(catalog.read_bytes())
+    middle = len(data) // 2 // 4096 * 4096
+    data[middle - 20 * 4096 : middle + 20 * 4096] = b"\xa5" * (40 * 4096)
+    catalog.write_bytes(data)
+    assert "restore a backup" in refused(ragstone(tmp_path, "status"), 3)
+    asked = ragstone(tmp_path, "doctor", "--json")
+    assert (asked.returncode, asked.stderr) == (1, "")
+    assert any("damaged" in row["finding"] for row in json.loads(asked.stdout)["findings"] if row["check"] == "catalog")
+
+
+def test_a_bug_is_one_line_with_an_id_and_never_the_answer_no(tmp_path: Path) -> None:
+    # Nobody foresaw a row of the catalog that holds no time.
+    assert ragstone(tmp_path, "status").returncode == 0
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite", isolation_level=None)) as connection:
+        connection.execute("insert into revisions values (1, 'never', 'nothing', 0, 0)")
+    assert "a bug in Ragstone" in refused(ragstone(tmp_path, "revisions"), 3)
+    assert "Traceback" in ragstone(tmp_path, "--verbose", "revisions").stderr
+
+
+def test_names_are_checked_as_in_the_service(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("text")
+    for command in (["ingest", "a.md"], ["documents"], ["search", "pump"], ["ask", "pump"]):
+        assert "no collection name" in refused(ragstone(tmp_path, *command, "--collection", "../x"), 2)
+    assert "is no URI" in refused(ragstone(tmp_path, "ingest", "a.md", "--uri", "two\nlines"), 2)
+    assert "not valid UTF-8" in refused(ragstone(tmp_path, "search", "\udcff"), 2)
+
+
+def test_what_is_said_of_a_strange_path_stays_on_its_line(tmp_path: Path) -> None:
+    line = refused(ragstone(tmp_path, "ingest", "no\nragstone: \x1b[31m.md"), 2)
+    assert "\x1b" not in line
+
+
+def test_two_files_that_would_be_one_document_are_refused(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "README.md").write_text(folder)
+    line = refused(ragstone(tmp_path, "ingest", "one", "two"), 2)
+    assert all(said in line for said in ("one/README.md", "two/README.md", "--uri"))
+    assert json.loads(ragstone(tmp_path, "status", "--json").stdout)["versions"] == 0
+
+
+def test_all_documents_are_one_json_document(tmp_path: Path) -> None:
+    assert ragstone(tmp_path, "status").returncode == 0
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite", isolation_level=None)) as connection:
+        for number in range(1001):
+            name = f"d-{number:04}"
+            connection.execute("insert into documents values (?, 'default', ?, '{}')", (name, name))
+            connection.execute(
+                "insert into versions values (?, 1, 'h', 'p', 't', 'm', 'x', 0, 1, '2026-01-01 00:00:00', 1, null)",
+                (name,),
+            )
+    listed = json.loads(ragstone(tmp_path, "documents", "--json").stdout)
+    assert (len(listed["documents"]), listed["next_cursor"]) == (1001, None)
+
+
+@pytest.mark.parametrize("moment", ["2026-01-01T00:00:00", "-1"])
+def test_as_of_takes_no_other_moment(tmp_path: Path, moment: str) -> None:
+    for command in ("search", "ask"):
+        assert "RFC 3339" in refused(ragstone(tmp_path, command, "pump", "--as-of", moment), 2)
+
+
+@pytest.mark.parametrize("assignment", ["=1", "ingest..k=1"])
+def test_an_assignment_without_a_key_is_refused(tmp_path: Path, assignment: str) -> None:
+    assert "write KEY=VALUE" in refused(ragstone(tmp_path, "--set", assignment, "status"), 2)
+
+
+def test_an_unknown_section_is_named_with_its_key(tmp_path: Path) -> None:
+    assert "unknown setting foo.bar (flag)" in refused(ragstone(tmp_path, "--set", "foo.bar=1", "status"), 2)
+
+
+@pytest.mark.parametrize(("code", "expected"), [("storage-full", 3), ("internal-error", 3), ("corrupt-document", 2)])
+def test_exit_codes_tell_what_may_be_tried_again(code: str, expected: int) -> None:
+    assert exit_code_of(code) == expected
+
+
+def test_the_demo_sends_no_control_codes_to_a_file() -> None:
+    demo = Path(__file__).parents[2] / "examples" / "demo.sh"
+    done = subprocess.run(["bash", str(demo), "true"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Five documents" in done.stdout
+    assert "\x1b" not in done.stdout
 
 
 def test_an_unknown_document_ends_with_2(tmp_path: Path) -> None:
@@ -111,3 +223,17 @@ def test_ingest_search_and_status_with_the_embedded_embedder(tmp_path: Path, emb
     assert "2 unchanged, 1 failed" in mixed.stdout
     assert "bad.xyz" in mixed.stdout
     assert ragstone(tmp_path, "doctor").returncode == 0
+    # As of a revision, or of a time.
+    assert passages_as_of(tmp_path, "1") == {"pump.md"}
+    assert passages_as_of(tmp_path, "2100-01-01T00:00:00+01:00") == {"pump.md", "sub/valve.md"}
+    assert "revision 0" in refused(ragstone(tmp_path, "search", "pump", "--as-of", "2020-01-01T00:00:00Z"), 2)
+    # Nothing is said of originals, chunks and vectors without the embedder's files, but all of them are checked.
+    blind = ragstone(tmp_path, "doctor", "--json", RAGSTONE_MODELS__FOLDER=str(tmp_path / "none"))
+    assert blind.returncode == 1
+    assert {row["check"] for row in json.loads(blind.stdout)["findings"]} == {"models", "index"}
+
+
+def passages_as_of(data: Path, moment: str) -> set[str]:
+    found = ragstone(data, "search", "pump valve", "--as-of", moment, "--json")
+    assert found.returncode == 0, found.stderr
+    return {passage["uri"] for passage in json.loads(found.stdout)["passages"]}

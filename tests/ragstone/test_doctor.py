@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from service import application_in, service, upload
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from ingest import schema
-from ragstone.doctor import CHECKS, Finding
+from ragstone.doctor import CHECKS, Finding, examine
+from ragstone.settings import ModelsSettings
 from ragstone.wiring import Application
 
 TEXT = b"# Pump\n\nThe small pump weighs 11 kg."
@@ -55,6 +57,71 @@ def test_a_chunk_that_is_not_its_versions_text_is_found(application: Application
         connection.execute(update(schema.occurrences).values(start=schema.occurrences.c.start + 1))
     (found,) = findings(application)
     assert "is not its version's text" in found.what
+
+
+def test_offsets_beyond_the_text_are_found(application: Application) -> None:
+    with application.catalog.writing() as connection:
+        connection.execute(update(schema.occurrences).values(start=500, end=500))
+    (found,) = findings(application)
+    assert "is not its version's text" in found.what
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [
+        bytes(4 * 64),  # of length 0
+        np.full(64, np.nan, dtype="<f4").tobytes(),
+        np.full(64, np.inf, dtype="<f4").tobytes(),
+        np.full(64, 0.5, dtype="<f4").tobytes(),  # of length 4
+        bytes(100),
+        b"",
+    ],
+    ids=["zero", "nan", "infinite", "long", "cut", "empty"],
+)
+def test_damaged_vectors_are_found_and_mended(application: Application, vector: bytes) -> None:
+    with application.catalog.writing() as connection:
+        connection.execute(update(schema.vectors).values(vector=vector))
+    found = findings(application)
+    assert "1 vectors of space" in found[0].what
+    assert found[0].mend() is None
+    assert findings(application) == []
+
+
+def test_a_vector_may_have_any_length_where_its_space_is_not_normalised(application: Application) -> None:
+    with application.catalog.writing() as connection:
+        description = connection.execute(select(schema.spaces.c.description)).scalar_one()
+        connection.execute(update(schema.spaces).values(description={**description, "normalised": False}))
+        connection.execute(update(schema.vectors).values(vector=np.full(64, 0.5, dtype="<f4").tobytes()))
+    assert [finding for check in CHECKS if check.name == "vectors" for finding in check.run(application)] == []
+
+
+def test_a_check_that_cannot_run_is_a_finding_and_the_others_go_on(application: Application, tmp_path: Path) -> None:
+    application.originals.put(b"nobody's bytes")
+    (tmp_path / "originals" / ".part-0").write_bytes(b"half")
+    with application.catalog.writing() as connection:
+        connection.execute(update(schema.occurrences).values(start=schema.occurrences.c.start + 1))
+    settings = application.settings.model_copy(update={"models": ModelsSettings(folder=tmp_path / "none")})
+    blind = Application(settings)
+    found = {check.name: findings for check, findings in examine(blind)}
+    assert found["catalog"] == []
+    assert len(found["originals"]) == 2
+    assert [finding.mend() for finding in found["originals"]] == [None, None]
+    assert len(found["chunks"]) == 1
+    (index,) = found["index"]
+    assert "models fetch" in index.what
+    assert [finding for check in CHECKS if check.name == "originals" for finding in check.run(blind)] == []
+
+
+def test_mending_that_fails_says_why_and_loses_nothing(application: Application, tmp_path: Path) -> None:
+    with application.catalog.writing() as connection:
+        connection.execute(update(schema.vectors).values(vector=b""))
+    settings = application.settings.model_copy(update={"models": ModelsSettings(folder=tmp_path / "none")})
+    blind = Application(settings)
+    (found,) = next(findings for check, findings in examine(blind) if check.name == "vectors")
+    failure = found.mend()
+    assert failure is not None
+    assert "models fetch" in failure
+    assert sum(blind.catalog.vectors_by_space().values()) == 1
 
 
 def test_missing_vectors_are_found_and_mended(application: Application) -> None:

@@ -121,7 +121,7 @@ async def measure(given: argparse.Namespace, folder: Path) -> list[Row]:
                         *(call(model, next(fresh), given.output_tokens) for _ in range(callers))
                     )
                 rows.append(summary(setting, callers, calls))
-                print(f"{len(rows)} rows, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+                print(f"{rows[-1]}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
             await model.aclose()
     return rows
 

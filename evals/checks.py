@@ -6,7 +6,7 @@ English. An embedding hardly moves when a number, a name or a "not" changes; the
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Set
+from collections.abc import Hashable, Iterable, Sequence, Set
 from itertools import pairwise
 
 from evals.numbers import WORD_VALUES
@@ -22,6 +22,7 @@ _STOP_WORDS = word_set(
     "n't s t re ve ll d m because since until after before between through above below against per via without "
     "cannot unless"
 )
+_DOUBLED = re.compile(r"\w{2}(?:bb|gg|mm|nn|pp|rr|tt)$")  # "stopp" of "stopped"
 _ORDINARY_CAPITALS = word_set("I I'm I'll I've I'd OK")
 _QUOTED = re.compile(r"`+([^`\n]{1,80})`+|\"([^\"\n]{2,80})\"|(?<!\w)'([^'\n]{2,80})'(?!\w)")
 _IDENTIFIER = re.compile(
@@ -33,11 +34,19 @@ _IDENTIFIER = re.compile(
 )
 _CAPITALISED = re.compile(r"[A-Z\u00c0-\u00de][\w'-]*")
 _NEGATION = re.compile(r"\b(?:not|no|never|without|cannot|unless|neither|nor|none|nobody|nothing|hardly)\b|n't\b", re.I)
+# Verbs that say that something is not so; after another negation they take it back ("never fails to").
+_IMPLICIT = re.compile(
+    r"\b(?:fail(?:s|ed|ing|ures?)? to|refus(?:e|es|ed|ing|als?) to|unable to|lack(?:s|ed|ing)?(?! of)"
+    r"|avoid(?:s|ed|ing)?|prevent(?:s|ed|ing)?|protect(?:s|ed|ing)? (?:against|from)|den(?:y|ies|ied|ying)"
+    r"|(?:stop(?:s|ped)?|ceas(?:e|es|ed)) (?=\w+ing\b)|free (?:of|from)\b)",
+    re.IGNORECASE,
+)
 _NOT_NEGATING = re.compile(
     r"\bnot (?:only|just|least)\b|\bno (?:later|earlier|more|less|fewer) than\b|\bno\.? \d", re.I
 )
 _SCOPE_WORDS = 4  # content words after a negation that it is taken to negate
 _SHORTEST_STATEMENT = 4  # words
+_CLOSE = 0.7  # the least share of the claim's content words in the evidence for the two to be worded alike
 _SCOPE_END = re.compile(r"[.;:!?,()]|\b(?:but|and|or|because|when|if|which|that|unless)\b", re.I)
 _ANTONYMS = (
     ("increase rise grow raise higher up", "decrease fall shrink reduce lower down decline drop"),
@@ -79,7 +88,8 @@ def stem(word: str) -> str:
         ("ly", ""),
     ):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
-            return word.removesuffix(ending) + left
+            word = word.removesuffix(ending) + left
+            return word[:-1] if ending in ("ing", "ed") and _DOUBLED.search(word) else word
     return word
 
 
@@ -148,11 +158,14 @@ def negation_differs(claim: str, evidence: str) -> bool:
     """Whether what one of the two negates is said without negation by the other.
 
     Only words that both have are looked at, within the few words after a negation, up to the end of the clause: more of
-    them must differ than agree. A claim of some three words ("Schedule 5.") affirms nothing by itself.
+    them must differ than agree. Verbs that negate ("fails to") count between close sentences only: in free wording they
+    mislead ("protects against frost" and "resists frost" are the same). A claim of some three words ("Schedule 5.")
+    affirms nothing by itself.
     """
     if len(words(claim)) < _SHORTEST_STATEMENT and not _NEGATION.search(plain(claim)):
         return False
-    claimed, found = _polarities(claim), _polarities(evidence)
+    is_close = recall(content_words(claim), set(content_words(evidence))) >= _CLOSE
+    claimed, found = _polarities(claim, implied=is_close), _polarities(evidence, implied=is_close)
     shared = [(claimed[word], found[word]) for word in claimed.keys() & found.keys()]
     decided = [(here, there) for here, there in shared if len(here) == 1 and len(there) == 1]
     agree = sum(here == there == {True} for here, there in decided)
@@ -200,25 +213,32 @@ def _initials(text: str) -> str:
     return "".join(word[0] for word in _WORD.findall(plain(text).lower()) if word not in ("of", "the", "and", "for"))
 
 
-def _polarities(text: str) -> dict[str, set[bool]]:
-    """For each content word, whether it stands in the scope of a negation: True, False or, said twice, both."""
+def _polarities(text: str, *, implied: bool) -> dict[str, set[bool]]:
+    """For each content word, whether it stands in the scope of a negation: True, False or, said twice, both.
+
+    `implied`: whether verbs that negate count too.
+    """
     text = plain(text)
-    harmless = [match.span() for match in _NOT_NEGATING.finditer(text)]
-    scopes = []
-    for match in _NEGATION.finditer(text):
-        if any(start <= match.start() < end for start, end in harmless):
-            continue
-        stop = _SCOPE_END.search(text, match.end())
-        scopes.append((match.end(), stop.start() if stop else len(text)))
+    explicit = _scopes(text, _NEGATION, [match.span() for match in _NOT_NEGATING.finditer(text)])
+    implicit = _scopes(text, _IMPLICIT, []) if implied else []
     found: dict[str, set[bool]] = {}
-    left = dict.fromkeys(scopes, _SCOPE_WORDS)
+    left = dict.fromkeys((*explicit, *implicit), _SCOPE_WORDS)
     for match in _WORD.finditer(text):
         if match.group().lower() in _STOP_WORDS or match.group()[0].isdigit():
             continue
-        negated = False
-        for scope in scopes:
-            if scope[0] <= match.start() < scope[1] and left[scope]:
-                left[scope] -= 1
-                negated = True
+        covering = [scope for scope in left if scope[0] <= match.start() < scope[1] and left[scope]]
+        for scope in covering:
+            left[scope] -= 1
+        negated = any(scope in explicit for scope in covering) != any(scope in implicit for scope in covering)
         found.setdefault(stem(match.group()), set()).add(negated)
     return found
+
+
+def _scopes(text: str, negation: re.Pattern[str], harmless: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """From each negation to the end of its clause."""
+    scopes = []
+    for match in negation.finditer(text):
+        if not any(start <= match.start() < end for start, end in harmless):
+            stop = _SCOPE_END.search(text, match.end())
+            scopes.append((match.end(), stop.start() if stop else len(text)))
+    return scopes

@@ -49,6 +49,7 @@ _ATTRIBUTION = re.compile(
 _LINK = re.compile(r"\[([^\[\]]+)\]\([^()\s]*\)")
 _QUESTION = re.compile(r"[?\uff1f][\"')\]_]*$")
 _WORD = re.compile(r"[^\W_]")
+_BRACKETED = re.compile(r"\[(?:[^\[\]\w]|[\d_])*\]")  # "[-1]": a marker gone wrong; a bare number may be a short answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _role(text: str, start: int, end: int, sentences: Sequence[Sentence], abstai
     said = _said(part)
     kind = sentences[0].kind
     next_kind = sentences[1].kind if len(sentences) > 1 else None
-    if kind == "code" or not _WORD.search(said):
+    if kind == "code" or not _WORD.search(_BRACKETED.sub(" ", said)):
         return "none"
     if abstains(said):
         return "abstention"

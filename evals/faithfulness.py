@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from evals.binding import Told, misbound_names, misbound_numbers, tell
 from evals.checks import (
     antonym_differs,
     bigrams,
@@ -26,13 +27,14 @@ from evals.checks import (
 )
 from evals.claims import ClaimSpan, is_abstention, split_claims
 from evals.config import EvalsSettings
+from evals.contrasts import exchanged, foreign_markup, opposite_words, strength_differs
 from evals.evidence import Window, make_windows, shortlist
 from evals.numbers import Number, counterpart, missing_numbers, numbers
 from generation.types import Claim, ClaimVerdict, Evidence, Faithfulness, Verification
 from ingest.types import Embedder, Vectors
 from retrieval.types import Passage
 
-METHOD = "embedding-v1"
+METHOD = "embedding-v2"
 FEATURES = ("cosine", "recall", "missing_number", "missing_name", "negation", "antonym", "gap", "copy")
 # Logistic regression on the fitting parts of the sets named in docs/verifier.md.
 INTERCEPT = -1.38
@@ -64,10 +66,14 @@ class Match:
     negation: bool
     antonym: bool
     in_order: float  # the share of the claim's words that the window has in the same order
+    contrast: str | None  # how it turns the sentence round that it is closest to, or binds a number or name wrongly
+    markup: str | None  # a tag or control character that no passage has
 
     @property
     def score(self) -> float:
-        """The probability that the claim is supported."""
+        """The probability that the claim is supported; 0 with markup that no passage has: that is no text to judge."""
+        if self.markup:
+            return 0.0
         z = INTERCEPT + sum(weight * x for weight, x in zip(COEFFICIENTS, self.features, strict=True))
         return 1 / (1 + math.exp(-max(-50.0, min(50.0, z))))
 
@@ -79,6 +85,7 @@ class _Evidence:
     windows: Sequence[Window]
     words: Sequence[frozenset[str]]
     pairs: Sequence[frozenset[tuple[str, str]]]
+    told: Sequence[Told]  # all sentences, shortlisted or not
     everything: str
     numbers: Sequence[Number]
 
@@ -158,7 +165,9 @@ def match_claims(
     embedder: Embedder, question: str, claims: Sequence[ClaimSpan], passages: Sequence[Passage]
 ) -> list[Match]:
     """The best window for each claim, with what speaks for and against it; empty where the passages have no text."""
+    around = [frozenset(content_words(" ".join((passage.title, *passage.heading)))) for passage in passages]
     windows = make_windows([passage.text for passage in passages])
+    told = _tell(windows, around)
     if not (windows and claims):
         return []
     at_least = _SHORT_ALONE if len(claims) == 1 else _SHORT_BESIDE_OTHERS
@@ -168,15 +177,23 @@ def match_claims(
     windows = shortlist(windows, wanted, min(_MOST_WINDOWS, _WINDOWS_PER_CLAIM * len(claims)))
     vectors = embedder.embed_documents([*asked, *(window.text for window in windows)])
     everything = "\n".join(part for passage in passages for part in (passage.title, *passage.heading, passage.text))
-    around = [frozenset(content_words(" ".join((passage.title, *passage.heading)))) for passage in passages]
     evidence = _Evidence(
         windows=windows,
         words=[window.stems | around[window.passage] for window in windows],
         pairs=[bigrams(window.text) for window in windows],
+        told=told,
         everything=everything,
         numbers=numbers(everything),
     )
     return [_match(claim, short[n], evidence, vectors[len(claims) :] @ vectors[n]) for n, claim in enumerate(claims)]
+
+
+def _tell(windows: Sequence[Window], around: Sequence[frozenset[str]]) -> list[Told]:
+    sentences: list[list[str]] = [[] for _ in around]
+    for window in windows:
+        if window.n_sentences == 1:
+            sentences[window.passage].append(window.text)
+    return [one for texts, stems in zip(sentences, around, strict=True) for one in tell(texts, stems)]
 
 
 def _match(claim: ClaimSpan, is_short: bool, evidence: _Evidence, cosines: Vectors) -> Match:
@@ -185,13 +202,18 @@ def _match(claim: ClaimSpan, is_short: bool, evidence: _Evidence, cosines: Vecto
     recalls = [recall(wanted, found) for found in evidence.words]
     # Words in the same order tell a copy from a sentence that happens to use the same words.
     order = [recall(pairs, found) for found in evidence.pairs] if pairs else recalls
-    best = int(np.argmax(cosines + 0.5 * np.asarray(recalls) + np.asarray(order)))
+    closeness = cosines + 0.5 * np.asarray(recalls) + np.asarray(order)
+    best = int(np.argmax(closeness))
     window, share = evidence.windows[best], recalls[best]
     copied = in_order(text, window.text)
     wrong_numbers = tuple(_wrong_numbers(numbers(text), numbers(window.text), evidence.numbers, copied))
     no_names = tuple(missing_names(text, evidence.everything))
     negation, antonym = negation_differs(text, window.text), antonym_differs(text, window.text)
-    doubts = (bool(wrong_numbers), bool(no_names), negation, antonym)
+    # A sentence about something else may have the number or the name; one that is turned round has all words.
+    number = next((f"{m.found} where the answer says {m.said}" for m in misbound_numbers(text, evidence.told)), None)
+    name = next((f"{m.found} where the answer says {m.said}" for m in misbound_names(text, evidence.told)), None)
+    turned = _turned_round(text, _closest_sentence(evidence.windows, closeness))
+    doubts = (bool(wrong_numbers or number), bool(no_names or name), negation, antonym or turned is not None)
     features = (
         float(cosines[best]),
         share,
@@ -200,7 +222,24 @@ def _match(claim: ClaimSpan, is_short: bool, evidence: _Evidence, cosines: Vecto
         min(_WIDEST_GAP, float(cosines.max() - cosines[best])) if is_short else 0.0,
         0.0 if any(doubts) else max(0.0, copied - _COPY) / (1 - _COPY),
     )
-    return Match(claim, window, features, wrong_numbers, no_names, negation, antonym, copied)
+    contrast = next((f"the passages say {said}" for said in (name, number, turned) if said), None)
+    markup = foreign_markup(text, evidence.everything)
+    return Match(claim, window, features, wrong_numbers, no_names, negation, antonym, copied, contrast, markup)
+
+
+def _closest_sentence(windows: Sequence[Window], closeness: Vectors) -> str:
+    """The window of one sentence that is closest to the claim, or of two where there is none of one."""
+    single = [i for i, window in enumerate(windows) if window.n_sentences == 1]
+    return windows[max(single or range(len(windows)), key=lambda i: closeness[i])].text
+
+
+def _turned_round(claim: str, sentence: str) -> str | None:
+    """What the sentence says instead of the claim that has nearly its words."""
+    if pair := opposite_words(claim, sentence):
+        return f"the opposite: {pair[1]!r} where the answer says {pair[0]!r}"
+    if pair := exchanged(claim, sentence):
+        return f"it with {pair[0]!r} and {pair[1]!r} in each other's place"
+    return "it with another strength (may, must; some, all; only)" if strength_differs(claim, sentence) else None
 
 
 def _wrong_numbers(
@@ -225,6 +264,8 @@ def find_conflict(match: Match) -> str | None:
     for missing in match.wrong_numbers:
         if other := counterpart(missing, found, claimed):
             return f"the passages say {other.text} where the answer says {missing.text}"
+    if match.contrast:
+        return match.contrast
     if match.negation:
         return "the passages say the opposite: what one of the two negates, the other affirms"
     if match.antonym:
@@ -236,6 +277,8 @@ def find_conflict(match: Match) -> str | None:
 
 
 def _why_not_found(match: Match) -> str:
+    if match.markup:
+        return "it has a tag or control character that no passage has"
     if match.wrong_numbers:
         return f"the passages do not have the number {match.wrong_numbers[0].text}"
     if match.missing_names:

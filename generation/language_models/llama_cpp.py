@@ -27,7 +27,7 @@ from generation.errors import BadQuestion, ModelFailed, ModelUnavailable
 from generation.language_models.server_sent_events import read_events
 from generation.types import Message, Piece, Prompt, Sampling
 
-_SILENCE_S = 120  # the engine sends a sign of life every 15 s, between two batches
+_ANSWERS_AT_ONCE_S = 30  # for what needs no slot, on a busy machine
 _REMEMBERED_TEXTS = 512
 _REMEMBERED_TEMPLATES = 64
 
@@ -94,12 +94,24 @@ class LlamaCpp:
     """A GGUF model in the shared engine. Use it from one event loop; it starts the engine at the first need.
 
     Each request opens a connection of its own: llama.cpp closes idle ones, and it stops work when one is closed.
+
+    Args:
+        runtime_folder: where to look for the engine, by default the user's (see generation.engine).
+        silence_s: an answer has broken off when nothing comes for so long once it has begun. The engine sends a sign of
+            life every 15 s, between two batches. How long a request waits for its slot is not limited.
     """
 
-    def __init__(self, settings: LlamaCppSettings, model_file: Path, runtime_folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        settings: LlamaCppSettings,
+        model_file: Path,
+        runtime_folder: Path | None = None,
+        silence_s: float = 120,
+    ) -> None:
         self._settings = settings
         self._model_file = model_file
         self._runtime_folder = runtime_folder
+        self._silence_s = silence_s
         self._engine: Engine | None = None
         self._connecting = asyncio.Lock()
         self._context_tokens = settings.context_tokens
@@ -109,7 +121,7 @@ class LlamaCpp:
         self._http = httpx.AsyncClient(
             trust_env=False,
             verify=False,
-            timeout=httpx.Timeout(10, read=_SILENCE_S),
+            timeout=_ANSWERS_AT_ONCE_S,
             limits=httpx.Limits(max_connections=None),
             headers={"Connection": "close"},
         )
@@ -153,13 +165,16 @@ class LlamaCpp:
                 f"the prompt has {len(token_ids)} tokens, the model's context {self._context_tokens}: "
                 "shorten the question, or raise context_tokens"
             )
-        response = await self._send("/completion", completion_request(token_ids, sampling, self._settings.reuse_prefix))
+        request = completion_request(token_ids, sampling, self._settings.reuse_prefix)
+        response = await self._send("/completion", request, httpx.Timeout(_ANSWERS_AT_ONCE_S, read=None))
         try:
             async with aclosing(self._pieces(response)) as pieces:
                 async for piece in pieces:
                     yield piece
         except httpx.HTTPError as error:
             raise ModelFailed(f"the engine broke off in the middle of an answer ({_said(error)}): ask again") from error
+        except TimeoutError as error:
+            raise ModelFailed(f"the engine was silent for {self._silence_s:g} s in the middle of an answer") from error
         finally:
             await response.aclose()  # llama.cpp sees it after the batch it is at, and frees the slot
 
@@ -173,7 +188,7 @@ class LlamaCpp:
     async def _pieces(self, response: httpx.Response) -> AsyncGenerator[Piece, None]:
         held: tuple[int, ...] = ()  # tokens without text of their own, such as the end of the turn
         seen = 0
-        async with aclosing(read_events(response)) as events:
+        async with aclosing(read_events(response, self._silence_s)) as events:
             async for payload in events:
                 event = json.loads(payload)
                 if "error" in event or "content" not in event:
@@ -242,7 +257,7 @@ class LlamaCpp:
         answer: dict[str, Any] = response.json()
         return answer
 
-    async def _send(self, path: str, body: dict[str, Any]) -> httpx.Response:
+    async def _send(self, path: str, body: dict[str, Any], timeout: httpx.Timeout | None = None) -> httpx.Response:
         """A successful response whose body is still to be read and closed.
 
         Where the engine has gone before it answered, the request goes to the next one: nothing was done for it yet.
@@ -250,7 +265,13 @@ class LlamaCpp:
         last: httpx.HTTPError | None = None
         for _ in range(2):
             engine = await self._running_engine()
-            request = self._http.build_request("POST", engine.address.url + path, json=body, headers=_key(engine))
+            request = self._http.build_request(
+                "POST",
+                engine.address.url + path,
+                json=body,
+                headers=_key(engine),
+                timeout=timeout or self._http.timeout,
+            )
             try:
                 response = await self._http.send(request, stream=True)
             except httpx.HTTPError as error:

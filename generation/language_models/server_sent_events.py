@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 import httpx
 
 
-async def read_events(response: httpx.Response) -> AsyncGenerator[str, None]:
+async def read_events(response: httpx.Response, silence_s: float | None = None) -> AsyncGenerator[str, None]:
     """Yields the payload of each `data:` (or, from llama.cpp, `error:`) line; comments and other fields are left out.
+
+    Raises TimeoutError where not a byte comes for `silence_s`, besides what the request's own timeout raises.
 
     Lines end at a line feed only. `httpx.Response.aiter_lines` also breaks at U+2028 and its like, which JSON texts may
     contain as they are. Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
     """
     buffer = bytearray()
-    async for piece in response.aiter_bytes():
+    pieces = response.aiter_bytes()
+    while True:
+        async with asyncio.timeout(silence_s):
+            piece = await anext(pieces, None)
+        if piece is None:
+            break
         buffer += piece
         *lines, rest = buffer.split(b"\n")
         for line in lines:

@@ -170,6 +170,9 @@ def test_each_sentence_and_item_is_a_claim_with_its_markers() -> None:
         "**Maintenance**",
         "```py\nx = 1\n```",
         "[1]",
+        "[0]",
+        "[-1]",
+        "- [1.5]",
         "...",
         "\U0001f600 !!!",
         "",
@@ -177,6 +180,11 @@ def test_each_sentence_and_item_is_a_claim_with_its_markers() -> None:
 )
 def test_courtesies_questions_headings_and_code_are_no_claims(text: str) -> None:
     assert claims(text) == []
+
+
+def test_bracket_without_letters_is_no_claim_beside_one_and_a_bare_number_is() -> None:
+    assert claims("The pump is heavy. [-1]\n\n[0]\n\n[\u6ce8] 1969.") == ["The pump is heavy.", "[\u6ce8] 1969."]
+    assert claims("1969.") == ["1969."]  # a short answer
 
 
 def test_lead_in_and_table_head_are_no_claims() -> None:

@@ -230,6 +230,50 @@ def test_number_of_another_sentence_is_no_support(verifier: EmbeddingVerifier) -
     assert claim.reason == "the passages say 8080 where the answer says 3"
 
 
+@pytest.mark.parametrize(
+    ("text", "claim", "reason"),
+    [
+        (
+            "The small pump weighs 11 kg. The large pump weighs 22 kg.",
+            "The large pump weighs 11 kg.",
+            "the passages say 22 where the answer says 11",
+        ),
+        (
+            "The Dipper 40 was built by Anna Berg. The Dipper 65 was built by Carl Dorn.",
+            "The Dipper 40 was built by Carl Dorn.",
+            "the passages say Anna Berg where the answer says Carl Dorn",
+        ),
+        (
+            "It is sunny. The server may cache a response.",
+            "The server must cache a response.",
+            "the passages say it with another strength (may, must; some, all; only)",
+        ),
+        (
+            "The price rose from 10 to 20 euros.",
+            "The price rose from 20 to 10 euros.",
+            "the passages say it with '20' and '10' in each other's place",
+        ),
+    ],
+)
+def test_copy_that_is_turned_round_is_contradicted(
+    verifier: EmbeddingVerifier, text: str, claim: str, reason: str
+) -> None:
+    [judged] = verifier.verify("", claim, [passage(text)]).claims
+    assert (judged.verdict, judged.reason) == ("contradicted", reason)
+    assert judged.score < 0.5
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(12)</script> It weighs 12 kg.", "It\u202e weighs 12 kg.", "It\x00 weighs 12 kg."]
+)
+def test_sentence_with_markup_that_no_passage_has_is_not_supported(verifier: EmbeddingVerifier, text: str) -> None:
+    claim = judge(verifier, text)
+    assert (claim.verdict, claim.score) == ("not_found", 0.0)
+    assert claim.reason == "it has a tag or control character that no passage has"
+    [same] = verifier.verify("", text, [passage(text)]).claims
+    assert same.verdict == "supported"
+
+
 def test_names_and_words_of_title_and_headings_are_evidence(verifier: EmbeddingVerifier) -> None:
     named, unnamed = passage("It weighs 12 kg.", heading="The blue pump"), passage("It weighs 12 kg.")
     for text in ("The Aqua 300 weighs 12 kg.", "The blue pump weighs 12 kg."):
@@ -301,7 +345,7 @@ def test_name_tells_method_space_and_threshold() -> None:
         EmbeddingVerifier(HashEmbedder(dimension), EvalsSettings(supported_at=at))
         for dimension, at in ((64, 0.5), (128, 0.5), (64, 0.6))
     ]
-    assert all(verifier.name.startswith("embedding-v1/") for verifier in verifiers)
+    assert all(verifier.name.startswith("embedding-v2/") for verifier in verifiers)
     assert len({verifier.name for verifier in verifiers}) == 3
     assert EmbeddingVerifier(HashEmbedder(64), EvalsSettings()).name == verifiers[0].name
 

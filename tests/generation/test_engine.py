@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -80,8 +81,12 @@ def open_engine(model_file: Path, folder: Path) -> Iterator[Callable[[LlamaCppSe
         engine.close()
 
 
-def client_process(model_file: Path, folder: Path, script: str) -> subprocess.Popen[str]:
-    """A Python process in which `settings`, `model_file` and `folder` are set and `connect` is imported."""
+@contextmanager
+def client_process(model_file: Path, folder: Path, script: str) -> Iterator[subprocess.Popen[str]]:
+    """A Python process, killed at the end if need be.
+
+    `settings`, `model_file` and `folder` are set in it, and `connect` is imported.
+    """
     head = (
         "import os, signal, sys, time\n"
         "from pathlib import Path\n"
@@ -91,7 +96,11 @@ def client_process(model_file: Path, folder: Path, script: str) -> subprocess.Po
         "model_file, folder = Path(sys.argv[2]), Path(sys.argv[3])\n"
     )
     command = [sys.executable, "-c", head + script, SETTINGS.model_dump_json(), str(model_file), str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_two_clients_share_one_process(open_engine: Callable[..., Engine]) -> None:

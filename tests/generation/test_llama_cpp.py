@@ -43,9 +43,9 @@ def model_file(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def opened(
-    model_file: Path, folder: Path, settings: LlamaCppSettings = SETTINGS
+    model_file: Path, folder: Path, settings: LlamaCppSettings = SETTINGS, silence_s: float = LONGEST_WAIT_S
 ) -> AsyncGenerator[LlamaCpp, None]:
-    model = LlamaCpp(settings, model_file, folder)
+    model = LlamaCpp(settings, model_file, folder, silence_s)
     try:
         yield model
     finally:
@@ -215,6 +215,38 @@ async def test_a_caller_who_leaves_frees_the_slot(tmp_path: Path, folder: Path, 
             reading.cancel()
         pieces = await asyncio.wait_for(second, LONGEST_WAIT_S)  # the first would have gone on for much longer
         assert "".join(piece.text for piece in pieces) == "en"
+
+
+async def test_waiting_for_a_slot_is_no_silence(tmp_path: Path, folder: Path) -> None:
+    file = write_tiny_gguf(tmp_path / "endless.gguf", says="endl…")
+    roomy = SETTINGS.model_copy(update={"context_tokens": 300_000})
+    async with opened(file, folder, roomy, silence_s=0.3) as model:
+        prompt = await model.prepare([Message("user", "go on")])
+        first = model.stream(prompt, Sampling(1_000_000))
+        await anext(first)
+        second = asyncio.create_task(said(model, max_tokens=2))
+        async with asyncio.timeout(LONGEST_WAIT_S):
+            ends = asyncio.get_running_loop().time() + 1
+            while asyncio.get_running_loop().time() < ends:
+                await anext(first)
+            assert not second.done()
+            await first.aclose()
+            assert len(await second) == 3
+
+
+async def test_an_engine_that_falls_silent_in_an_answer_is_an_error(tmp_path: Path, folder: Path) -> None:
+    file = write_tiny_gguf(tmp_path / "endless.gguf", says="endl…")
+    roomy = SETTINGS.model_copy(update={"context_tokens": 300_000})
+    async with opened(file, folder, roomy, silence_s=0.5) as model:
+        prompt = await model.prepare([Message("user", "go on")])
+        stream = model.stream(prompt, Sampling(1_000_000))
+        await anext(stream)
+        address = read_address(engine_files(folder, roomy, file))
+        assert address is not None
+        os.kill(address.pid, signal.SIGSTOP)
+        with pytest.raises(ModelFailed, match=r"silent for 0\.5 s"):
+            await _read_all(stream)
+        os.kill(address.pid, signal.SIGKILL)
 
 
 async def _read_all(stream: AsyncGenerator[Piece, None]) -> None:

@@ -25,8 +25,8 @@ check: .venv/.installed ## Lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-clean: ## Remove what make has made (the models stay)
-	rm -rf .venv .demo
+clean: ## Remove what make has made (models and data stay)
+	rm -rf .venv build *.egg-info
 
 .venv/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Ragstone needs Python 3.11 or newer: make PYTHON=python3.12"'

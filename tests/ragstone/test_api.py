@@ -335,3 +335,9 @@ def test_an_encrypted_pdf_is_named_as_such(client: TestClient) -> None:
     (document,) = upload(client, "secret.pdf", pdf([["Text that nobody may read"]], encrypted=True))["documents"]
     assert document["problem"]["code"] == "encrypted-document"
     assert "secret.pdf" in document["problem"]["detail"]
+
+
+def test_the_openapi_description_names_the_calls_that_are_built(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {"/v1/documents", "/v1/search", "/v1/ask", "/v1/jobs/{job_id}", "/v1/index", "/readyz"} <= set(paths)
+    assert not {"/v1/runs", "/v1/releases"} & set(paths)

@@ -23,12 +23,14 @@ class Readiness(BaseModel):
     worker: str
 
 
-@router.api_route("/healthz", methods=["GET", "HEAD"])
+@router.head("/healthz", include_in_schema=False)
+@router.get("/healthz")
 async def alive() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.api_route("/readyz", methods=["GET", "HEAD"])
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz")
 async def readiness(parts: Parts, request: Request, response: Response) -> Readiness:
     await asyncio.to_thread(parts.index.follow)
     lacking = parts.index.chunks_without_vector

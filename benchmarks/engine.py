@@ -107,7 +107,8 @@ def summary(settings: LlamaCppSettings, callers: int, calls: list[Call]) -> Row:
 
 async def measure(given: argparse.Namespace, folder: Path) -> list[Row]:
     rows = []
-    fresh = iter(range(1, 100_000))  # no question comes twice: only the common beginning can be reused
+    # No question comes twice, so only the common beginning can be reused; three digits each, so all are of one length.
+    fresh = iter(range(100, 1000))
     for slots in given.slots:
         settings = LlamaCppSettings(slots=slots, context_tokens=given.context, threads=given.threads, linger_s=1)
         for reuse_prefix in (True, False):

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 from ingest import schema
 from ingest.catalog import Catalog
 from ingest.errors import NotFound
+from ingest.statements import aware
 from ingest.types import DocumentOutcome, Job, Problem
 
 FINISHED = ("done", "failed", "cancelled")
@@ -166,9 +167,9 @@ def _job(row: Any) -> Job:
         eta_s=_eta_s(row) if row["state"] == "running" else None,
         problems=tuple(Problem(**problem) for problem in row["problems"]),
         documents=tuple(DocumentOutcome(**outcome) for outcome in row["outcomes"]),
-        created_at=row["created_at"].replace(tzinfo=UTC),
-        started_at=started.replace(tzinfo=UTC) if started else None,
-        finished_at=finished.replace(tzinfo=UTC) if finished else None,
+        created_at=aware(row["created_at"]),
+        started_at=aware(started) if started else None,
+        finished_at=aware(finished) if finished else None,
     )
 
 
@@ -176,6 +177,6 @@ def _eta_s(row: Any) -> float | None:
     """Seconds left at the pace so far; None before the first file is done."""
     if not row["done"] or row["started_at"] is None:
         return None
-    elapsed: float = (datetime.now(UTC) - row["started_at"].replace(tzinfo=UTC)).total_seconds()
+    elapsed: float = (datetime.now(UTC) - aware(row["started_at"])).total_seconds()
     left: int = row["total"] - row["done"]
     return round(elapsed / int(row["done"]) * left, 1)

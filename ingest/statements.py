@@ -221,7 +221,8 @@ def document_info(row: Any) -> DocumentInfo:
     return DocumentInfo(updated_at=aware(values.pop("created_at")), **values)
 
 
-def parts(values: list[str]) -> Iterator[list[str]]:
+def parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """`values` in pieces that fit into one statement."""
     for start in range(0, len(values), _PARAMETERS_A_QUERY):
         yield values[start : start + _PARAMETERS_A_QUERY]
 

@@ -94,9 +94,7 @@ class Worker:
             self.problem = str(error)
             return False
         except Exception:
-            error_id = uuid.uuid4().hex[:12]
-            log.exception("bug %s in the worker", error_id)
-            self.problem = f"a bug in Ragstone; its log has the details under {error_id}"
+            self.problem = _logged_bug("in the worker")
             return False
         self.problem = None
         return did_something
@@ -156,9 +154,14 @@ class Worker:
             problem = Problem(code=error.code, detail=f"{upload.name}: {error}", uri=upload.uri)
         except Exception:
             # Anything unforeseen is a bug; it must cost this one file only. The details go to the log.
-            error_id = uuid.uuid4().hex[:12]
-            log.exception("bug %s while ingesting %s", error_id, upload.uri)
-            detail = f"{upload.name}: a bug in Ragstone; its log has the details under {error_id}"
+            detail = f"{upload.name}: {_logged_bug(f'while ingesting {upload.uri}')}"
             problem = Problem(code="internal-error", detail=detail, uri=upload.uri)
         document_id = document_id_of(upload.collection, upload.uri)
         return DocumentOutcome(document_id=document_id, uri=upload.uri, state="failed", problem=problem)
+
+
+def _logged_bug(where: str) -> str:
+    """Logs the exception at hand with an id, and says under which id to look for it."""
+    error_id = uuid.uuid4().hex[:12]
+    log.exception("bug %s %s", error_id, where)
+    return f"a bug in Ragstone; its log has the details under {error_id}"

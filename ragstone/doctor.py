@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Connection, delete, select
 
-from ingest import schema
+from ingest import schema, statements
 from ingest.errors import DataFolderUnusable, NotFound
 from ingest.jobs import JobQueue
 from ragstone.errors import KnownError
@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 # Rows read together: some megabytes of vectors.
 _BATCH = 4096
-_PARAMETERS_A_QUERY = 500
 _FLOAT_BYTES = 4
 # How far from 1 the length of a normalised float32 vector may be.
 _LENGTH_TOLERANCE = 1e-3
@@ -186,8 +185,7 @@ def _embed_again(application: Application, space_id: str, chunk_ids: list[str]) 
     ingestion = application.ingestion  # before anything is removed: it fails where the embedder is missing
     table = schema.vectors
     with application.catalog.writing() as connection:
-        for start in range(0, len(chunk_ids), _PARAMETERS_A_QUERY):
-            part = chunk_ids[start : start + _PARAMETERS_A_QUERY]
+        for part in statements.parts(chunk_ids):
             connection.execute(delete(table).where(table.c.space_id == space_id, table.c.chunk_id.in_(part)))
     ingestion.fill_space()
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, func, select
 
-from ingest import schema
+from ingest import schema, statements
 from ingest.catalog import Catalog
 from ingest.types import Space, Vectors
 from retrieval.dense import FaissIndex
@@ -24,7 +24,6 @@ from retrieval.ranking import Ranking, Visible
 from retrieval.tokens import Tokenizer
 
 _NEVER = np.iinfo(np.int64).max
-_PARAMETERS_A_QUERY = 500
 
 
 class HybridIndex:
@@ -131,10 +130,9 @@ class HybridIndex:
         """Vectors that came after their chunks, when a new embedder's space is being filled."""
         table = schema.vectors
         waiting = list(self._without_vector)
-        for start in range(0, len(waiting), _PARAMETERS_A_QUERY):
+        for part in statements.parts(waiting):
             query = select(table.c.chunk_id, table.c.vector).where(
-                table.c.space_id == self._space.space_id,
-                table.c.chunk_id.in_(waiting[start : start + _PARAMETERS_A_QUERY]),
+                table.c.space_id == self._space.space_id, table.c.chunk_id.in_(part)
             )
             arrived = [(row.chunk_id, row.vector) for row in connection.execute(query)]
             self._add_vectors(arrived)

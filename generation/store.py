@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
 
 from generation.errors import AnswerNotFound
 from generation.types import Answer, Prompt
 from ingest import schema
-from ingest.catalog import Catalog
+from ingest.catalog import Catalog, Readable
+from ingest.errors import Erased
 
 
 class AnswerStore:
@@ -28,16 +32,55 @@ class AnswerStore:
                     created_at=answer.created_at,
                     release_id=answer.release,
                     revision=answer.revision,
+                    collection=answer.collection,
+                    state="kept",
                     record=answer.model_dump(mode="json"),
                     prompt=replay,
                 )
             )
 
-    def get(self, answer_id: str) -> Answer:
-        """Raises AnswerNotFound."""
-        query = select(schema.answers.c.record).where(schema.answers.c.answer_id == answer_id)
+    def get(self, answer_id: str, readable: Readable = None, user: str | None = None) -> Answer:
+        """Raises AnswerNotFound for an answer that is unknown, in no collection of `readable`, or not of `user`."""
         with self._catalog.reading() as connection:
-            record = connection.execute(query).scalar_one_or_none()
-        if record is None:
-            raise AnswerNotFound(f"no answer {answer_id}")
-        return Answer.model_validate(record)
+            return Answer.model_validate(_row(connection, answer_id, readable, user)["record"])
+
+    def add_feedback(
+        self, answer_id: str, said: dict[str, str | None], readable: Readable = None, user: str | None = None
+    ) -> None:
+        """Stores `rating`, `correction` and `reason`. Raises AnswerNotFound as `get`, and Erased."""
+        with self._catalog.writing() as connection:
+            if _row(connection, answer_id, readable, user)["state"] != "kept":
+                raise Erased(f"a document that answer {answer_id} quoted was erased: it takes no feedback any more")
+            values = {"answer_id": answer_id, "created_at": datetime.now(UTC), **said}
+            connection.execute(insert(schema.feedback).values(values))
+
+
+def _row(connection: Connection, answer_id: str, readable: Readable, user: str | None) -> Any:
+    answers = schema.answers
+    query = select(answers.c.record, answers.c.state).where(answers.c.answer_id == answer_id)
+    if readable is not None:
+        query = query.where(answers.c.collection.in_(readable))
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None or (user is not None and row["record"].get("user") != user):
+        raise AnswerNotFound(f"no answer {answer_id}")
+    return row
+
+
+def redacted(record: dict[str, Any]) -> dict[str, Any]:
+    """The record of an answer without anything that could quote a document; what was asked, and how it went, stays."""
+    answer = Answer.model_validate(record)
+    faithfulness = answer.faithfulness
+    bare = answer.model_copy(
+        update={
+            "text": "",
+            "draft": None,
+            "checked_text": None,
+            "citations": (),
+            "claims": (),
+            "passages": (),
+            # Its reason can quote a passage.
+            "faithfulness": faithfulness.model_copy(update={"reason": None if faithfulness.scored else "erased"}),
+            "notes": ("a document that this answer quoted was erased",),
+        }
+    )
+    return bare.model_dump(mode="json")

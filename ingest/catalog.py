@@ -1,40 +1,36 @@
 """The catalog: the one truth about documents, versions, chunks, vectors and revisions.
 
 Reads run in a deferred transaction and see one state of the database; writes begin with the write lock, so that what a
-writer has read still holds when it commits.
+writer has read still holds when it commits. Changes of what can be seen are in `ingest.history`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, update
-from sqlalchemy.exc import DatabaseError, OperationalError
+from pydantic import SecretStr
+from sqlalchemy import URL, Connection, func, select, update
 
-from ingest import schema, statements
-from ingest.errors import CatalogDamaged, CatalogUnavailable, DataFolderUnusable, IngestError, NotFound, StorageFull
-from ingest.statements import PreparedVersion, VersionRow
+from ingest import migrations, schema, statements
+from ingest.database import Database
+from ingest.errors import DataFolderUnusable, NotFound
+from ingest.statements import VersionRow
 from ingest.types import DocumentInfo, Space, Vectors, VersionInfo
 
-_WRITES = "ragstone_writes"
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """What a commit made: `version` of the document, first visible at `revision`."""
-
-    version: int
-    revision: int
+# The collections that a caller may read; None means all.
+Readable = Collection[str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class RevisionInfo:
+    """`cause` says what changed in words; of a document that is gone for good it only says so."""
+
     revision: int
     created_at: datetime
     cause: str
@@ -43,39 +39,58 @@ class RevisionInfo:
 
 
 class Catalog:
-    """Opens the database at `url` and migrates it. SQLite by file, in WAL mode with full sync."""
+    """Opens the database at `url` and migrates it."""
 
     def __init__(self, url: str | URL, busy_timeout_s: float = 30) -> None:
         """`busy_timeout_s` is how long a write waits for another one to end."""
-        self._engine = _connect(url, busy_timeout_s)
-        with self.writing() as connection:
-            schema.migrate(connection)
+        self.database = Database(url, busy_timeout_s)
+        try:
+            with self.writing() as connection:
+                migrations.bring_up_to_date(connection)
+                self.catalog_id = str(statements.fact(connection, migrations.CATALOG_ID))
+        except Exception:
+            self.close()
+            raise
 
     @classmethod
-    def in_folder(cls, folder: Path) -> Catalog:
-        """The catalog in a data folder, which is made where there is none. Raises DataFolderUnusable."""
+    def in_folder(cls, folder: Path, url: SecretStr | str | URL | None = None) -> Catalog:
+        """The catalog of a data folder, which is made where there is none: SQLite in it, or the database at `url`.
+
+        Raises DataFolderUnusable, CatalogMisconfigured and CatalogUnavailable.
+        """
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = "it is a file" if folder.is_file() else error.strerror
             raise DataFolderUnusable(f"the data folder {folder} can't be used: {reason}; name another") from error
-        return cls(URL.create("sqlite", database=str(folder / "catalog.sqlite")))
+        if isinstance(url, SecretStr):
+            url = url.get_secret_value()
+        return cls(url or URL.create("sqlite", database=str(folder / "catalog.sqlite")))
 
     def close(self) -> None:
-        self._engine.dispose()
+        self.database.close()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees one state of the catalog."""
-        with _translated_errors(self._engine.url), self._engine.begin() as connection:
+        with self.database.reading() as connection:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A connection that holds the write lock from the start; commits at the end, or rolls back on an error."""
-        engine = self._engine.execution_options(**{_WRITES: True})
-        with _translated_errors(engine.url), engine.begin() as connection:
+    def writing(self, *, may_be_lost: bool = False) -> Iterator[Connection]:
+        """A connection that holds the write lock from the start; commits at the end, or rolls back on an error.
+
+        With `may_be_lost` a power cut can undo it: for what would only be done again then.
+        """
+        with self.database.writing(may_be_lost=may_be_lost) as connection:
             yield connection
+
+    # Facts
+
+    def fact(self, name: str) -> Any:
+        """A single value kept under a name; None where there is none."""
+        with self.reading() as connection:
+            return statements.fact(connection, name)
 
     # Revisions
 
@@ -84,12 +99,34 @@ class Catalog:
         with self.reading() as connection:
             return statements.head(connection)
 
-    def revisions(self, limit: int = 100) -> list[RevisionInfo]:
-        """The newest revisions first."""
-        table = schema.revisions
+    def revisions(self, limit: int = 100, readable: Readable = None) -> list[RevisionInfo]:
+        """The newest revisions first; with `readable`, those that changed these collections, and by how much."""
+        table, documents, occurrences = schema.revisions, schema.documents, schema.occurrences
+        query = (
+            select(table, documents.c.collection, documents.c.uri)
+            .outerjoin(documents, documents.c.document_id == table.c.document_id)
+            .order_by(table.c.revision.desc())
+            .limit(limit)
+        )
+        if readable is not None:
+            mine = occurrences.c.collection.in_(readable)
+            came, went = (occurrences.c[name] == table.c.revision for name in ("added_in", "removed_in"))
+            counts = [
+                select(func.count()).select_from(occurrences).where(mine, changed).scalar_subquery().label(name)
+                for name, changed in (("mine_added", came), ("mine_removed", went))
+            ]
+            query = query.add_columns(*counts).where(select(occurrences.c.chunk).where(mine, came | went).exists())
         with self.reading() as connection:
-            rows = connection.execute(select(table).order_by(table.c.revision.desc()).limit(limit)).mappings()
-            return [RevisionInfo(**{**row, "created_at": statements.aware(row["created_at"])}) for row in rows]
+            return [
+                RevisionInfo(
+                    revision=row["revision"],
+                    created_at=statements.aware(row["created_at"]),
+                    cause=_cause(row, readable),
+                    added=row["added" if readable is None else "mine_added"],
+                    removed=row["removed" if readable is None else "mine_removed"],
+                )
+                for row in connection.execute(query).mappings()
+            ]
 
     def revision_at(self, moment: datetime) -> int:
         """The newest revision committed at `moment` or before; 0 when there is none."""
@@ -105,36 +142,27 @@ class Catalog:
         with self.reading() as connection:
             return statements.current_version(connection, document_id)
 
-    def missing_vectors(self, chunk_ids: Iterable[str], space: Space) -> set[str]:
-        """Those of `chunk_ids` that have no vector in `space`."""
+    def missing_vectors(self, chunk_ids: Iterable[str], space: Space, readable: Readable = None) -> set[str]:
+        """Those of `chunk_ids` that have no vector in `space`, or stand in no collection of `readable`.
+
+        A caller who may not read a collection must not learn, by the time that embedding takes, what stands in it.
+        """
         wanted = list(dict.fromkeys(chunk_ids))
-        table = schema.vectors
+        chunks, vectors, spaces, occurrences = schema.chunks, schema.vectors, schema.spaces, schema.occurrences
+        query = (
+            select(chunks.c.chunk_id)
+            .join(vectors, vectors.c.chunk == chunks.c.number)
+            .join(spaces, spaces.c.number == vectors.c.space)
+            .where(spaces.c.space_id == space.space_id)
+        )
+        if readable is not None:
+            stands = (occurrences.c.chunk == chunks.c.number) & occurrences.c.collection.in_(readable)
+            query = query.where(select(occurrences.c.chunk).where(stands).exists())
         found: set[str] = set()
         with self.reading() as connection:
             for part in statements.parts(wanted):
-                query = select(table.c.chunk_id).where(table.c.space_id == space.space_id, table.c.chunk_id.in_(part))
-                found.update(connection.execute(query).scalars())
+                found.update(connection.execute(query.where(chunks.c.chunk_id.in_(part))).scalars())
         return set(wanted) - found
-
-    def commit_version(self, prepared: PreparedVersion, space: Space) -> Committed:
-        """One transaction: document, version, chunks, vectors, occurrences, and the revision that shows them."""
-        with self.writing() as connection:
-            revision = statements.head(connection) + 1
-            current = statements.current_version(connection, prepared.document_id)
-            statements.put_document(connection, prepared)
-            same_content = current is not None and current.content_hash == prepared.content_hash
-            if current is not None and same_content:
-                version = current.version
-                statements.mark_prepared(connection, prepared, version)
-            else:
-                statements.hide_version(connection, prepared.document_id, revision)
-                version = statements.put_version(connection, prepared, revision)
-            removed = statements.hide_occurrences(connection, prepared.document_id, revision)
-            statements.put_chunks(connection, prepared, space)
-            statements.put_occurrences(connection, prepared, version, revision)
-            cause = f"{'re-chunk' if same_content else 'ingest'} {prepared.collection}/{prepared.uri}"
-            statements.put_revision(connection, revision, cause, added=len(prepared.spans), removed=removed)
-        return Committed(version=version, revision=revision)
 
     def set_metadata(self, document_id: str, metadata: dict[str, Any]) -> None:
         """Gives a known document other metadata; its versions and the index stay as they are."""
@@ -142,33 +170,25 @@ class Catalog:
         with self.writing() as connection:
             connection.execute(update(table).where(table.c.document_id == document_id).values(metadata=metadata))
 
-    def commit_vectors(self, vectors: dict[str, Vectors], space: Space) -> None:
-        """Adds vectors of `space` to chunks that exist; no revision, since what can be seen stays the same."""
+    def commit_vectors(self, vectors: dict[int, Vectors], space: Space) -> None:
+        """Adds vectors of `space` by chunk number; no revision, since what can be seen stays the same."""
         with self.writing() as connection:
-            statements.put_space(connection, space)
-            statements.put_vectors(connection, vectors, space)
-
-    def delete_document(self, document_id: str) -> int:
-        """Hides the document from a new revision on, and returns that revision; its history stays."""
-        with self.writing() as connection:
-            document = statements.document(connection, document_id)
-            if statements.current_version(connection, document_id) is None:
-                raise NotFound(f"document {document_id} was deleted before")
-            revision = statements.head(connection) + 1
-            statements.hide_version(connection, document_id, revision)
-            removed = statements.hide_occurrences(connection, document_id, revision)
-            cause = f"delete {document['collection']}/{document['uri']}"
-            statements.put_revision(connection, revision, cause, added=0, removed=removed)
-        return revision
+            kept = set(statements.numbers_kept(connection, list(vectors)))
+            number = statements.put_space(connection, space)
+            statements.put_vectors(connection, {chunk: v for chunk, v in vectors.items() if chunk in kept}, number)
 
     # Documents out
 
-    def documents(self, collection: str | None, limit: int, after: str | None) -> tuple[list[DocumentInfo], str | None]:
+    def documents(
+        self, collection: str | None, limit: int, after: str | None, readable: Readable = None
+    ) -> tuple[list[DocumentInfo], str | None]:
         """The documents of the head by id, and the cursor of the next page (None on the last one)."""
         table = schema.documents
         query = statements.document_query().order_by(table.c.document_id).limit(limit + 1)
         if collection is not None:
             query = query.where(table.c.collection == collection)
+        if readable is not None:
+            query = query.where(table.c.collection.in_(readable))
         if after is not None:
             query = query.where(table.c.document_id > after)
         with self.reading() as connection:
@@ -176,87 +196,113 @@ class Catalog:
         page = found[:limit]
         return page, page[-1].document_id if len(found) > limit else None
 
-    def document(self, document_id: str) -> DocumentInfo:
-        """Raises NotFound for an unknown or deleted document."""
+    def document(self, document_id: str, readable: Readable = None) -> DocumentInfo:
+        """Raises NotFound for a document that is unknown, deleted, or in no collection of `readable`."""
         with self.reading() as connection:
-            statements.document(connection, document_id)
+            _known(connection, document_id, readable)
             query = statements.document_query().where(schema.documents.c.document_id == document_id)
             row = connection.execute(query).mappings().one_or_none()
         if row is None:
             raise NotFound(f"document {document_id} was deleted; its versions are still listed")
         return statements.document_info(row)
 
-    def versions(self, document_id: str) -> list[VersionInfo]:
+    def versions(self, document_id: str, readable: Readable = None) -> list[VersionInfo]:
+        """All kept versions; `revision_to` is null while the version is shown."""
+        table, showings = schema.versions, schema.showings
+        shown = func.max(func.coalesce(showings.c.removed_in, _NEVER))
+        query = (
+            select(
+                table.c.version,
+                table.c.content_hash,
+                func.min(showings.c.added_in).label("revision_from"),
+                shown.label("revision_to"),
+                table.c.size_bytes,
+                func.length(table.c.text).label("characters"),
+                table.c.pages,
+                table.c.created_at,
+            )
+            .join(showings, (showings.c.document_id == table.c.document_id) & (showings.c.version == table.c.version))
+            .where(table.c.document_id == document_id)
+            .group_by(table.c.document_id, table.c.version)
+            .order_by(table.c.version)
+        )
+        with self.reading() as connection:
+            _known(connection, document_id, readable)
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        for row in rows:
+            row["created_at"] = statements.aware(row["created_at"])
+            row["revision_to"] = None if row["revision_to"] == _NEVER else row["revision_to"]
+        return [VersionInfo(**row) for row in rows]
+
+    def version_value(self, document_id: str, version: int, column: str, readable: Readable = None) -> Any:
+        """One column of a version (`text`, `content_hash`, `media_type`…). Raises NotFound."""
         table = schema.versions
         with self.reading() as connection:
-            statements.document(connection, document_id)
-            query = (
-                select(*(c for c in table.c if c.name != "text"), func.length(table.c.text).label("characters"))
-                .where(table.c.document_id == document_id)
-                .order_by(table.c.version)
-            )
-            return [
-                VersionInfo(
-                    version=row["version"],
-                    content_hash=row["content_hash"],
-                    revision_from=row["added_in"],
-                    revision_to=row["removed_in"],
-                    size_bytes=row["size_bytes"],
-                    characters=row["characters"],
-                    pages=row["pages"],
-                    created_at=statements.aware(row["created_at"]),
-                )
-                for row in connection.execute(query).mappings()
-            ]
+            _known(connection, document_id, readable)
+            query = select(table.c[column]).where(table.c.document_id == document_id, table.c.version == version)
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFound(f"document {document_id} has no version {version}")
+        return row[0]
 
-    def version_text(self, document_id: str, version: int) -> str:
-        return str(self._version_value(document_id, version, "text"))
+    def version_text(self, document_id: str, version: int, readable: Readable = None) -> str:
+        return str(self.version_value(document_id, version, "text", readable))
 
-    def version_hash(self, document_id: str, version: int) -> str:
-        return str(self._version_value(document_id, version, "content_hash"))
+    # Counts
 
-    def version_media_type(self, document_id: str, version: int) -> str:
-        return str(self._version_value(document_id, version, "media_type"))
-
-    def counts(self) -> dict[str, int]:
+    def counts(self, readable: Readable = None) -> dict[str, int]:
         """Documents, chunks and occurrences that the head shows, versions and chunks kept in all."""
-        versions, occurrences = schema.versions, schema.occurrences
+        showings, occurrences, documents, versions = (
+            schema.showings,
+            schema.occurrences,
+            schema.documents,
+            schema.versions,
+        )
+        mine: list[Any] = [] if readable is None else [documents.c.collection.in_(readable)]
+        its: list[Any] = [] if readable is None else [occurrences.c.collection.in_(readable)]
         shown = occurrences.c.removed_in.is_(None)
+        distinct = select(func.count(func.distinct(occurrences.c.chunk))).where(*its)
+        of_document = documents.c.document_id
         with self.reading() as connection:
             return {
-                "documents": statements.count(connection, versions, versions.c.removed_in.is_(None)),
-                "versions": statements.count(connection, versions),
-                "chunks": connection.execute(
-                    select(func.count(func.distinct(occurrences.c.chunk_id))).where(shown)
-                ).scalar_one(),
-                "occurrences": statements.count(connection, occurrences, shown),
-                "chunks_kept": statements.count(connection, schema.chunks),
+                "documents": statements.count(
+                    connection,
+                    showings.join(documents, of_document == showings.c.document_id),
+                    showings.c.removed_in.is_(None),
+                    *mine,
+                ),
+                "versions": statements.count(
+                    connection, versions.join(documents, of_document == versions.c.document_id), *mine
+                ),
+                "chunks": connection.execute(distinct.where(shown)).scalar_one(),
+                "occurrences": statements.count(connection, occurrences, shown, *its),
+                "chunks_kept": connection.execute(distinct).scalar_one(),
             }
 
     def vectors_by_space(self) -> dict[str, int]:
         """How many vectors each space has, by its id."""
-        table = schema.vectors
+        table, spaces = schema.vectors, schema.spaces
+        query = select(spaces.c.space_id, func.count()).join(table, table.c.space == spaces.c.number)
         with self.reading() as connection:
-            rows = connection.execute(select(table.c.space_id, func.count()).group_by(table.c.space_id))
-            return {space_id: count for space_id, count in rows}
+            return {space_id: count for space_id, count in connection.execute(query.group_by(spaces.c.space_id))}
 
     def content_hashes(self, connection: Connection) -> set[str]:
         """Hashes of all originals that a version stands on, in the caller's transaction."""
         return set(connection.execute(select(schema.versions.c.content_hash).distinct()).scalars())
 
-    def chunk_inputs_without_vector(self, space: Space, limit: int) -> dict[str, str]:
-        """Chunks that have no vector in `space`, with the embedder's input of each."""
-        chunks, vectors = schema.chunks, schema.vectors
-        has_vector = select(vectors.c.chunk_id).where(
-            vectors.c.chunk_id == chunks.c.chunk_id, vectors.c.space_id == space.space_id
-        )
-        query = select(chunks).where(~has_vector.exists()).order_by(chunks.c.chunk_id).limit(limit)
+    def chunk_inputs_without_vector(self, space: Space, limit: int, after: int = 0) -> dict[int, str]:
+        """Chunks numbered above `after` that have no vector in `space`, with the embedder's input of each."""
+        chunks, vectors, spaces = schema.chunks, schema.vectors, schema.spaces
+        number = select(spaces.c.number).where(spaces.c.space_id == space.space_id).scalar_subquery()
+        has_vector = select(vectors.c.chunk).where(vectors.c.chunk == chunks.c.number, vectors.c.space == number)
+        lacking = select(chunks.c.number, chunks.c.input).where(chunks.c.number > after, ~has_vector.exists())
         with self.reading() as connection:
-            return {row.chunk_id: row.input for row in connection.execute(query)}
+            rows = connection.execute(lacking.order_by(chunks.c.number).limit(limit))
+            return {number: text for number, text in rows}
 
     def integrity_problems(self) -> list[str]:
         """What the database itself finds wrong, in its own words; empty when it is sound."""
-        if self._engine.dialect.name != "sqlite":
+        if not self.database.is_sqlite:
             return []
         with self.reading() as connection:
             problems = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
@@ -264,67 +310,20 @@ class Catalog:
             problems += [f"{count} dangling references in {table}" for table, count in dangling.items()]
         return [problem for problem in problems if problem != "ok"]
 
-    def _version_value(self, document_id: str, version: int, column: str) -> Any:
-        table = schema.versions
-        with self.reading() as connection:
-            query = select(table.c[column]).where(table.c.document_id == document_id, table.c.version == version)
-            row = connection.execute(query).one_or_none()
-        if row is None:
-            raise NotFound(f"document {document_id} has no version {version}")
-        return row[0]
+
+_NEVER = 2**31 - 1
 
 
-# Engine
+def _known(connection: Connection, document_id: str, readable: Readable) -> None:
+    """Raises NotFound in the same words for a document that is not there and for one that may not be read."""
+    statements.document(connection, document_id, readable)
 
 
-def _connect(url: str | URL, busy_timeout_s: float) -> Engine:
-    sqlite = make_url(url).get_backend_name() == "sqlite"
-    engine = create_engine(url, connect_args={"timeout": busy_timeout_s} if sqlite else {})
-    if engine.dialect.name != "sqlite":
-        return engine
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _record: object) -> None:
-        # Python's sqlite3 must not open transactions by itself; the `begin` event below does.
-        connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
-
-
-@contextmanager
-def _translated_errors(url: URL) -> Iterator[None]:
-    try:
-        yield
-    except DatabaseError as error:
-        translated = _translated(error, str(error.orig), url.database)
-        if translated is None:
-            raise
-        raise translated from error
-
-
-def _translated(error: DatabaseError, said: str, place: str | None) -> IngestError | None:
-    """What an error of the database means to the caller; None for a bug, such as a violated constraint."""
-    if any(sign in said for sign in _SIGNS_OF_DAMAGE):
-        return CatalogDamaged(
-            f"the catalog {place} is damaged ({said}): restore a backup; `ragstone doctor` tells more"
-        )
-    if not isinstance(error, OperationalError):
-        return None
-    if "full" in said:
-        return StorageFull(f"the catalog can't grow ({said}): free some space, then try again")
-    if "readonly" in said:
-        return DataFolderUnusable(f"the data folder can't be written: {place}: {said}; see to its permissions")
-    if "unable to open" in said:
-        return DataFolderUnusable(f"the data folder can't be used: {place}: {said}; see to its permissions")
-    return CatalogUnavailable(f"the catalog did not answer ({said}): try again later")
-
-
-# How SQLite says that a file is not what it wrote.
-_SIGNS_OF_DAMAGE = ("malformed", "not a database", "Could not decode to UTF-8")
+def _cause(row: Any, readable: Readable) -> str:
+    """What changed, in words that name nothing of a collection that is not in `readable`."""
+    if row["kind"] == "rollback":
+        return f"rollback to {row['target']}" if readable is None else "rollback"
+    if row["document_id"] is None:
+        return str(row["kind"]) if readable is None else str(row["kind"]).split(" ")[0]
+    place = f"{row['collection']}/{row['uri']}" if row["uri"] is not None else "(a document that is gone)"
+    return f"{row['kind']} {place}"

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 
 def kind_or(default: str) -> Callable[[Any], Any]:
     """For a section with several kinds: the default kind is meant where none is named."""
     return lambda value: {"kind": default, **value} if isinstance(value, dict) else value
+
+
+class RetentionSettings(BaseModel):
+    """How long hidden text is kept; without limits, for good. What either limit keeps is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keep_revisions: int | None = Field(None, ge=1, description="The newest revisions that can be asked for")
+    keep_days: float | None = Field(None, ge=0, description="Days for which a hidden text can still be asked for")
 
 
 class IngestSettings(BaseModel):
@@ -19,9 +28,17 @@ class IngestSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_upload_mib: float = Field(50, gt=0, le=4096, description="Largest file that is taken")
-    max_text_mib: float = Field(20, gt=0, le=1024, description="Largest extracted text")
+    max_text_mib: float = Field(20, gt=0, le=512, description="Largest extracted text")
     chunk_tokens: int = Field(
         200, ge=16, le=8192, description="Size of a chunk, heading path included, in the embedder's tokens"
     )
     chunk_overlap_tokens: int = Field(0, ge=0, le=512, description="Tokens that a chunk repeats of the one before it")
+    catalog_url: SecretStr | None = Field(
+        None,
+        description="PostgreSQL for the catalog, as postgresql://USER:PASSWORD@HOST/NAME (the password can stand in "
+        "~/.pgpass instead); without it, SQLite in the data folder",
+    )
+    retention: RetentionSettings = RetentionSettings()
+    commit_files: int = Field(64, ge=1, le=10_000, description="Files that one commit, and so one revision, takes")
+    commit_chunks: int = Field(256, ge=1, description="With so many chunks a commit takes no further file")
     embed_batch: int = Field(32, ge=1, le=1024, description="Chunks embedded between two progress reports")

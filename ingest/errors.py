@@ -7,10 +7,19 @@ IngestError
 │   ├── CorruptDocument        the format is known, its content can't be read
 │   ├── EncryptedDocument      a password is needed
 │   └── DocumentTooLarge       over `ingest.max_upload_mib` (or its text over `ingest.max_text_mib`)
-├── NotFound                   no such document, version or job
+├── NotFound                   no such document, version, batch or job
+├── UnknownRevision            name a revision that was committed
+├── RevisionGone               name a newer revision: retention has taken this one
+├── Erased                     the document was erased after this upload: upload it again if it is to come back
+├── BatchConflict              stage the changes again: others came first, or the batch is closed
+├── NotAllowed                 use a key that may do this
+├── MissingDriver              install the named extra
 ├── StorageFull                free some space, then try again
+├── LeaseLost                  nothing: another process does the work by now
+├── LeaseHeld                  stop the process that is named, or let it do the work
 └── CatalogUnavailable         the catalog is locked or out of reach: try again later
     ├── CatalogDamaged         restore a backup
+    ├── CatalogMisconfigured   mend `ingest.catalog_url`, or the rights and the release of the database it names
     └── DataFolderUnusable     name another folder, or make this one a folder that can be written
 """
 
@@ -51,6 +60,38 @@ class NotFound(IngestError):
     code = "not-found"
 
 
+class UnknownRevision(IngestError):
+    code = "unknown-revision"
+
+
+class RevisionGone(IngestError):
+    code = "expired"
+
+
+class Erased(IngestError):
+    code = "erased"
+
+
+class BatchConflict(IngestError):
+    code = "batch-conflict"
+
+
+class NotAllowed(IngestError):
+    code = "forbidden"
+
+
+class MissingDriver(IngestError):
+    code = "missing-extra"
+
+
+class LeaseLost(IngestError):
+    code = "lease-lost"
+
+
+class LeaseHeld(IngestError):
+    code = "lease-held"
+
+
 class StorageFull(IngestError):
     code = "storage-full"
 
@@ -61,6 +102,10 @@ class CatalogUnavailable(IngestError):
 
 class CatalogDamaged(CatalogUnavailable):
     code = "catalog-damaged"
+
+
+class CatalogMisconfigured(CatalogUnavailable):
+    code = "catalog-misconfigured"
 
 
 class DataFolderUnusable(CatalogUnavailable):

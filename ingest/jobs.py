@@ -10,12 +10,20 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from ingest import schema
-from ingest.catalog import Catalog
+from ingest import schema, statements
+from ingest.catalog import Catalog, Readable
 from ingest.errors import NotFound
-from ingest.statements import aware
+from ingest.statements import Guard, aware, unguarded
 from ingest.types import DocumentOutcome, Job, Problem
 
+# The kind of the job that ingests uploads.
+INGEST = "ingest"
+# The kind of the job that fills an embedding space and puts it in use.
+FILL_SPACE = "fill-space"
+# The kind of the job that takes away what retention no longer keeps.
+PURGE = "purge"
+# Long work that lets all other jobs go first.
+BACKGROUND = (FILL_SPACE,)
 FINISHED = ("done", "failed", "cancelled")
 
 
@@ -29,33 +37,50 @@ class Upload:
     content_hash: str
     size_bytes: int
     metadata: dict[str, Any] | None  # None: the document keeps what it has
+    batch: str | None = None  # staged in this batch, not shown
+    readable: list[str] | None = None  # the collections that the uploader may read; None: all
+    erased: bool = False  # its document was erased while it waited
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
     """A job that this worker has taken; `uploads` are those that are still to do."""
 
+    number: int
     job_id: str
+    kind: str
+    payload: dict[str, Any]
     uploads: tuple[Upload, ...]
 
 
 class JobQueue:
-    """Jobs in order of arrival. One worker a data folder takes them (see `ingest.worker`)."""
+    """Jobs in order of arrival. One worker a catalog takes them (see `ingest.worker`).
+
+    `guard` is called in the transaction of what only this worker may do, and raises when it is the worker no more. What
+    is noted of a job's progress may be lost in a power cut: then some of it is done again, which changes nothing.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    def enqueue(self, connection: Connection, uploads: Sequence[Upload], outcomes: Sequence[DocumentOutcome]) -> str:
+    def enqueue(
+        self,
+        connection: Connection,
+        uploads: Sequence[Upload],
+        outcomes: Sequence[DocumentOutcome],
+        collection: str,
+    ) -> str:
         """Adds a job for `uploads` to the caller's transaction. `outcomes` are those that are known by now."""
-        job_id = f"j-{uuid.uuid4().hex[:20]}"
+        job_id = _new_id()
         problems = [outcome.problem for outcome in outcomes if outcome.problem is not None]
         now = datetime.now(UTC)
         connection.execute(
             insert(schema.jobs).values(
                 job_id=job_id,
-                kind="ingest",
+                kind=INGEST,
                 state="queued" if uploads else "failed",
                 payload={"uploads": [asdict(upload) for upload in uploads]},
+                collections=sorted({upload.collection for upload in uploads} | {collection}),
                 done=len(outcomes),
                 total=len(uploads) + len(outcomes),
                 outcomes=[outcome.model_dump(mode="json") for outcome in outcomes],
@@ -66,11 +91,41 @@ class JobQueue:
         )
         return job_id
 
-    def claim(self) -> ClaimedJob | None:
-        """Takes the oldest queued job, or returns None."""
+    def enqueue_task(
+        self,
+        connection: Connection,
+        kind: str,
+        payload: dict[str, Any],
+        collections: Sequence[str] = (),
+        total: int = 1,
+    ) -> str:
+        """Adds a job of another kind than `ingest`; the worker has a task for each kind."""
+        job_id = _new_id()
+        connection.execute(
+            insert(schema.jobs).values(
+                job_id=job_id,
+                kind=kind,
+                state="queued",
+                payload=payload,
+                collections=list(collections),
+                total=total,
+                outcomes=[],
+                problems=[],
+                created_at=datetime.now(UTC),
+            )
+        )
+        return job_id
+
+    def claim(self, guard: Guard = unguarded) -> ClaimedJob | None:
+        """Takes the oldest queued job, those of the background last, or returns None."""
         table = schema.jobs
-        with self._catalog.writing() as connection:
-            query = select(table).where(table.c.state == "queued").order_by(table.c.number).limit(1)
+        with self._catalog.reading() as connection:
+            if statements.count(connection, table, table.c.state == "queued") == 0:
+                return None
+        with self._catalog.writing(may_be_lost=True) as connection:
+            guard(connection)
+            queued = select(table).where(table.c.state == "queued")
+            query = queued.order_by(table.c.kind.in_(BACKGROUND), table.c.number).limit(1)
             row = connection.execute(query).mappings().one_or_none()
             if row is None:
                 return None
@@ -79,37 +134,63 @@ class JobQueue:
                 .where(table.c.job_id == row["job_id"])
                 .values(state="running", started_at=datetime.now(UTC))
             )
-        uploads = [Upload(**upload) for upload in row["payload"]["uploads"]]
+        uploads = [Upload(**upload) for upload in row["payload"].get("uploads", [])]
         refused_at_once = row["total"] - len(uploads)
-        return ClaimedJob(row["job_id"], tuple(uploads[row["done"] - refused_at_once :]))
+        waiting = tuple(uploads[row["done"] - refused_at_once :]) if uploads else ()
+        return ClaimedJob(row["number"], row["job_id"], row["kind"], row["payload"], waiting)
 
-    def requeue_abandoned(self) -> int:
-        """Puts back what a dead worker left running; only the holder of the worker's lock may call this."""
+    def something_waits(self) -> bool:
+        """Whether a job that goes before those of the background is queued."""
         table = schema.jobs
+        with self._catalog.reading() as connection:
+            queued = (table.c.state == "queued", table.c.kind.not_in(BACKGROUND))
+            return statements.count(connection, table, *queued) > 0
+
+    def put_back(self, job_id: str, guard: Guard = unguarded) -> None:
+        """Queues a running job again: it goes on later."""
+        table = schema.jobs
+        with self._catalog.writing(may_be_lost=True) as connection:
+            guard(connection)
+            running = (table.c.job_id == job_id) & (table.c.state == "running")
+            connection.execute(update(table).where(running).values(state="queued"))
+
+    def report(self, job_id: str, done: int, total: int) -> None:
+        """How far a running task is."""
+        with self._catalog.writing(may_be_lost=True) as connection:
+            its = schema.jobs.c.job_id == job_id
+            connection.execute(update(schema.jobs).where(its).values(done=done, total=total))
+
+    def fail(self, job_id: str, problem: Problem) -> None:
+        """Ends a job that can't be done."""
+        values = {"state": "failed", "problems": [problem.model_dump(mode="json")], "finished_at": datetime.now(UTC)}
         with self._catalog.writing() as connection:
+            connection.execute(update(schema.jobs).where(schema.jobs.c.job_id == job_id).values(values))
+
+    def requeue_abandoned(self, guard: Guard = unguarded) -> int:
+        """Puts back what a dead worker left running; only the holder of the worker's lease may call this."""
+        table = schema.jobs
+        with self._catalog.writing(may_be_lost=True) as connection:
+            guard(connection)
             abandoned = update(table).where(table.c.state == "running").values(state="queued")
             return connection.execute(abandoned).rowcount
 
-    def record(self, job_id: str, outcome: DocumentOutcome) -> None:
-        """Adds the outcome of one file to a running job."""
+    def record(self, connection: Connection, job_id: str, outcomes: Sequence[DocumentOutcome]) -> None:
+        """Adds the outcomes of some files to a running job, in the caller's transaction."""
         table = schema.jobs
-        with self._catalog.writing() as connection:
-            row = connection.execute(select(table).where(table.c.job_id == job_id)).mappings().one()
-            problems = row["problems"] + ([outcome.problem.model_dump(mode="json")] if outcome.problem else [])
-            connection.execute(
-                update(table)
-                .where(table.c.job_id == job_id)
-                .values(
-                    done=row["done"] + 1,
-                    outcomes=row["outcomes"] + [outcome.model_dump(mode="json")],
-                    problems=problems,
-                )
-            )
+        row = connection.execute(select(table).where(table.c.job_id == job_id)).mappings().one()
+        problems = [outcome.problem.model_dump(mode="json") for outcome in outcomes if outcome.problem is not None]
+        values = {
+            "done": row["done"] + len(outcomes),
+            "outcomes": row["outcomes"] + [outcome.model_dump(mode="json") for outcome in outcomes],
+            "problems": row["problems"] + problems,
+        }
+        connection.execute(update(table).where(table.c.job_id == job_id).values(values))
 
-    def finish(self, job_id: str) -> None:
+    def finish(self, job_id: str, guard: Guard = unguarded) -> None:
         """Ends a job: cancelled when it was asked to stop, failed when no file was taken, done otherwise."""
         table = schema.jobs
-        with self._catalog.writing() as connection:
+        with self._catalog.writing(may_be_lost=True) as connection:
+            guard(connection)
             row = connection.execute(select(table).where(table.c.job_id == job_id)).mappings().one()
             if row["done"] < row["total"] and row["cancel_requested"]:
                 state = "cancelled"
@@ -135,25 +216,45 @@ class JobQueue:
             query = select(schema.jobs.c.cancel_requested).where(schema.jobs.c.job_id == job_id)
             return bool(connection.execute(query).scalar_one())
 
-    def get(self, job_id: str) -> Job:
-        """Raises NotFound."""
+    def get(self, job_id: str, readable: Readable = None) -> Job:
+        """Raises NotFound for a job that is unknown, or works on a collection that is not in `readable`."""
         with self._catalog.reading() as connection:
             row = connection.execute(select(schema.jobs).where(schema.jobs.c.job_id == job_id)).mappings().one_or_none()
-        if row is None:
+        if row is None or not _may_read(row, readable):
             raise NotFound(f"no job {job_id}")
         return _job(row)
 
-    def list(self, limit: int = 100) -> Sequence[Job]:
-        """The newest first."""
+    def list(self, limit: int = 100, readable: Readable = None) -> Sequence[Job]:
+        """The newest first; with `readable`, those that work on these collections only."""
+        found: list[Job] = []
         with self._catalog.reading() as connection:
-            rows = connection.execute(select(schema.jobs).order_by(schema.jobs.c.number.desc()).limit(limit)).mappings()
-            return [_job(row) for row in rows]
+            rows = connection.execute(select(schema.jobs).order_by(schema.jobs.c.number.desc())).mappings()
+            for row in rows:
+                if _may_read(row, readable):
+                    found.append(_job(row))
+                if len(found) == limit:
+                    break
+        return found
 
     def hashes_in_use(self, connection: Connection) -> set[str]:
         """Originals that an unfinished job still needs."""
         table = schema.jobs
         payloads = connection.execute(select(table.c.payload).where(table.c.state.not_in(FINISHED))).scalars()
-        return {upload["content_hash"] for payload in payloads for upload in payload["uploads"]}
+        return {
+            upload["content_hash"]
+            for payload in payloads
+            for upload in payload.get("uploads", [])
+            if not upload.get("erased")
+        }
+
+
+def _new_id() -> str:
+    return f"j-{uuid.uuid4().hex[:20]}"
+
+
+def _may_read(row: Any, readable: Readable) -> bool:
+    """A caller with limits sees the jobs that work on some collections, all of them his."""
+    return readable is None or (bool(row["collections"]) and set(row["collections"]) <= set(readable))
 
 
 def _job(row: Any) -> Job:

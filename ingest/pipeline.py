@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.catalog import Catalog
+from sqlalchemy import Connection
+
+from ingest import statements
+from ingest.catalog import Catalog, Readable
 from ingest.chunking import chunk
 from ingest.config import IngestSettings
-from ingest.errors import DocumentTooLarge, EmptyDocument, RefusedDocument
+from ingest.errors import (
+    BatchConflict,
+    CatalogUnavailable,
+    DocumentTooLarge,
+    EmptyDocument,
+    Erased,
+    IngestError,
+    NotFound,
+    RefusedDocument,
+)
+from ingest.history import NOT_COMMITTED, Committed, History
 from ingest.identity import canonical_json, document_id_of
-from ingest.jobs import JobQueue, Upload
+from ingest.jobs import ClaimedJob, JobQueue, Upload
 from ingest.loaders.registry import extract
 from ingest.originals import Originals
-from ingest.statements import PreparedVersion
-from ingest.types import ChunkSpan, DocumentOutcome, Embedder, Extracted, Problem, Vectors
+from ingest.statements import Guard, PreparedVersion, unguarded
+from ingest.types import ChunkSpan, DocumentOutcome, Embedder, Extracted, Problem, Space, Vectors
+
+log = logging.getLogger(__name__)
 
 # Raised when what the loaders or the chunker make of the same bytes changes, so that documents are prepared again.
 PREPARATION = 1
@@ -39,16 +56,32 @@ class IncomingFile:
 class Ingestion:
     """Takes files in: `submit` stores them with a job, `ingest` does the work for one of them."""
 
-    def __init__(self, catalog: Catalog, originals: Originals, embedder: Embedder, settings: IngestSettings) -> None:
-        self._catalog = catalog
+    def __init__(
+        self,
+        catalog: Catalog,
+        originals: Originals,
+        embedder: Embedder | Callable[[], Embedder],
+        settings: IngestSettings,
+    ) -> None:
+        """`embedder` can be a function that returns the one in use: another may come while this one works."""
+        self.catalog = catalog
+        self._history = History(catalog)
         self._originals = originals
-        self._embedder = embedder
+        self._embedder = embedder if callable(embedder) else lambda: embedder
         self._settings = settings
-        self._prepared_with = _preparation(settings, embedder)
         self.queue = JobQueue(catalog)
 
-    def submit(self, files: Sequence[IncomingFile], collection: str, metadata: dict[str, Any] | None) -> str:
+    def submit(
+        self,
+        files: Sequence[IncomingFile],
+        collection: str,
+        metadata: dict[str, Any] | None,
+        batch: str | None = None,
+        readable: Readable = None,
+    ) -> str:
         """Stores the files and the job that will ingest them, in one commit, and returns the job's id.
+
+        With `batch` the new versions are staged in it; `readable` are the collections that the uploader may read.
 
         Files over the size limit and empty ones are refused at once, in the job's outcomes; nothing of them is stored.
         """
@@ -56,80 +89,185 @@ class Ingestion:
         refused: list[DocumentOutcome] = []
         try:
             # The write lock is held while the originals are written, so that no other writer takes them for unused.
-            with self._catalog.writing() as connection:
+            with self.catalog.writing() as connection:
                 for file in files:
                     try:
                         self._check_size(file)
                     except RefusedDocument as error:
                         refused.append(_refusal(document_id_of(collection, file.uri), file.uri, error))
                         continue
-                    content_hash = self._originals.put(file.data)
-                    uploads.append(Upload(collection, file.uri, file.name, content_hash, len(file.data), metadata))
-                return self.queue.enqueue(connection, uploads, refused)
+                    # One with limits must not learn, by the time it takes, that others have the same bytes.
+                    content_hash = self._originals.put(file.data, anew=readable is not None)
+                    named = (collection, file.uri, file.name, content_hash, len(file.data), metadata)
+                    uploads.append(Upload(*named, batch, None if readable is None else sorted(readable)))
+                return self.queue.enqueue(connection, uploads, refused, collection)
         except Exception:
             self.remove_unused({upload.content_hash for upload in uploads})
             raise
 
-    def ingest(self, upload: Upload, stop: Callable[[], bool] = lambda: False) -> DocumentOutcome | None:
-        """Ingests one stored file; None when `stop` said True between two batches. A refusal is an outcome."""
+    def ingest(self, job: ClaimedJob, stop: Callable[[], bool] = lambda: False, guard: Guard = unguarded) -> bool:
+        """Ingests the files of a job, in groups of which each is one revision; False when `stop` ended it before.
+
+        A file that is refused, or that meets a bug, costs nothing but itself: its outcome in the job says why. When the
+        process is killed, the groups before that at hand are done.
+        """
+        left = list(job.uploads)
+        while left:
+            # 1. Prepare some files: bytes to text, text to chunks, chunks to vectors.
+            embedder = self._embedder()
+            group = self._prepare_group(left, embedder, stop)
+            if not group:
+                return False
+            # 2. One transaction shows all of them and notes what became of each.
+            committed = self._commit_group(group, embedder.space, job, guard)
+            # 3. Go on with the others; with the same ones where another embedder was put in use meanwhile.
+            if committed:
+                left = left[len(group) :]
+        return True
+
+    def prepare(
+        self, upload: Upload, embedder: Embedder, stop: Callable[[], bool], known: Mapping[str, Vectors]
+    ) -> PreparedVersion | DocumentOutcome | None:
+        """A stored file as a version to be committed, or what became of it; None when `stop` said True meanwhile.
+
+        `known` are vectors of chunks that are to be committed with it. Raises RefusedDocument.
+        """
         document_id = document_id_of(upload.collection, upload.uri)
+        prepared_with = _preparation(self._settings, embedder)
         # 1. The same bytes, prepared in the same way, need nothing.
-        current = self._catalog.current_version(document_id)
-        if current and (current.content_hash, current.prepared_with) == (upload.content_hash, self._prepared_with):
+        current = self.catalog.current_version(document_id)
+        same = (upload.content_hash, prepared_with)
+        if current and upload.batch is None and (current.content_hash, current.prepared_with) == same:
             if upload.metadata is not None:
-                self._catalog.set_metadata(document_id, upload.metadata)
+                self.catalog.set_metadata(document_id, upload.metadata)
             return DocumentOutcome(document_id=document_id, uri=upload.uri, version=current.version, state="unchanged")
         # 2. Bytes to text with headings and pages, text to chunks.
-        try:
-            data = self._originals.read(upload.content_hash)
-            extracted = extract(data, upload.name, self._settings.max_text_mib)
-            spans = self._chunk(extracted)
-        except RefusedDocument as error:
-            return _refusal(document_id, upload.uri, error)
+        data = self._originals.read(upload.content_hash)
+        extracted = extract(data, upload.name, self._settings.max_text_mib)
+        spans = self._chunk(extracted, embedder)
         # 3. Only chunks that the catalog has no vector of are embedded.
-        vectors = self._embed_missing(spans, stop)
+        vectors = self._embed_missing(spans, embedder, upload.readable, known, stop)
         if vectors is None:
             return None
-        # 4. One transaction makes all of it visible.
-        prepared = PreparedVersion(
+        return PreparedVersion(
             document_id=document_id,
             collection=upload.collection,
             uri=upload.uri,
             metadata=upload.metadata,
             content_hash=upload.content_hash,
-            prepared_with=self._prepared_with,
+            prepared_with=prepared_with,
             size_bytes=upload.size_bytes,
             extracted=extracted,
             spans=spans,
             vectors=vectors,
         )
-        committed = self._catalog.commit_version(prepared, self._embedder.space)
-        return DocumentOutcome(document_id=document_id, uri=upload.uri, version=committed.version, state="indexed")
 
-    def fill_space(self, stop: Callable[[], bool] = lambda: False) -> int:
-        """Embeds the chunks that lack a vector of this embedder (after it was changed); returns how many."""
-        filled = 0
+    def fill_space(
+        self,
+        stop: Callable[[], bool] = lambda: False,
+        embedder: Embedder | None = None,
+        report: Callable[[int], None] = lambda filled: None,
+    ) -> int:
+        """Embeds the chunks that lack a vector of the embedder (default: the one in use); returns how many.
+
+        `report` takes the number so far. What is done is kept when it is stopped or killed.
+        """
+        embedder = embedder or self._embedder()
+        filled = last = 0
         while not stop():
-            inputs = self._catalog.chunk_inputs_without_vector(self._embedder.space, self._settings.embed_batch)
+            inputs = self.catalog.chunk_inputs_without_vector(embedder.space, self._settings.embed_batch, last)
             if not inputs:
                 break
-            vectors = self._embedder.embed_documents(list(inputs.values()))
-            self._catalog.commit_vectors(dict(zip(inputs, vectors, strict=True)), self._embedder.space)
+            last = max(inputs)
+            vectors = embedder.embed_documents(list(inputs.values()))
+            self.catalog.commit_vectors(dict(zip(inputs, vectors, strict=True)), embedder.space)
             filled += len(inputs)
+            report(filled)
         return filled
 
     def unused_originals(self) -> set[str]:
         """Originals that no version and no unfinished job stands on."""
-        with self._catalog.reading() as connection:
-            in_use = self._catalog.content_hashes(connection) | self.queue.hashes_in_use(connection)
+        with self.catalog.reading() as connection:
+            in_use = self.catalog.content_hashes(connection) | self.queue.hashes_in_use(connection)
         return self._originals.hashes() - in_use
 
     def remove_unused(self, content_hashes: set[str]) -> None:
         """Removes those of `content_hashes` that no version and no unfinished job stands on."""
-        with self._catalog.writing() as connection:
-            in_use = self._catalog.content_hashes(connection) | self.queue.hashes_in_use(connection)
+        with self.catalog.writing() as connection:
+            in_use = self.catalog.content_hashes(connection) | self.queue.hashes_in_use(connection)
             for content_hash in content_hashes - in_use:
                 self._originals.remove(content_hash)
+
+    def _prepare_group(
+        self, uploads: Sequence[Upload], embedder: Embedder, stop: Callable[[], bool]
+    ) -> list[_Prepared]:
+        """The first few of `uploads`: so many that their chunks are worth a commit, of no document two."""
+        group: list[_Prepared] = []
+        vectors: dict[str, Vectors] = {}
+        chunks = 0
+        for upload in uploads[: self._settings.commit_files]:
+            twice = any((upload.collection, upload.uri) == (other.collection, other.uri) for other, _ in group)
+            if stop() or twice or chunks >= self._settings.commit_chunks:
+                break
+            prepared = self._prepared_or_failed(upload, embedder, stop, vectors)
+            if prepared is None:
+                break
+            group.append((upload, prepared))
+            if isinstance(prepared, PreparedVersion):
+                vectors |= prepared.vectors
+                chunks += len(prepared.spans)
+        return group
+
+    def _prepared_or_failed(
+        self, upload: Upload, embedder: Embedder, stop: Callable[[], bool], known: Mapping[str, Vectors]
+    ) -> PreparedVersion | DocumentOutcome | None:
+        try:
+            if upload.erased:
+                raise Erased("the document was erased after this upload")
+            return self.prepare(upload, embedder, stop, known)
+        except CatalogUnavailable:
+            raise
+        except RefusedDocument as error:
+            return _failed(upload, error.code, str(error))
+        except IngestError as error:
+            return _failed(upload, error.code, f"{upload.name}: {error}")
+        except Exception:
+            # Anything unforeseen is a bug; it must cost this one file only. The details go to the log.
+            return _failed(upload, "internal-error", f"{upload.name}: {logged_bug(f'while ingesting {upload.uri}')}")
+
+    def _commit_group(self, group: Sequence[_Prepared], space: Space, job: ClaimedJob, guard: Guard) -> bool:
+        """Commits a group's versions and the outcomes of all its files; False when another space is in use by now."""
+        group = [(upload, self._staged(upload, prepared, space, job, guard)) for upload, prepared in group]
+        versions = [prepared for _, prepared in group if isinstance(prepared, PreparedVersion)]
+
+        def record(connection: Connection, results: Sequence[Committed]) -> None:
+            if statements.fact(connection, statements.SPACE_IN_USE) not in (None, space.space_id):
+                raise _SpaceChanged
+            committed = {its.document_id: result for its, result in zip(versions, results, strict=True)}
+            self.queue.record(connection, job.job_id, [_outcome(upload, its, committed) for upload, its in group])
+
+        try:
+            self._history.commit_versions(versions, space, job.number, guard, record)
+        except _SpaceChanged:
+            return False
+        return True
+
+    def _staged(
+        self,
+        upload: Upload,
+        prepared: PreparedVersion | DocumentOutcome,
+        space: Space,
+        job: ClaimedJob,
+        guard: Guard,
+    ) -> PreparedVersion | DocumentOutcome:
+        """The outcome of a version that goes into a batch, which is a commit of its own; all else as it is."""
+        if upload.batch is None or not isinstance(prepared, PreparedVersion):
+            return prepared
+        try:
+            staged = self._history.stage_version(upload.batch, prepared, space, job.number, guard)
+        except (BatchConflict, NotFound) as error:
+            return _failed(upload, error.code, str(error))
+        return _outcome(upload, prepared, {prepared.document_id: staged})
 
     def _check_size(self, file: IncomingFile) -> None:
         limit = self._settings.max_upload_mib
@@ -141,23 +279,30 @@ class Ingestion:
         if not file.data.strip():
             raise EmptyDocument(f"{file.name} is empty: check the file and upload it again")
 
-    def _chunk(self, extracted: Extracted) -> list[ChunkSpan]:
+    def _chunk(self, extracted: Extracted, embedder: Embedder) -> list[ChunkSpan]:
         return chunk(
             extracted,
-            count_tokens=self._embedder.count_tokens,
-            chunk_tokens=min(self._settings.chunk_tokens, self._embedder.max_tokens - SPECIAL_TOKENS),
+            count_tokens=embedder.count_tokens,
+            chunk_tokens=min(self._settings.chunk_tokens, embedder.max_tokens - SPECIAL_TOKENS),
             overlap_tokens=self._settings.chunk_overlap_tokens,
         )
 
-    def _embed_missing(self, spans: Sequence[ChunkSpan], stop: Callable[[], bool]) -> dict[str, Vectors] | None:
-        inputs = {span.chunk_id: span.input for span in spans}
-        missing = sorted(self._catalog.missing_vectors(inputs, self._embedder.space))
+    def _embed_missing(
+        self,
+        spans: Sequence[ChunkSpan],
+        embedder: Embedder,
+        readable: Readable,
+        known: Mapping[str, Vectors],
+        stop: Callable[[], bool],
+    ) -> dict[str, Vectors] | None:
+        inputs = {span.chunk_id: span.input for span in spans if span.chunk_id not in known}
+        missing = sorted(self.catalog.missing_vectors(inputs, embedder.space, readable))
         vectors: dict[str, Vectors] = {}
         for start in range(0, len(missing), self._settings.embed_batch):
             if stop():
                 return None
             batch = missing[start : start + self._settings.embed_batch]
-            vectors.update(zip(batch, self._embedder.embed_documents([inputs[key] for key in batch]), strict=True))
+            vectors.update(zip(batch, embedder.embed_documents([inputs[key] for key in batch]), strict=True))
         return vectors
 
 
@@ -170,3 +315,35 @@ def _preparation(settings: IngestSettings, embedder: Embedder) -> str:
 def _refusal(document_id: str, uri: str, error: RefusedDocument) -> DocumentOutcome:
     problem = Problem(code=error.code, detail=str(error), uri=uri)
     return DocumentOutcome(document_id=document_id, uri=uri, state="failed", problem=problem)
+
+
+def _failed(upload: Upload, code: str, detail: str) -> DocumentOutcome:
+    document_id = document_id_of(upload.collection, upload.uri)
+    problem = Problem(code=code, detail=detail, uri=upload.uri)
+    return DocumentOutcome(document_id=document_id, uri=upload.uri, state="failed", problem=problem)
+
+
+def _outcome(
+    upload: Upload, prepared: PreparedVersion | DocumentOutcome, committed: Mapping[str, Committed]
+) -> DocumentOutcome:
+    if isinstance(prepared, DocumentOutcome):
+        return prepared
+    result = committed[prepared.document_id]
+    if result == NOT_COMMITTED:
+        return _failed(upload, Erased.code, "the document was erased after this upload")
+    return DocumentOutcome(document_id=prepared.document_id, uri=upload.uri, version=result.version, state="indexed")
+
+
+def logged_bug(where: str) -> str:
+    """Logs the exception at hand with an id, and says under which id to look for it."""
+    error_id = uuid.uuid4().hex[:12]
+    log.exception("bug %s %s", error_id, where)
+    return f"a bug in Ragstone; its log has the details under {error_id}"
+
+
+class _SpaceChanged(Exception):
+    """Another embedder was put in use while a group was prepared."""
+
+
+# A file with what is to be committed of it, or what became of it.
+_Prepared = tuple[Upload, PreparedVersion | DocumentOutcome]

@@ -1,19 +1,22 @@
-"""Tables of the catalog, and the numbered migrations that made them.
+"""Tables of the catalog.
 
 The catalog is the truth; FAISS and BM25 are derived from it. Intervals are half-open in revisions: a row is visible at
-revision r when `added_in <= r` and (`removed_in` is null or `r < removed_in`).
+revision r when `added_in <= r` and (`removed_in` is null or `r < removed_in`). Each row has one interval, so what comes
+back after a rollback comes back in new rows; occurrences are numbered in the order in which they were added.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
-    Connection,
     DateTime,
+    Dialect,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -22,108 +25,281 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    Text,
+    TypeDecorator,
     UniqueConstraint,
-    func,
-    insert,
-    inspect,
-    select,
 )
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData()
 
+
+class Hex(TypeDecorator[str]):
+    """Hexadecimal in Python, the bytes themselves in the database."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else bytes.fromhex(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        return None if value is None else bytes(value).hex()
+
+
+class Characters(TypeDecorator[str]):
+    """Text of any length, in both databases alike.
+
+    It is ordered by its characters, not as some language sorts. PostgreSQL can't hold NUL and neither can hold half of
+    a surrogate pair: each becomes U+FFFD. The loaders leave none in a document's text, so this is about what else
+    callers send, such as the id of a document that there can't be.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(String(collation="C") if dialect.name == "postgresql" else String())
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else storable(value)
+
+
+def storable(text: str) -> str:
+    """`text` with U+FFFD for what a database can't hold."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            text = _HALF_PAIR.sub("\ufffd", text)
+    return text.replace("\0", "\ufffd")
+
+
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+
+# Counts rows that come and go for years. SQLite's integers are long enough, and number rows by themselves.
+Number = BigInteger().with_variant(Integer, "sqlite")
+
 migrations = Table("migrations", metadata, Column("number", Integer, primary_key=True))
+
+# Single facts about this catalog, by name: see `ingest.facts`.
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", Characters, primary_key=True),
+    Column("value", JSON, nullable=False),
+)
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("collection", Characters, primary_key=True),
+    Column("settings", JSON, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("horizon", Integer, nullable=False),  # the oldest revision that can still be asked for
+)
 
 revisions = Table(
     "revisions",
     metadata,
-    Column("revision", Integer, primary_key=True),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("cause", String, nullable=False),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("kind", Characters, nullable=False),
+    Column("document_id", Characters),  # of a change of one document; it may have been erased since
+    Column("target", Integer),  # of a rollback: the revision whose content came back
     Column("added", Integer, nullable=False),
     Column("removed", Integer, nullable=False),
+)
+
+# Revisions that retention must keep, and what keeps them (a release, or a person).
+pins = Table(
+    "pins",
+    metadata,
+    Column("name", Characters, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
 )
 
 documents = Table(
     "documents",
     metadata,
-    Column("document_id", String, primary_key=True),
-    Column("collection", String, nullable=False),
-    Column("uri", String, nullable=False),
+    Column("document_id", Characters, primary_key=True),
+    Column("collection", Characters, nullable=False),
+    Column("uri", Characters, nullable=False),
     Column("metadata", JSON, nullable=False),
-    UniqueConstraint("collection", "uri"),
+    # Both names together are the id. They have no index of their own: a long URI does not fit into one of PostgreSQL's.
+    Index("documents_collection", "collection", "document_id"),
 )
 
 versions = Table(
     "versions",
     metadata,
     Column("document_id", ForeignKey("documents.document_id"), primary_key=True),
-    Column("version", Integer, primary_key=True),
-    Column("content_hash", String, nullable=False),
-    Column("prepared_with", String, nullable=False),  # what turned the bytes into chunks: chunk settings and space
-    Column("title", String, nullable=False),
-    Column("media_type", String, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("content_hash", Characters, nullable=False),
+    Column("title", Characters, nullable=False),
+    Column("media_type", Characters, nullable=False),
+    Column("text", Characters, nullable=False),
+    Column("text_hash", Hex(32), nullable=False),  # SHA-256, by which damage is told
     Column("pages", Integer, nullable=False),
-    Column("size_bytes", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Index("versions_content_hash", "content_hash"),
+)
+
+# Which version a document shows, from when to when, and what turned its bytes into chunks (chunk settings and space). A
+# version that comes back, or that is chunked in another way, has a second row.
+showings = Table(
+    "showings",
+    metadata,
+    Column("showing_id", Number, primary_key=True),
+    Column("document_id", Characters, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("prepared_with", Characters, nullable=False),
     Column("added_in", Integer, nullable=False),
     Column("removed_in", Integer),
-    Index("versions_content_hash", "content_hash"),
+    ForeignKeyConstraint(["document_id", "version"], ["versions.document_id", "versions.version"]),
+    Index("showings_version", "document_id", "version"),
+    Index("showings_added", "added_in"),
+    Index("showings_removed", "removed_in"),
+    sqlite_autoincrement=True,
 )
 
 chunks = Table(
     "chunks",
     metadata,
-    Column("chunk_id", String, primary_key=True),
-    Column("input", Text, nullable=False),
+    Column("number", Number, primary_key=True),  # never used again; the indexes know a chunk by it
+    Column("chunk_id", Hex(16), nullable=False, unique=True),
+    Column("input", Characters, nullable=False),
+    sqlite_autoincrement=True,
 )
+
+# Chunks that were taken out for good and that the index may still hold: it forgets them, and then their rows go.
+chunks_gone = Table("chunks_gone", metadata, Column("number", Number, primary_key=True, autoincrement=False))
 
 spaces = Table(
     "spaces",
     metadata,
-    Column("space_id", String, primary_key=True),
+    Column("number", Number, primary_key=True),
+    Column("space_id", Characters, nullable=False, unique=True),
     Column("description", JSON, nullable=False),
+    Column("embedder", JSON),  # the settings that built its embedder, so that it can be built again
+    sqlite_autoincrement=True,
 )
 
 vectors = Table(
     "vectors",
     metadata,
-    Column("chunk_id", ForeignKey("chunks.chunk_id"), primary_key=True),
-    Column("space_id", ForeignKey("spaces.space_id"), primary_key=True),
-    Column("vector", LargeBinary, nullable=False),  # float32, little-endian
+    Column("arrival", Number, primary_key=True),  # grows with each vector, whatever its space
+    Column("space", ForeignKey("spaces.number"), nullable=False),
+    Column("chunk", ForeignKey("chunks.number"), nullable=False),
+    Column("vector", LargeBinary, nullable=False),  # see `ingest.vectors`
+    UniqueConstraint("chunk", "space"),
+    sqlite_autoincrement=True,
 )
+
+
+def _occurrence_columns() -> list[Column[Any]]:
+    return [
+        Column("chunk", ForeignKey("chunks.number"), nullable=False),
+        Column("document_id", Characters, nullable=False),
+        Column("version", Integer, nullable=False),
+        Column("collection", Characters, nullable=False),
+        Column("ordinal", Integer, nullable=False),
+        Column("start", Integer, nullable=False),
+        Column("end", Integer, nullable=False),
+        Column("page", Integer),
+        Column("heading", JSON, nullable=False),
+    ]
+
 
 occurrences = Table(
     "occurrences",
     metadata,
-    Column("occurrence_id", Integer, primary_key=True),
-    Column("chunk_id", ForeignKey("chunks.chunk_id"), nullable=False),
-    Column("document_id", String, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("collection", String, nullable=False),
-    Column("ordinal", Integer, nullable=False),
-    Column("start", Integer, nullable=False),
-    Column("end", Integer, nullable=False),
-    Column("page", Integer),
-    Column("heading", JSON, nullable=False),
+    Column("occurrence_id", Number, primary_key=True),
+    *_occurrence_columns(),
     Column("added_in", Integer, nullable=False),
     Column("removed_in", Integer),
     ForeignKeyConstraint(["document_id", "version"], ["versions.document_id", "versions.version"]),
-    Index("occurrences_chunk", "chunk_id"),
-    Index("occurrences_document", "document_id"),
+    Index("occurrences_chunk", "chunk"),
+    Index("occurrences_version", "document_id", "version"),
     Index("occurrences_added", "added_in"),
     Index("occurrences_removed", "removed_in"),
+    sqlite_autoincrement=True,
+)
+
+# Changes that wait for a decision: visible to those who name the batch, as the head with the batch on top.
+batches = Table(
+    "batches",
+    metadata,
+    Column("batch_id", Characters, primary_key=True),
+    Column("base_revision", Integer, nullable=False),
+    Column("state", Characters, nullable=False),  # open, promoted or dropped
+    Column("note", Characters, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("revision", Integer),  # the one that promoted it
+)
+
+# What a batch does to a document: show this version, or none.
+staged = Table(
+    "staged",
+    metadata,
+    Column("batch_id", ForeignKey("batches.batch_id"), primary_key=True),
+    Column("document_id", ForeignKey("documents.document_id"), primary_key=True),
+    Column("version", Integer),
+    Column("prepared_with", Characters),
+)
+
+staged_occurrences = Table(
+    "staged_occurrences",
+    metadata,
+    Column("staged_id", Number, primary_key=True),
+    Column("batch_id", ForeignKey("batches.batch_id"), nullable=False, index=True),
+    *_occurrence_columns(),
+    Index("staged_occurrences_chunk", "chunk"),
+)
+
+# Documents that were erased: rollback, jobs from before and restored backups must not bring them back.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("document_id", Characters, primary_key=True),
+    Column("versions", Integer, nullable=False),  # the highest number used, so that a new version can't be mistaken
+    Column("last_job", BigInteger, nullable=False),  # uploads of jobs up to this one are refused
+    Column("erased_at", DateTime(timezone=True), nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Characters, primary_key=True),
+    Column("term", Integer, nullable=False),  # grows with each taking, so that a holder can tell it lost the lease
+    Column("holder", JSON, nullable=False),
+    Column("expires_at", DateTime(timezone=True)),  # null: it was given back
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("key_id", Characters, primary_key=True),
+    Column("name", Characters, nullable=False),
+    Column("hash", Hex(32), nullable=False, unique=True),  # SHA-256 of a secret of 256 random bits
+    Column("collections", JSON, nullable=False),  # null: all
+    Column("actions", JSON, nullable=False),
+    Column("user", Characters),
+    Column("limits", JSON, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("revoked_at", DateTime(timezone=True)),
 )
 
 jobs = Table(
     "jobs",
     metadata,
-    Column("number", Integer, primary_key=True),  # order of arrival
-    Column("job_id", String, nullable=False, unique=True),
-    Column("kind", String, nullable=False),
-    Column("state", String, nullable=False, index=True),
+    Column("number", Number, primary_key=True),  # order of arrival
+    Column("job_id", Characters, nullable=False, unique=True),
+    Column("kind", Characters, nullable=False),
+    Column("state", Characters, nullable=False, index=True),
     Column("payload", JSON, nullable=False),
+    Column("collections", JSON, nullable=False),  # those that it works on
     Column("done", Integer, nullable=False, default=0),
     Column("total", Integer, nullable=False),
     Column("outcomes", JSON, nullable=False),
@@ -132,12 +308,13 @@ jobs = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("started_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),
+    sqlite_autoincrement=True,
 )
 
 releases = Table(
     "releases",
     metadata,
-    Column("release_id", String, primary_key=True),
+    Column("release_id", Characters, primary_key=True),
     Column("content", JSON, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
 )
@@ -145,29 +322,24 @@ releases = Table(
 answers = Table(
     "answers",
     metadata,
-    Column("answer_id", String, primary_key=True),
+    Column("answer_id", Characters, primary_key=True),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    Column("release_id", String, nullable=False),
+    Column("release_id", Characters, nullable=False),
     Column("revision", Integer, nullable=False),
+    Column("collection", Characters, nullable=False),
     Column("record", JSON, nullable=False),
     Column("prompt", JSON, nullable=False),
+    Column("state", Characters, nullable=False),  # kept, or erased when a document it quotes was
 )
 
-
-def _create_tables(connection: Connection) -> None:
-    metadata.create_all(connection)
-
-
-# Each entry brings the schema from its index to the next number. Never edit one that has been released; append.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create_tables,)
-
-
-def migrate(connection: Connection) -> int:
-    """Applies what is missing inside the caller's transaction and returns how many migrations ran."""
-    applied = 0
-    if inspect(connection).has_table(migrations.name):
-        applied = connection.execute(select(func.max(migrations.c.number))).scalar_one() or 0
-    for number, step in enumerate(MIGRATIONS[applied:], start=applied + 1):
-        step(connection)
-        connection.execute(insert(migrations).values(number=number))
-    return len(MIGRATIONS) - applied
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("feedback_id", Number, primary_key=True),
+    Column("answer_id", ForeignKey("answers.answer_id"), nullable=False, index=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("rating", Characters),
+    Column("correction", Characters),
+    Column("reason", Characters),
+    sqlite_autoincrement=True,
+)

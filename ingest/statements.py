@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, exists, func, insert, select, update
 
 from ingest import schema
 from ingest.errors import NotFound
 from ingest.types import ChunkSpan, DocumentInfo, Extracted, Space, Vectors
+from ingest.vectors import encoded
 
 _PARAMETERS_A_QUERY = 500  # SQLite and PostgreSQL both limit the parameters of one statement
+
+_Value = TypeVar("_Value")
+
+# Called in a transaction before it changes anything; raises when it must not.
+Guard = Callable[[Connection], None]
+
+
+def unguarded(connection: Connection) -> None:
+    """The guard of a change that anyone may make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,9 @@ class VersionRow:
     prepared_with: str
 
 
+# What the catalog holds
+
+
 def head(connection: Connection) -> int:
     return connection.execute(select(func.max(schema.revisions.c.revision))).scalar() or 0
 
@@ -50,151 +63,283 @@ def count(connection: Connection, table: Any, *conditions: Any) -> int:
     return connection.execute(select(func.count()).select_from(table).where(*conditions)).scalar_one()
 
 
-def document(connection: Connection, document_id: str) -> Any:
+def document(connection: Connection, document_id: str, readable: Collection[str] | None = None) -> Any:
+    """Raises NotFound, in the same time and words, for one that is not there and for one not in `readable`."""
     table = schema.documents
-    row = connection.execute(select(table).where(table.c.document_id == document_id)).mappings().one_or_none()
+    query = select(table).where(table.c.document_id == document_id)
+    if readable is not None:
+        query = query.where(table.c.collection.in_(readable))
+    row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise NotFound(f"no document {document_id}")
     return row
 
 
 def current_version(connection: Connection, document_id: str) -> VersionRow | None:
-    table = schema.versions
-    query = select(table.c.version, table.c.content_hash, table.c.prepared_with).where(
-        table.c.document_id == document_id, table.c.removed_in.is_(None)
+    """What the head shows of the document."""
+    return current_versions(connection, [document_id]).get(document_id)
+
+
+def current_versions(connection: Connection, document_ids: Sequence[str]) -> dict[str, VersionRow]:
+    """What the head shows of each of the documents."""
+    versions, showings = schema.versions, schema.showings
+    query = (
+        select(versions.c.document_id, versions.c.version, versions.c.content_hash, showings.c.prepared_with)
+        .join(showings, (showings.c.document_id == versions.c.document_id) & (showings.c.version == versions.c.version))
+        .where(showings.c.removed_in.is_(None))
     )
-    row = connection.execute(query).one_or_none()
-    return None if row is None else VersionRow(*row)
+    found: dict[str, VersionRow] = {}
+    for part in parts(document_ids):
+        for document_id, *values in connection.execute(query.where(versions.c.document_id.in_(part))):
+            found[document_id] = VersionRow(*values)
+    return found
 
 
-def put_document(connection: Connection, prepared: PreparedVersion) -> None:
-    """Adds the document, or gives a known one its new metadata."""
+def last_versions(connection: Connection, document_ids: Sequence[str]) -> dict[str, int]:
+    """The highest number that a version of each document ever had; 0 for a new one."""
+    versions, tombstones = schema.versions, schema.tombstones
+    last = dict.fromkeys(document_ids, 0)
+    for part in parts(document_ids):
+        its = (versions.c.document_id, func.max(versions.c.version))
+        used = select(*its).where(versions.c.document_id.in_(part)).group_by(versions.c.document_id)
+        erased = select(tombstones.c.document_id, tombstones.c.versions).where(tombstones.c.document_id.in_(part))
+        for query in (used, erased):
+            for document_id, version in connection.execute(query):
+                last[document_id] = max(last[document_id], version)
+    return last
+
+
+def visible_at(table: Any, revision: Any) -> Any:
+    """The condition that a row of showings or occurrences is visible at `revision`."""
+    return (table.c.added_in <= revision) & (table.c.removed_in.is_(None) | (table.c.removed_in > revision))
+
+
+# Putting in
+
+
+def put_collections(connection: Connection, collections: Collection[str]) -> None:
+    """Adds those of the collections that are new, with default settings."""
+    table = schema.collections
+    known = set(connection.execute(select(table.c.collection).where(table.c.collection.in_(collections))).scalars())
+    values = {"settings": {}, "created_at": datetime.now(UTC), "horizon": 0}
+    rows = [{"collection": collection, **values} for collection in sorted(set(collections) - known)]
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def put_documents(connection: Connection, prepared: Sequence[PreparedVersion]) -> None:
+    """Adds the documents and their collections, or gives known ones their new metadata."""
     table = schema.documents
-    known = (table.c.document_id == prepared.document_id,)
-    if count(connection, table, *known) == 0:
-        connection.execute(
-            insert(table).values(
-                document_id=prepared.document_id,
-                collection=prepared.collection,
-                uri=prepared.uri,
-                metadata=prepared.metadata or {},
-            )
-        )
-    elif prepared.metadata is not None:
-        connection.execute(update(table).where(*known).values(metadata=prepared.metadata))
-
-
-def put_version(connection: Connection, prepared: PreparedVersion, revision: int) -> int:
-    table = schema.versions
-    newest = connection.execute(
-        select(func.max(table.c.version)).where(table.c.document_id == prepared.document_id)
-    ).scalar()
-    version = (newest or 0) + 1
-    connection.execute(
-        insert(table).values(
-            document_id=prepared.document_id,
-            version=version,
-            content_hash=prepared.content_hash,
-            prepared_with=prepared.prepared_with,
-            title=prepared.extracted.title,
-            media_type=prepared.extracted.media_type,
-            text=prepared.extracted.text,
-            pages=len(prepared.extracted.pages),
-            size_bytes=prepared.size_bytes,
-            created_at=datetime.now(UTC),
-            added_in=revision,
-        )
-    )
-    return version
-
-
-def mark_prepared(connection: Connection, prepared: PreparedVersion, version: int) -> None:
-    table = schema.versions
-    connection.execute(
-        update(table)
-        .where(table.c.document_id == prepared.document_id, table.c.version == version)
-        .values(prepared_with=prepared.prepared_with)
-    )
-
-
-def hide_version(connection: Connection, document_id: str, revision: int) -> None:
-    table = schema.versions
-    shown = (table.c.document_id == document_id) & table.c.removed_in.is_(None)
-    connection.execute(update(table).where(shown).values(removed_in=revision))
-
-
-def hide_occurrences(connection: Connection, document_id: str, revision: int) -> int:
-    table = schema.occurrences
-    shown = (table.c.document_id == document_id) & table.c.removed_in.is_(None)
-    return connection.execute(update(table).where(shown).values(removed_in=revision)).rowcount
-
-
-def put_space(connection: Connection, space: Space) -> None:
-    table = schema.spaces
-    if count(connection, table, table.c.space_id == space.space_id) == 0:
-        connection.execute(insert(table).values(space_id=space.space_id, description=asdict(space)))
-
-
-def put_vectors(connection: Connection, vectors: dict[str, Vectors], space: Space) -> None:
-    table = schema.vectors
-    present: set[str] = set()
-    for part in parts(list(vectors)):
-        query = select(table.c.chunk_id).where(table.c.space_id == space.space_id, table.c.chunk_id.in_(part))
-        present.update(connection.execute(query).scalars())
+    put_collections(connection, {its.collection for its in prepared})
+    known: set[str] = set()
+    for part in parts([its.document_id for its in prepared]):
+        known.update(connection.execute(select(table.c.document_id).where(table.c.document_id.in_(part))).scalars())
+    names = ("document_id", "collection", "uri")
     rows = [
-        {"chunk_id": chunk_id, "space_id": space.space_id, "vector": np.asarray(vector, dtype="<f4").tobytes()}
-        for chunk_id, vector in vectors.items()
-        if chunk_id not in present
+        {**{name: getattr(its, name) for name in names}, "metadata": its.metadata or {}}
+        for its in prepared
+        if its.document_id not in known
+    ]
+    if rows:
+        connection.execute(insert(table), rows)
+    for its in prepared:
+        if its.document_id in known and its.metadata is not None:
+            connection.execute(
+                update(table).where(table.c.document_id == its.document_id).values(metadata=its.metadata)
+            )
+
+
+def put_versions(
+    connection: Connection, prepared: Sequence[PreparedVersion], current: Mapping[str, VersionRow]
+) -> list[int]:
+    """The number of each version: that of `current` where the content is the same, else that of a new row."""
+    last = last_versions(connection, [its.document_id for its in prepared])
+    numbers, rows = [], []
+    for its in prepared:
+        shown = current.get(its.document_id)
+        if shown is not None and shown.content_hash == its.content_hash:
+            numbers.append(shown.version)
+            continue
+        numbers.append(last[its.document_id] + 1)
+        rows.append(
+            {
+                "document_id": its.document_id,
+                "version": numbers[-1],
+                "content_hash": its.content_hash,
+                "title": its.extracted.title,
+                "media_type": its.extracted.media_type,
+                "text": its.extracted.text,
+                "text_hash": hash_of(its.extracted.text),
+                "pages": len(its.extracted.pages),
+                "size_bytes": its.size_bytes,
+                "created_at": datetime.now(UTC),
+            }
+        )
+    if rows:
+        connection.execute(insert(schema.versions), rows)
+    return numbers
+
+
+def put_showings(connection: Connection, shown: Sequence[tuple[str, int, str | None]], revision: int) -> None:
+    """Shows versions, each as document, version and what prepared it, from `revision` on."""
+    names = ("document_id", "version", "prepared_with")
+    rows = [{**dict(zip(names, its, strict=True)), "added_in": revision} for its in shown]
+    if rows:
+        connection.execute(insert(schema.showings), rows)
+
+
+def hide(connection: Connection, table: Any, document_ids: Sequence[str], revision: int) -> int:
+    """Ends what the head shows of the documents in `table` (showings or occurrences); returns how many rows."""
+    hidden = 0
+    for part in parts(document_ids):
+        shown = table.c.document_id.in_(part) & table.c.removed_in.is_(None)
+        hidden += connection.execute(update(table).where(shown).values(removed_in=revision)).rowcount
+    return hidden
+
+
+def put_space(connection: Connection, space: Space, embedder: Mapping[str, Any] | None = None) -> int:
+    """The number of the space, which is added where it is new; `embedder` are the settings that built its embedder."""
+    table = schema.spaces
+    query = select(table.c.number, table.c.embedder).where(table.c.space_id == space.space_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        values = {"space_id": space.space_id, "description": asdict(space), "embedder": embedder}
+        added = connection.execute(insert(table).values(values)).inserted_primary_key
+        assert added is not None
+        return int(added[0])
+    if embedder is not None and row.embedder != embedder:
+        connection.execute(update(table).where(table.c.number == row.number).values(embedder=embedder))
+    return int(row.number)
+
+
+def chunk_numbers(connection: Connection, chunk_ids: Sequence[str]) -> dict[str, int]:
+    """The numbers of those of `chunk_ids` that the catalog has."""
+    table = schema.chunks
+    found: dict[str, int] = {}
+    for part in parts(chunk_ids):
+        rows = connection.execute(select(table.c.chunk_id, table.c.number).where(table.c.chunk_id.in_(part)))
+        found.update((chunk_id, number) for chunk_id, number in rows)
+    return found
+
+
+def put_chunks(connection: Connection, spans: Iterable[ChunkSpan]) -> dict[str, int]:
+    """The numbers of the spans' chunks; those that the catalog lacks are added, in the order of the spans."""
+    inputs = {span.chunk_id: span.input for span in spans}
+    known = chunk_numbers(connection, list(inputs))
+    rows = [{"chunk_id": chunk_id, "input": text} for chunk_id, text in inputs.items() if chunk_id not in known]
+    if rows:
+        connection.execute(insert(schema.chunks), rows)
+        known |= chunk_numbers(connection, [row["chunk_id"] for row in rows])
+    return known
+
+
+def put_vectors(connection: Connection, vectors: Mapping[int, Vectors], space: int) -> None:
+    """Adds the vectors by chunk number; a chunk that has one in this space keeps it."""
+    table = schema.vectors
+    present: set[int] = set()
+    for part in parts(list(vectors)):
+        present.update(
+            connection.execute(select(table.c.chunk).where(table.c.chunk.in_(part), table.c.space == space)).scalars()
+        )
+    rows = [
+        {"chunk": chunk, "space": space, "vector": encoded(vector)}
+        for chunk, vector in vectors.items()
+        if chunk not in present
     ]
     if rows:
         connection.execute(insert(table), rows)
 
 
-def put_chunks(connection: Connection, prepared: PreparedVersion, space: Space) -> None:
-    inputs = {span.chunk_id: span.input for span in prepared.spans}
-    present: set[str] = set()
-    for part in parts(list(inputs)):
-        present.update(
-            connection.execute(select(schema.chunks.c.chunk_id).where(schema.chunks.c.chunk_id.in_(part))).scalars()
-        )
-    rows = [{"chunk_id": chunk_id, "input": text} for chunk_id, text in inputs.items() if chunk_id not in present]
-    if rows:
-        connection.execute(insert(schema.chunks), rows)
-    put_space(connection, space)
-    put_vectors(connection, prepared.vectors, space)
+def occurrence_rows(prepared: PreparedVersion, version: int, numbers: Mapping[str, int]) -> list[dict[str, Any]]:
+    """What stands where, without the interval in which it is visible."""
+    return [
+        {
+            "chunk": numbers[span.chunk_id],
+            "document_id": prepared.document_id,
+            "version": version,
+            "collection": prepared.collection,
+            "ordinal": span.ordinal,
+            "start": span.start,
+            "end": span.end,
+            "page": span.page,
+            "heading": list(span.heading),
+        }
+        for span in prepared.spans
+    ]
 
 
-def put_occurrences(connection: Connection, prepared: PreparedVersion, version: int, revision: int) -> None:
-    connection.execute(
-        insert(schema.occurrences),
-        [
-            {
-                "chunk_id": span.chunk_id,
-                "document_id": prepared.document_id,
-                "version": version,
-                "collection": prepared.collection,
-                "ordinal": span.ordinal,
-                "start": span.start,
-                "end": span.end,
-                "page": span.page,
-                "heading": list(span.heading),
-                "added_in": revision,
-            }
-            for span in prepared.spans
-        ],
-    )
-
-
-def put_revision(connection: Connection, revision: int, cause: str, *, added: int, removed: int) -> None:
+def put_revision(
+    connection: Connection,
+    revision: int,
+    kind: str,
+    *,
+    added: int,
+    removed: int,
+    document_id: str | None = None,
+    target: int | None = None,
+) -> None:
     connection.execute(
         insert(schema.revisions).values(
-            revision=revision, created_at=datetime.now(UTC), cause=cause, added=added, removed=removed
+            revision=revision,
+            created_at=datetime.now(UTC),
+            kind=kind,
+            document_id=document_id,
+            target=target,
+            added=added,
+            removed=removed,
         )
     )
+
+
+# Taking out for good
+
+
+def remove_unused_chunks(connection: Connection, numbers: Sequence[int]) -> list[int]:
+    """Removes those of the chunks that stand nowhere any more, with their vectors; returns their numbers.
+
+    They are noted for the index to forget them: that goes on after a kill.
+    """
+    chunks, vectors = schema.chunks, schema.vectors
+    used = [
+        exists().where(table.c.chunk == chunks.c.number) for table in (schema.occurrences, schema.staged_occurrences)
+    ]
+    unused: list[int] = []
+    for part in parts(numbers):
+        query = select(chunks.c.number).where(chunks.c.number.in_(part), ~used[0], ~used[1])
+        unused += connection.execute(query).scalars()
+    if unused:
+        connection.execute(insert(schema.chunks_gone), [{"number": number} for number in unused])
+    for part in parts(unused):
+        connection.execute(vectors.delete().where(vectors.c.chunk.in_(part)))
+        connection.execute(chunks.delete().where(chunks.c.number.in_(part)))
+    return unused
+
+
+def remove_unused_versions(connection: Connection) -> None:
+    """Removes versions that are shown at no kept revision and staged nowhere, and documents left without a version."""
+    versions, showings, staged, documents = schema.versions, schema.showings, schema.staged, schema.documents
+    its = [
+        (t.c.document_id == versions.c.document_id) & (t.c.version == versions.c.version) for t in (showings, staged)
+    ]
+    connection.execute(
+        versions.delete().where(~select(showings).where(its[0]).exists(), ~select(staged).where(its[1]).exists())
+    )
+    of_it = [t.c.document_id == documents.c.document_id for t in (versions, staged)]
+    connection.execute(
+        documents.delete().where(~select(versions).where(of_it[0]).exists(), ~select(staged).where(of_it[1]).exists())
+    )
+
+
+# Documents out
 
 
 def document_query() -> Any:
-    documents, versions, occurrences = schema.documents, schema.versions, schema.occurrences
+    documents, versions, showings, occurrences = (
+        schema.documents,
+        schema.versions,
+        schema.showings,
+        schema.occurrences,
+    )
     all_versions = versions.alias()
     return (
         select(
@@ -211,8 +356,9 @@ def document_query() -> Any:
             .scalar_subquery()
             .label("chunks"),
         )
-        .join(versions, versions.c.document_id == documents.c.document_id)
-        .where(versions.c.removed_in.is_(None))
+        .join(showings, showings.c.document_id == documents.c.document_id)
+        .join(versions, (versions.c.document_id == showings.c.document_id) & (versions.c.version == showings.c.version))
+        .where(showings.c.removed_in.is_(None))
     )
 
 
@@ -221,12 +367,48 @@ def document_info(row: Any) -> DocumentInfo:
     return DocumentInfo(updated_at=aware(values.pop("created_at")), **values)
 
 
-def parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+def parts(values: Sequence[_Value]) -> Iterator[Sequence[_Value]]:
     """`values` in pieces that fit into one statement."""
     for start in range(0, len(values), _PARAMETERS_A_QUERY):
         yield values[start : start + _PARAMETERS_A_QUERY]
 
 
 def aware(moment: datetime) -> datetime:
-    """SQLite gives back naive times; all times in the catalog are UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    """In UTC. SQLite gives back naive times, which are in UTC; PostgreSQL those of the time zone of its session."""
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def hash_of(text: str) -> str:
+    """SHA-256 of a version's text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def numbers_kept(connection: Connection, numbers: Sequence[int]) -> list[int]:
+    """Those of the chunk numbers that the catalog still has."""
+    kept: list[int] = []
+    for part in parts(numbers):
+        query = select(schema.chunks.c.number).where(schema.chunks.c.number.in_(part))
+        kept += connection.execute(query).scalars()
+    return kept
+
+
+# How often content was taken out of old revisions: what is held in memory of them is then read anew.
+PURGES = "purges"
+# The id of the embedding space that searches use.
+SPACE_IN_USE = "space_in_use"
+
+
+def fact(connection: Connection, name: str) -> Any:
+    """A single value kept under a name; None where there is none."""
+    return connection.execute(select(schema.facts.c.value).where(schema.facts.c.name == name)).scalar_one_or_none()
+
+
+def put_fact(connection: Connection, name: str, value: Any) -> None:
+    table = schema.facts
+    if connection.execute(update(table).where(table.c.name == name).values(value=value)).rowcount == 0:
+        connection.execute(insert(table).values(name=name, value=value))
+
+
+def raise_fact(connection: Connection, name: str) -> None:
+    """Adds 1 to a number kept under a name."""
+    put_fact(connection, name, (fact(connection, name) or 0) + 1)

@@ -1,64 +1,69 @@
-"""The worker: one thread that takes jobs from the queue, in the process that holds the data folder's worker lock."""
+"""The worker: one thread that takes jobs from the queue, in the process that holds the worker's lease."""
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import threading
-import uuid
-from pathlib import Path
-from typing import IO
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol
 
-from ingest.errors import CatalogUnavailable, IngestError
-from ingest.identity import document_id_of
-from ingest.jobs import ClaimedJob, Upload
-from ingest.pipeline import Ingestion
-from ingest.types import DocumentOutcome, Problem
+from ingest.errors import CatalogUnavailable, IngestError, LeaseLost, StorageFull
+from ingest.jobs import BACKGROUND, INGEST, ClaimedJob
+from ingest.leases import Lease
+from ingest.pipeline import Ingestion, logged_bug
+from ingest.types import Problem
 
 log = logging.getLogger(__name__)
 
 # How long an idle worker sleeps when nobody wakes it: jobs of other processes are found by looking.
 POLL_S = 0.5
+MOST_PATIENCE_S = 60.0
+# A busy worker sees to the index so often.
+UPKEEP_S = 5.0
+# The lease of the one worker of a catalog.
+WORKER = "worker"
 
 
-class WorkerLock:
-    """Held by at most one process a data folder; the kernel frees it when that process ends, however it ends."""
+class Task(Protocol):
+    """Does a job of one kind other than `ingest`. It may be called again for a job that was not finished."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / "worker.lock"
-        self._file: IO[str] | None = None
+    def __call__(
+        self, payload: Mapping[str, Any], report: Callable[[int, int], None], stop: Callable[[], bool]
+    ) -> bool:
+        """Whether it is done; False when it is to go on later, as `stop` said True: then the task returns soon.
 
-    @property
-    def held(self) -> bool:
-        return self._file is not None
-
-    def acquire(self) -> bool:
-        file = open(self._path, "w")  # noqa: SIM115 (kept open as long as the lock is held)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            return False
-        self._file = file
-        return True
-
-    def release(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        `report` takes how much is done and of how much. Raises an IngestError that says what to do when it can't be
+        done.
+        """
+        ...
 
 
 class Worker:
-    """Does the jobs of a data folder, or stands by while another process does them."""
+    """Does the jobs of a catalog, or stands by while another process does them. `tasks` are by kind of job."""
 
-    def __init__(self, ingestion: Ingestion, lock: WorkerLock) -> None:
+    def __init__(
+        self,
+        ingestion: Ingestion,
+        tasks: Mapping[str, Task] | None = None,
+        upkeep: Callable[[], bool] = lambda: False,
+        let_go: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`upkeep` is called between jobs; it returns soon, and says whether there was something to do.
+
+        `let_go` is called when this process is the worker no more.
+        """
         self._ingestion = ingestion
-        self._lock = lock
+        self._lease = Lease(ingestion.catalog, WORKER)
+        self._took_over = False
+        self._tasks = dict(tasks or {})
+        self._upkeep = upkeep
+        self._let_go = let_go
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._took_over = False
+        self._next_upkeep = 0.0
+        self._failures = 0  # one after the other
         self.problem: str | None = None  # why the queue waits, while it does
 
     def start(self) -> None:
@@ -76,40 +81,68 @@ class Worker:
         if self._thread is not None:
             self._thread.join()
 
+    def work_off(self) -> bool:
+        """Does all waiting jobs in the caller's thread; False where another process is the worker."""
+        if not self._lease.acquire():
+            return False
+        try:
+            while self.run_one():
+                pass
+        finally:
+            self._let_go()
+            self._lease.release()
+        return True
+
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                if not self._guarded_step():
-                    self._wake.wait(POLL_S)
-                    self._wake.clear()
+                if self._guarded_step():
+                    continue
+                # What goes wrong again and again is tried less and less often.
+                self._wake.wait(min(MOST_PATIENCE_S, POLL_S * 2**self._failures))
+                self._wake.clear()
         finally:
-            self._lock.release()
+            self._let_go()
+            self._lease.release()
 
     def _guarded_step(self) -> bool:
         """A step whose errors don't end the worker: the job at hand stays in the queue and is tried again."""
         try:
             did_something = self._step()
+        except LeaseLost as error:
+            log.error("this worker stands by: %s", error)
+            self._let_go()
+            return False
         except IngestError as error:
             log.error("the queue waits: %s", error)
             self.problem = str(error)
+            self._failures += 1
             return False
         except Exception:
-            self.problem = _logged_bug("in the worker")
+            self.problem = logged_bug("in the worker")
+            self._failures += 1
             return False
-        self.problem = None
+        self.problem, self._failures = None, 0
         return did_something
 
     def _step(self) -> bool:
-        """Takes the lock where it is free, takes over from the worker before, does one job; False when idle."""
-        if not self._took_over:
-            if not (self._lock.held or self._lock.acquire()):
+        """Takes the lease where it is free, takes over from the worker before, does one job; False when idle."""
+        if not self._lease.held:
+            self._took_over = False
+            if not self._lease.acquire():
                 return False
+        if not self._took_over:
             self._take_over()
             self._took_over = True
-        return self.run_one()
+        worked = self.run_one()
+        # Upkeep has its turn when there is nothing else to do, and now and then when there always is.
+        if not worked or time.monotonic() >= self._next_upkeep:
+            self._next_upkeep = time.monotonic() + UPKEEP_S
+            worked = self._upkeep() or worked
+        return worked
 
     def _take_over(self) -> None:
-        abandoned = self._ingestion.queue.requeue_abandoned()
+        abandoned = self._ingestion.queue.requeue_abandoned(self._lease.require)
         if abandoned:
             log.warning("%d jobs that another worker left unfinished go on", abandoned)
         filled = self._ingestion.fill_space(self._stopping.is_set)
@@ -117,51 +150,54 @@ class Worker:
             log.info("embedded %d chunks that had no vector of the current embedder", filled)
 
     def run_one(self) -> bool:
-        """Does the oldest job to its end; False when there is none. The caller holds the worker's lock."""
+        """Does the oldest job to its end; False when there is none. The caller holds the worker's lease."""
         queue = self._ingestion.queue
-        job = queue.claim()
+        job = queue.claim(self._lease.require)
         if job is None:
             return False
         try:
-            for upload in job.uploads:
-                outcome = self._ingest(job, upload)
-                if outcome is None:
-                    break
-                queue.record(job.job_id, outcome)
-        except IngestError:
-            queue.requeue_abandoned()
+            ended = self._run_uploads(job) if job.kind == INGEST else self._run_task(job)
+        except LeaseLost:
             raise
-        if self._stopping.is_set():
-            queue.requeue_abandoned()
-            return True
-        queue.finish(job.job_id)
+        except IngestError:
+            queue.requeue_abandoned(self._lease.require)
+            raise
+        if isinstance(ended, Problem):
+            queue.fail(job.job_id, ended)
+        elif ended == "later" or self._stopping.is_set():
+            queue.put_back(job.job_id, self._lease.require)
+        else:
+            queue.finish(job.job_id, self._lease.require)
         self._ingestion.remove_unused({upload.content_hash for upload in job.uploads})
         return True
 
-    def _ingest(self, job: ClaimedJob, upload: Upload) -> DocumentOutcome | None:
-        """The outcome of one file; None when it was not done because the job is to end."""
-
+    def _run_uploads(self, job: ClaimedJob) -> Literal["done"]:
         def stop() -> bool:
             return self._stopping.is_set() or self._ingestion.queue.cancel_requested(job.job_id)
 
-        if stop():
-            return None
+        self._ingestion.ingest(job, stop, self._lease.require)
+        return "done"
+
+    def _run_task(self, job: ClaimedJob) -> Problem | Literal["done", "later"]:
+        """Does a job of another kind, or says why it can't be done. What may pass is raised, and tried again."""
+        queue = self._ingestion.queue
+
+        def report(done: int, total: int) -> None:
+            queue.report(job.job_id, done, total)
+
+        def stop() -> bool:
+            gives_way = job.kind in BACKGROUND and queue.something_waits()
+            return gives_way or self._stopping.is_set() or queue.cancel_requested(job.job_id)
+
+        task = self._tasks.get(job.kind)
+        if task is None:
+            return Problem(code="unknown-job", detail=f"this process does no jobs of the kind {job.kind}")
         try:
-            return self._ingestion.ingest(upload, stop)
-        except CatalogUnavailable:
+            done = task(job.payload, report, stop)
+        except (CatalogUnavailable, LeaseLost, StorageFull):
             raise
         except IngestError as error:
-            problem = Problem(code=error.code, detail=f"{upload.name}: {error}", uri=upload.uri)
+            return Problem(code=error.code, detail=str(error))
         except Exception:
-            # Anything unforeseen is a bug; it must cost this one file only. The details go to the log.
-            detail = f"{upload.name}: {_logged_bug(f'while ingesting {upload.uri}')}"
-            problem = Problem(code="internal-error", detail=detail, uri=upload.uri)
-        document_id = document_id_of(upload.collection, upload.uri)
-        return DocumentOutcome(document_id=document_id, uri=upload.uri, state="failed", problem=problem)
-
-
-def _logged_bug(where: str) -> str:
-    """Logs the exception at hand with an id, and says under which id to look for it."""
-    error_id = uuid.uuid4().hex[:12]
-    log.exception("bug %s %s", error_id, where)
-    return f"a bug in Ragstone; its log has the details under {error_id}"
+            return Problem(code="internal-error", detail=logged_bug(f"in a job of the kind {job.kind}"))
+        return "done" if done or queue.cancel_requested(job.job_id) else "later"

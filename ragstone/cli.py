@@ -11,7 +11,18 @@ from typing import Any
 import click
 
 import ragstone
-from ragstone.commands import documents, evaluation, questions, service, unbuilt, upkeep
+from ragstone.commands import (
+    backup,
+    collections,
+    documents,
+    evaluation,
+    history,
+    keys,
+    questions,
+    service,
+    unbuilt,
+    upkeep,
+)
 from ragstone.errors import BadSettings, KnownError
 from ragstone.exit_codes import TRY_AGAIN, WRONG_REQUEST, exit_code_of
 from ragstone.rendering import one_line
@@ -44,7 +55,7 @@ def cli(
     context.obj = load_settings(config, flags)
 
 
-for topic in (service, documents, questions, evaluation, upkeep, unbuilt):
+for topic in (backup, collections, documents, evaluation, history, keys, questions, service, upkeep, unbuilt):
     for command in topic.COMMANDS:
         cli.add_command(command)
 

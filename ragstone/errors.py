@@ -4,7 +4,10 @@ ShellError
 ├── BadSettings       mend the named setting
 ├── BadRequest        change the command or request
 ├── NotBuilt          not there yet: the message says in which step it comes
+├── KeyNeeded         send an API key that is in force
+├── LimitReached      come back after `retry_after_s`, or have the key's limit raised
 ├── ModelsMissing     `ragstone models fetch`
+├── JobNotDone        what the message says; all is as it was
 └── CannotListen      another port or host, as the message says
 """
 
@@ -38,8 +41,24 @@ class NotBuilt(ShellError):
     code = "not-built"
 
 
+class KeyNeeded(ShellError):
+    code = "key-needed"
+
+
+class LimitReached(ShellError):
+    code = "limit-reached"
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class ModelsMissing(ShellError):
     code = "models-missing"
+
+
+class JobNotDone(ShellError):
+    code = "job-not-done"
 
 
 class CannotListen(ShellError):

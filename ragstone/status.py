@@ -6,11 +6,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from ragstone.errors import KnownError
 from ragstone.wiring import Application
+from retrieval.types import IndexReport
 
 
 class IndexStatus(BaseModel):
-    """`vectors` counts them by space, `bytes` is the whole data folder on disk."""
+    """`vectors` counts them by space; `bytes` is the data folder on disk, `bytes_by_part` what each part takes."""
 
     revision: int
     documents: int
@@ -20,6 +22,7 @@ class IndexStatus(BaseModel):
     space: str
     vectors: dict[str, int]
     bytes: int
+    bytes_by_part: dict[str, int]
 
 
 def index_status(application: Application) -> IndexStatus:
@@ -31,10 +34,35 @@ def index_status(application: Application) -> IndexStatus:
         versions=counts["versions"],
         chunks=counts["chunks"],
         occurrences=counts["occurrences"],
-        space=application.settings.retrieval.embedder.model,
+        space=embedder_in_use(application),
         vectors=application.catalog.vectors_by_space(),
         bytes=folder_bytes(application.settings.data),
+        bytes_by_part=_bytes_by_part(application.settings.data),
     )
+
+
+def index_report(application: Application) -> IndexReport | str:
+    """The index as it answers now, or why it can't be opened."""
+    try:
+        application.searcher.follow()
+        return application.index.report()
+    except KnownError as error:
+        return f"the index can't be opened: {error}"
+
+
+def embedder_in_use(application: Application) -> str:
+    """The name of the model whose vectors searches use; before the first start that of the settings."""
+    found = next((space.model for space in application.spaces.all() if space.in_use), None)
+    return found or application.settings.retrieval.embedder.model
+
+
+def _bytes_by_part(data: Path) -> dict[str, int]:
+    """Catalog (texts, vectors and history), originals, and each part of the index."""
+    parts = {"catalog": sum(_size(path) for path in data.glob("catalog.sqlite*"))}
+    parts["originals"] = folder_bytes(data / "originals")
+    index = data / "index"
+    parts |= {f"index/{path.name}": folder_bytes(path) for path in sorted(index.glob("*")) if path.is_dir()}
+    return parts
 
 
 def folder_bytes(folder: Path) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import time
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,18 @@ if TYPE_CHECKING:
     from generation.store import AnswerStore
     from generation.types import LanguageModel, Verifier
     from ingest.catalog import Catalog
+    from ingest.erasure import Erasure
+    from ingest.history import History
+    from ingest.jobs import JobQueue
     from ingest.originals import Originals
     from ingest.pipeline import Ingestion
-    from ingest.types import Embedder
+    from ingest.retention import Retention
+    from ingest.spaces import Spaces
+    from ingest.types import Embedder, Space
     from ingest.worker import Worker
+    from ragstone.embedders import Embedders
+    from retrieval.index_files import IndexFiles
+    from retrieval.live import LiveIndex
     from retrieval.search import Searcher
     from retrieval.snapshots import HybridIndex
     from retrieval.tokens import Tokenizer
@@ -32,6 +41,7 @@ class Application:
         self, settings: Settings, *, embedder: Embedder | None = None, language_model: LanguageModel | None = None
     ) -> None:
         self.settings = settings
+        self._next_purge = 0.0
         if embedder is not None:
             self.embedder = embedder
         if language_model is not None:
@@ -42,6 +52,18 @@ class Application:
         _ = self.answerer, self.worker
         self.searcher.follow()
 
+    def close(self) -> None:
+        """Lets go of what this process holds of the data folder; nothing may be used any more."""
+        self.let_go()
+        if "catalog" in vars(self):
+            self.catalog.close()
+
+    def let_go(self) -> None:
+        """Writes what the index has in memory, if this process may, and leaves its files to another one."""
+        if "index_files" in vars(self) and self.index_files.locked:
+            self.index.write()
+            self.index_files.release()
+
     @cached_property
     def models(self) -> ModelStore:
         return ModelStore(self.settings.models.folder or default_models_folder())
@@ -50,7 +72,32 @@ class Application:
     def catalog(self) -> Catalog:
         from ingest.catalog import Catalog
 
-        return Catalog.in_folder(self.settings.data)
+        return Catalog.in_folder(self.settings.data, self.settings.ingest.catalog_url)
+
+    @cached_property
+    def history(self) -> History:
+        from ingest.history import History
+
+        return History(self.catalog)
+
+    @cached_property
+    def retention(self) -> Retention:
+        from ingest.retention import Retention
+
+        return Retention(self.catalog, self.settings.ingest.retention)
+
+    @cached_property
+    def erasure(self) -> Erasure:
+        from generation.store import redacted
+        from ingest.erasure import Erasure
+
+        return Erasure(self.catalog, self.queue, redacted)
+
+    @cached_property
+    def queue(self) -> JobQueue:
+        from ingest.jobs import JobQueue
+
+        return JobQueue(self.catalog)
 
     @cached_property
     def originals(self) -> Originals:
@@ -60,34 +107,49 @@ class Application:
 
     @cached_property
     def embedder(self) -> Embedder:
-        from retrieval.config import OnnxEmbedderSettings
-        from retrieval.embedder import OnnxEmbedder, SentenceTransformersEmbedder
+        """The embedder that the settings name. Searches and uploads use that of the space in use: `embedders`."""
+        return self.embedders.built(self.settings.retrieval.embedder)
 
-        settings = self.settings.retrieval.embedder
-        if isinstance(settings, OnnxEmbedderSettings):
-            return OnnxEmbedder(
-                self._model_place(settings.model),
-                model=settings.model,
-                max_tokens=settings.max_tokens,
-                threads=settings.threads,
-                query_prefix=settings.query_prefix,
-                document_prefix=settings.document_prefix,
-            )
-        return SentenceTransformersEmbedder(
-            settings.model, settings.device, settings.query_prefix, settings.document_prefix
-        )
+    @cached_property
+    def embedders(self) -> Embedders:
+        from ragstone.embedders import Embedders
+
+        return Embedders(self)
+
+    @cached_property
+    def spaces(self) -> Spaces:
+        from ingest.spaces import Spaces
+
+        return Spaces(self.catalog, self.queue)
 
     @cached_property
     def ingestion(self) -> Ingestion:
         from ingest.pipeline import Ingestion
 
-        return Ingestion(self.catalog, self.originals, self.embedder, self.settings.ingest)
+        return Ingestion(self.catalog, self.originals, self.embedders.in_use, self.settings.ingest)
 
     @cached_property
     def worker(self) -> Worker:
-        from ingest.worker import Worker, WorkerLock
+        from ingest.erasure import ERASE
+        from ingest.jobs import FILL_SPACE, PURGE
+        from ingest.worker import Task, Worker
+        from ragstone.erasing import erase, purge
 
-        return Worker(self.ingestion, WorkerLock(self.settings.data))
+        tasks: dict[str, Task] = {
+            ERASE: partial(erase, self),
+            PURGE: partial(purge, self),
+            FILL_SPACE: self.embedders.fill,
+        }
+        return Worker(self.ingestion, tasks, self.maintain, self.let_go)
+
+    def maintain(self) -> bool:
+        """Upkeep in the process of the worker, a bounded amount of work; False when there was none."""
+        from ragstone.erasing import purge
+
+        if time.monotonic() >= self._next_purge:
+            self._next_purge = time.monotonic() + PURGE_EVERY_S
+            purge(self)
+        return self.live.maintain()
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -96,21 +158,39 @@ class Application:
         return Tokenizer(self.settings.retrieval.language)
 
     @cached_property
+    def live(self) -> LiveIndex:
+        from retrieval.live import LiveIndex, Serving
+
+        def open_space(space_id: str | None) -> Serving:
+            embedder = self.embedders.in_use() if space_id is None else self.embedders.of(space_id)
+            return Serving(self._index_of(embedder.space), embedder)
+
+        return LiveIndex(open_space, self.index_files)
+
+    @property
     def index(self) -> HybridIndex:
-        from retrieval.dense import FaissIndex
-        from retrieval.lexical import lexical_index
+        """The index that serves now."""
+        return self.live.serving.index
+
+    def _index_of(self, space: Space) -> HybridIndex:
+        from retrieval.engines import dense_half, lexical_half
         from retrieval.snapshots import HybridIndex
 
-        settings, space = self.settings.retrieval, self.embedder.space
-        dense = FaissIndex(space.dimension, threads=settings.dense_threads)
-        lexical = lexical_index(settings.lexical_engine, k1=settings.bm25_k1, b=settings.bm25_b)
-        return HybridIndex(self.catalog, space, dense, lexical, self.tokenizer)
+        settings, files = self.settings.retrieval, self.index_files
+        dense, lexical = dense_half(space, settings, files), lexical_half(settings, self.tokenizer, files)
+        return HybridIndex(self.catalog, space, dense, lexical, self.tokenizer, files)
+
+    @cached_property
+    def index_files(self) -> IndexFiles:
+        from retrieval.index_files import IndexFiles
+
+        return IndexFiles(self.settings.data / "index", self.catalog.catalog_id)
 
     @cached_property
     def searcher(self) -> Searcher:
         from retrieval.search import Searcher
 
-        return Searcher(self.catalog, self.index, self.embedder, self.settings.retrieval)
+        return Searcher(self.catalog, self.live, self.settings.retrieval)
 
     @cached_property
     def language_model(self) -> LanguageModel:
@@ -190,7 +270,7 @@ class Application:
             release=self.release.release_id,
         )
 
-    def _model_place(self, name: str) -> Path:
+    def model_place(self, name: str) -> Path:
         """The folder of an embedded model by its name, or the path that the settings give."""
         if name in EMBEDDED_MODELS:
             return self.models.require(EMBEDDED_MODELS[name])
@@ -209,3 +289,6 @@ class Application:
 
 # Answers that are asked of a remote model side by side; its server has a queue of its own.
 REMOTE_SLOTS = 4
+
+# How often the worker looks for what retention no longer keeps.
+PURGE_EVERY_S = 3600

@@ -54,8 +54,17 @@ class RetrievalSettings(BaseModel):
     fusion: Literal["convex", "rrf"] = "convex"
     dense_weight: float = Field(0.5, ge=0, le=1, description="Share of the dense half in the convex combination")
     rrf_k: int = Field(60, ge=1, le=1000)
-    lexical_engine: Literal["lucene", "rank-bm25"] = "lucene"
+    lexical_engine: Literal["lucene", "okapi", "rank-bm25"] = Field(
+        "lucene", description="Ours as Lucene has it; ours as rank-bm25's BM25Okapi has it; or that package itself"
+    )
     bm25_k1: float = Field(1.5, gt=0, le=10)
     bm25_b: float = Field(0.75, ge=0, le=1)
+    bm25_epsilon: float = Field(0.25, ge=0, le=1, description="Of Okapi: the floor of an idf, as a share of the mean")
     language: str = Field("english", description="Snowball stemmer, or `none`")
-    dense_threads: int = Field(1, ge=1, le=256, description="FAISS threads of one search")
+    dense_engine: Literal["codes", "faiss"] = Field(
+        "codes", description="Ours: int8 codes with sketches, on disk; or FAISS: exact float32, in memory"
+    )
+    dense_exact_up_to: int = Field(
+        20_000, ge=0, description="Up to so many visible chunks each is scored; above, those that sketches point to"
+    )
+    dense_threads: int = Field(1, ge=1, le=256, description="Threads of one search by FAISS")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, select
 
 from ingest import schema
 from ingest.catalog import Catalog
-from ingest.types import Embedder
+from ingest.errors import CatalogDamaged
+from ingest.identity import chunk_id_of
+from ingest.statements import visible_at
 from retrieval.config import RetrievalSettings
 from retrieval.errors import BadQuery, EmptyIndex
 from retrieval.fusion import convex, rrf
-from retrieval.ranking import Ranking, Visible, nothing
-from retrieval.snapshots import HybridIndex
+from retrieval.live import LiveIndex, Serving
+from retrieval.ranking import Ranking, nothing
 from retrieval.types import Mode, Passage, Place, Scores, SearchResult
 
 MAX_QUERY_CHARACTERS = 100_000
@@ -30,15 +33,15 @@ class SearchRequest:
     k: int | None = None
     mode: Mode = "hybrid"
     as_of: int | datetime | None = None
+    batch: str | None = None  # a staged batch that is seen on top of the head
 
 
 class Searcher:
-    """Searches one hybrid index. May be called from any thread."""
+    """Searches the hybrid index of the space in use. May be called from any thread."""
 
-    def __init__(self, catalog: Catalog, index: HybridIndex, embedder: Embedder, settings: RetrievalSettings) -> None:
+    def __init__(self, catalog: Catalog, live: LiveIndex, settings: RetrievalSettings) -> None:
         self._catalog = catalog
-        self._index = index
-        self._embedder = embedder
+        self._live = live
         self._settings = settings
 
     def search(self, request: SearchRequest) -> SearchResult:
@@ -46,105 +49,137 @@ class Searcher:
         k = request.k if request.k is not None else self._settings.k
         # 1. Refuse what can't be answered.
         query = _checked_query(request.query)
+        if request.batch is not None and request.as_of is not None:
+            raise BadQuery("a batch is seen on top of the head: leave as_of out")
         # 2. Choose the snapshot, and what of it the caller sees.
-        revision = self._revision(request.as_of)
-        visible = self._index.visible(revision, request.collections)
-        if not visible.any():
+        revision, serving = self._snapshot(request.as_of)
+        index = serving.index
+        visible = index.visible(revision, request.collections, request.batch)
+        if not visible.count:
             raise EmptyIndex(_nothing_there(request.collections, revision))
         # 3. Ask both halves, under the same visibility.
         wanted = max(k, self._settings.candidates)
-        dense = self._dense(query, wanted, visible) if request.mode != "lexical" else None
-        lexical = self._index.search_lexical(query, wanted, visible) if request.mode != "dense" else None
+        dense = lexical = None
+        if request.mode != "lexical":
+            dense = index.search_dense(serving.embedder.embed_query(query), wanted, visible)
+        if request.mode != "dense":
+            lexical = index.search_lexical(query, wanted, visible)
         # 4. Fuse them; ties go by chunk id, so that the order never depends on arrival.
-        ranked = self._fuse(dense, lexical)
-        best = sorted(ranked, key=lambda hit: (-hit.score, hit.chunk_id))[:k]
+        best = index.ordered(self._fuse(dense, lexical), k)
         # 5. Look up where the chunks stand.
-        return SearchResult(revision=revision, passages=self._passages(best, revision, request.collections))
+        scores = _Scores(dict(_pairs(best)), dict(_pairs(dense)), dict(_pairs(lexical)))
+        places = self._places(best[0].tolist(), revision, request)
+        passages = tuple(_passage(number, scores, places[number]) for number in scores.final if number in places)
+        return SearchResult(revision=revision, passages=passages)
 
     def follow(self) -> int:
         """Reads what was committed since the last time, and returns the head revision; a search does so by itself."""
-        return self._index.follow()
+        return self._live.followed()[0]
 
-    def _revision(self, as_of: int | datetime | None) -> int:
-        head = self.follow()
+    def _snapshot(self, as_of: int | datetime | None) -> tuple[int, Serving]:
+        head, serving = self._live.followed()
         if as_of is None:
-            return head
+            return head, serving
         revision = as_of if isinstance(as_of, int) else self._catalog.revision_at(as_of)
         if not 0 <= revision <= head:
             raise BadQuery(f"revision {revision} was never committed: the newest is {head}")
-        return revision
+        return revision, serving
 
-    def _dense(self, query: str, k: int, visible: Visible) -> Ranking:
-        return self._index.search_dense(self._embedder.embed_query(query), k, visible)
-
-    def _fuse(self, dense: Ranking | None, lexical: Ranking | None) -> list[_Hit]:
+    def _fuse(self, dense: Ranking | None, lexical: Ranking | None) -> Ranking:
         if dense is None or lexical is None:
-            rows, scores = dense or lexical or nothing()
-        elif self._settings.fusion == "rrf":
-            rows, scores = rrf([dense[0], lexical[0]], self._settings.rrf_k)
-        else:
-            rows, scores = convex(dense, lexical, self._settings.dense_weight)
-        dense_scores = _score_of(dense)
-        lexical_scores = _score_of(lexical)
-        return [
-            _Hit(chunk_id, float(score), Scores(dense=dense_scores.get(row), lexical=lexical_scores.get(row)))
-            for chunk_id, row, score in zip(self._index.chunk_ids(rows), rows.tolist(), scores, strict=True)
-        ]
+            return dense or lexical or nothing()
+        if self._settings.fusion == "rrf":
+            return rrf([dense[0], lexical[0]], self._settings.rrf_k)
+        return convex(dense, lexical, self._settings.dense_weight)
 
-    def _passages(self, hits: Sequence[_Hit], revision: int, collections: frozenset[str] | None) -> tuple[Passage, ...]:
-        occurrences, versions, documents = schema.occurrences, schema.versions, schema.documents
-        length = occurrences.c.end - occurrences.c.start
-        query = (
-            select(
-                occurrences,
-                documents.c.uri,
-                versions.c.title,
-                func.substr(versions.c.text, occurrences.c.start + 1, length).label("text"),
-            )
-            .join(documents, documents.c.document_id == occurrences.c.document_id)
-            .join(
-                versions,
-                (versions.c.document_id == occurrences.c.document_id) & (versions.c.version == occurrences.c.version),
-            )
-            .where(
-                occurrences.c.chunk_id.in_([hit.chunk_id for hit in hits]),
-                occurrences.c.added_in <= revision,
-                occurrences.c.removed_in.is_(None) | (occurrences.c.removed_in > revision),
-            )
-            .order_by(documents.c.uri, occurrences.c.ordinal, occurrences.c.occurrence_id)
-        )
-        if collections is not None:
-            query = query.where(occurrences.c.collection.in_(sorted(collections)))
-        places: dict[str, list[_PlaceRow]] = {}
+    def _places(self, numbers: Sequence[int], revision: int, request: SearchRequest) -> dict[int, list[_Place]]:
+        """Where each chunk stands for this caller, by URI and position."""
+        values = {"numbers": numbers, "revision": revision, "batch": request.batch}
+        values["collections"] = sorted(request.collections or ())
+        limited = request.collections is not None
+        found = [_SHOWN[limited]] if request.batch is None else [_BESIDE_BATCH[limited], _STAGED[limited]]
+        places: dict[int, list[_Place]] = {}
         with self._catalog.reading() as connection:
-            for row in connection.execute(query).mappings():
-                places.setdefault(row["chunk_id"], []).append(dict(row))
-        return tuple(_passage(hit, places[hit.chunk_id]) for hit in hits if hit.chunk_id in places)
+            for query in found:
+                for row in connection.execute(query, values).mappings():
+                    places.setdefault(row["chunk"], []).append(_checked(row))
+        for of_chunk in places.values():
+            of_chunk.sort(key=lambda place: (str(place["uri"]), int(place["start"]), str(place["document_id"])))
+        return places
+
+
+_Place = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Hit:
-    chunk_id: str
-    score: float
-    scores: Scores
+class _Scores:
+    """Scores by chunk number; `final` in the order of the result."""
+
+    final: dict[int, float]
+    dense: dict[int, float]
+    lexical: dict[int, float]
 
 
-_PlaceRow = dict[str, object]
-
-
-def _passage(hit: _Hit, places: list[_PlaceRow]) -> Passage:
-    """A chunk shows at its first place, by URI and position; the others are named in `also_in`."""
-    first, *others = places
-    shown = ("document_id", "uri", "version", "title", "heading", "page", "start", "end", "text")
-    also_in = [Place.model_validate({name: place[name] for name in Place.model_fields}) for place in others]
-    values = {name: first[name] for name in shown}
-    return Passage.model_validate(
-        {**values, "chunk_id": hit.chunk_id, "score": hit.score, "scores": hit.scores, "also_in": also_in}
+def _places_query(table: Any, limited: bool) -> Any:
+    """Where chunks stand, of `table` with its texts; `limited` to some collections."""
+    chunks, versions, documents = schema.chunks, schema.versions, schema.documents
+    query = (
+        select(
+            *(table.c[name] for name in ("chunk", "document_id", "version", "start", "end", "page", "heading")),
+            chunks.c.chunk_id,
+            chunks.c.input,
+            documents.c.uri,
+            versions.c.title,
+        )
+        .join(chunks, chunks.c.number == table.c.chunk)
+        .join(documents, documents.c.document_id == table.c.document_id)
+        .join(versions, (versions.c.document_id == table.c.document_id) & (versions.c.version == table.c.version))
+        .where(table.c.chunk.in_(bindparam("numbers", expanding=True)))
     )
+    return query.where(table.c.collection.in_(bindparam("collections", expanding=True))) if limited else query
 
 
-def _score_of(half: Ranking | None) -> dict[int, float]:
-    return {} if half is None else dict(zip(half[0].tolist(), half[1].tolist(), strict=True))
+# Built once, since every search asks one of them; by whether it is limited to some collections.
+_VISIBLE = visible_at(schema.occurrences, bindparam("revision"))
+_REPLACED = select(schema.staged.c.document_id).where(schema.staged.c.batch_id == bindparam("batch"))
+_SHOWN = {limited: _places_query(schema.occurrences, limited).where(_VISIBLE) for limited in (False, True)}
+_BESIDE_BATCH = {
+    limited: query.where(schema.occurrences.c.document_id.not_in(_REPLACED)) for limited, query in _SHOWN.items()
+}
+_STAGED = {
+    limited: _places_query(schema.staged_occurrences, limited).where(
+        schema.staged_occurrences.c.batch_id == bindparam("batch")
+    )
+    for limited in (False, True)
+}
+
+
+def _checked(row: Any) -> _Place:
+    """The row with the chunk's text, which is the end of the embedder's input. Raises CatalogDamaged."""
+    place = dict(row)
+    stored = place.pop("input")
+    if chunk_id_of(stored) != place["chunk_id"]:
+        raise CatalogDamaged(
+            f"the text of chunk {place['chunk_id']} is not what was stored: restore a backup (see `ragstone doctor`)"
+        )
+    place["text"] = stored[len(stored) - (place["end"] - place["start"]) :]
+    return place
+
+
+def _passage(number: int, scores: _Scores, places: list[_Place]) -> Passage:
+    """A chunk shows at its first place; the others are named in `also_in`."""
+    first, *others = places
+    shown = ("chunk_id", "document_id", "uri", "version", "title", "heading", "page", "start", "end", "text")
+    also_in = [Place.model_validate({name: place[name] for name in Place.model_fields}) for place in others]
+    stages = Scores(dense=scores.dense.get(number), lexical=scores.lexical.get(number))
+    values = {name: first[name] for name in shown}
+    return Passage.model_validate({**values, "score": scores.final[number], "scores": stages, "also_in": also_in})
+
+
+def _pairs(ranking: Ranking | None) -> Iterator[tuple[int, float]]:
+    """Chunk numbers with their scores, best first."""
+    numbers, scores = nothing() if ranking is None else ranking
+    return zip(numbers.tolist(), scores.tolist(), strict=True)
 
 
 def _checked_query(query: str) -> str:

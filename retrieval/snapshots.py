@@ -1,187 +1,328 @@
-"""The hybrid index in memory: both halves over the catalog's chunks, and which chunks a snapshot shows.
+"""The hybrid index of one data folder: both halves over the catalog's chunks, and which chunks a snapshot shows.
 
-A row is a chunk's number in this process, in the order in which chunks were first seen. Both halves hold every chunk of
-every kept revision once; what a search sees is a bitmap over rows, computed from the occurrences of the snapshot. So a
-commit shows in both halves at once, and any kept revision can be searched.
+Both halves know a chunk by its number in the catalog and hold every chunk of every kept revision once. What a search
+sees is a bitmap over chunk numbers, computed from the occurrences of the snapshot and kept for the head, where each
+commit changes it by what it touched. So a commit shows in both halves at once, costs what it changed, and any kept
+revision can be searched.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
-from array import array
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, func, select
 
 from ingest import schema, statements
 from ingest.catalog import Catalog
+from ingest.history import require_kept
 from ingest.types import Space, Vectors
-from retrieval.dense import FaissIndex
-from retrieval.lexical import LexicalIndex
-from retrieval.ranking import Ranking, Visible
+from ingest.vectors import decoded
+from retrieval.halves import DenseHalf, Half, LexicalHalf
+from retrieval.index_files import IndexFiles
+from retrieval.intervals import ChunkKeys, Intervals
+from retrieval.ranking import Ranking
 from retrieval.tokens import Tokenizer
+from retrieval.types import HalfReport, IndexReport
+from retrieval.visibility import Visible
 
-_NEVER = np.iinfo(np.int64).max
+log = logging.getLogger(__name__)
+
+Collections = frozenset[str] | None
+
+# Built once, since every search asks it: the head, and what else can have moved.
+_NEWEST = select(
+    select(func.max(schema.revisions.c.revision)).scalar_subquery(),
+    select(func.max(schema.chunks.c.number)).scalar_subquery(),
+    select(func.max(schema.vectors.c.arrival)).scalar_subquery(),
+    *(
+        select(schema.facts.c.value).where(schema.facts.c.name == name).scalar_subquery()
+        for name in (statements.PURGES, statements.SPACE_IN_USE)
+    ),
+)
+
+# Chunks read from the catalog at a time, when there are many.
+_BATCH = 4096
+# Bitmaps kept: those of the head, and of old revisions that were asked for lately.
+_VIEWS = 32
+# Room for chunks to come, in bytes of a bitmap.
+_ROOM = 1 << 17
+# From so many touched chunks on a bitmap is computed anew.
+_MANY_CHANGES = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a process has read the catalog."""
+
+    revision: int
+    chunk: int
+    arrival: int
+    purges: int
 
 
 class HybridIndex:
     """Follows the catalog's head. All methods may be called from any thread."""
 
     def __init__(
-        self, catalog: Catalog, space: Space, dense: FaissIndex, lexical: LexicalIndex, tokenizer: Tokenizer
+        self,
+        catalog: Catalog,
+        space: Space,
+        dense: DenseHalf,
+        lexical: LexicalHalf,
+        tokenizer: Tokenizer,
+        files: IndexFiles | None = None,
     ) -> None:
+        """`files` is where all but the halves' own segments is kept, and the lock of their writer; None: nowhere."""
         self._catalog = catalog
         self._space = space
         self._dense = dense
         self._lexical = lexical
         self._tokenizer = tokenizer
+        self._files = files
         self._lock = threading.RLock()
-        self._revision = 0
-        self._chunk_ids: list[str] = []
-        self._row_of: dict[str, int] = {}
-        self._dense_rows = array("q")  # the row behind each vector of the dense half
-        self._without_vector: dict[str, int] = {}
-        self._occurrences = _Occurrences()
-        self._masks: dict[tuple[int, frozenset[str] | None], Visible] = {}
+        self._intervals, self._keys, self._purges = files.load() if files else (Intervals(), ChunkKeys(), 0)
+        self._views: OrderedDict[tuple[int, Collections], Visible] = OrderedDict()
+        self._purges_seen = 0  # those after which the halves were rid of what was purged
+        self._complete = False  # whether the halves were compared with the catalog since the start
 
     @property
     def revision(self) -> int:
         """The revision up to which this process has read the catalog."""
-        return self._revision
+        return self._intervals.revision
 
     @property
     def chunks_without_vector(self) -> int:
         """Chunks that only the lexical half can find until they are embedded in this space."""
-        return len(self._without_vector)
+        return max(0, len(self._lexical) - len(self._dense))
 
-    def follow(self) -> int:
-        """Applies what was committed since the last call and returns the head revision."""
-        if self._catalog.head() == self._revision and not self._without_vector:
-            return self._revision
-        with self._lock, self._catalog.reading() as connection:
-            head = connection.execute(select(func.max(schema.revisions.c.revision))).scalar() or 0
-            if head > self._revision:
-                self._add_chunks(connection)
-                self._occurrences.apply(connection, self._revision, self._row_of)
-                self._masks.clear()
-                self._revision = head
-            self._add_late_vectors(connection)
-            return head
+    @property
+    def space(self) -> Space:
+        """The embedding space of the dense half."""
+        return self._space
 
-    def visible(self, revision: int, collections: frozenset[str] | None) -> Visible:
-        """A mask over rows: chunks with an occurrence at `revision` in one of `collections` (None: in any)."""
+    def report(self) -> IndexReport:
+        """What is held, and how much a dense search misses: some exact scans, so nothing for every request."""
+        return IndexReport(
+            revision=self.revision,
+            space=self._space.space_id,
+            lexical=_half_report(self._lexical),
+            dense=_half_report(self._dense),
+            recall_at_10=self._dense.recall(self.visible(self.revision, None)),
+            problems=tuple(self._files.problems() if self._files else ()),
+        )
+
+    def held(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The numbers of all chunks that the lexical and the dense half hold, ascending."""
+        return self._lexical.numbers(), self._dense.numbers()
+
+    def follow(self) -> tuple[int, str | None]:
+        """Applies what was committed since the last call; returns the head revision and the id of the space in use."""
+        with self._catalog.reading() as connection:
+            newest, in_use = self._newest(connection)
+            if newest != self._progress() or not self._complete:
+                with self._lock:
+                    self._read(connection, newest)
+        return newest.revision, in_use
+
+    def visible(self, revision: int, collections: Collections, batch: str | None = None) -> Visible:
+        """The chunks that `revision` shows in one of `collections` (None: in any), with what `batch` does on top.
+
+        Raises RevisionGone for a revision that retention has taken.
+        """
         with self._lock:
             key = (revision, collections)
-            mask = self._masks.get(key)
-            if mask is None:
-                mask = self._occurrences.mask(revision, collections, len(self._chunk_ids))
-                if revision == self._revision:
-                    self._masks[key] = mask
-            return mask
+            view = self._views.get(key)
+            if view is None:
+                with self._catalog.reading() as connection:
+                    require_kept(connection, revision, collections)
+                view = self._intervals.visible(revision, collections, self._size())
+                self._views[key] = view
+                if len(self._views) > _VIEWS:
+                    self._views.popitem(last=False)
+            self._views.move_to_end(key)
+        return view if batch is None else self._with_batch(view, batch, collections)
 
     def search_dense(self, query: Vectors, k: int, visible: Visible) -> Ranking:
         """The `k` visible chunks of largest inner product with `query`, float32 of shape (dimension,)."""
-        with self._lock:
-            rows = np.array(self._dense_rows, dtype=np.int64)
-            shown = np.zeros(len(rows), dtype=np.bool_)
-            known = rows < len(visible)  # rows that came in after the mask was made are not visible
-            shown[known] = visible[rows[known]]
-            positions, scores = self._dense.search(query, k, shown)
-        return rows[positions], scores
+        return self._keys.ordered(self._dense.search(query, k, visible), k)
 
     def search_lexical(self, query: str, k: int, visible: Visible) -> Ranking:
         """The `k` visible chunks that contain a term of `query` and score best."""
-        terms = self._tokenizer.tokenize(query)
+        return self._keys.ordered(self._lexical.search(self._tokenizer.tokenize(query), k, visible), k)
+
+    def ordered(self, ranking: Ranking, k: int) -> Ranking:
+        """The `k` best, equal scores by the chunk's id."""
+        return self._keys.ordered(ranking, k)
+
+    # In the one process that holds the lock of the files
+
+    def maintain(self) -> bool:
+        """Writes to disk what is worth it and merges segments, a bounded amount. False: nothing was due."""
+        if self._files is None:
+            return False
+        self.follow()
+        kept = self._kept()
+        worked = self._lexical.maintain(kept, self.revision)
+        worked = self._dense.maintain(kept, self.revision) or worked
         with self._lock:
-            return self._lexical.search(terms, k, visible)
+            return self._files.keep(self._intervals, self._keys, self._purges) or worked
 
-    def chunk_ids(self, rows: Iterable[int]) -> list[str]:
-        return [self._chunk_ids[row] for row in rows]
+    def write(self) -> None:
+        """Writes to disk all that is in memory, as when the process ends."""
+        if self._files is not None:
+            self._lexical.seal()
+            self._dense.seal()
+            with self._lock:
+                self._files.keep(self._intervals, self._keys, self._purges, now=True)
 
-    def _add_chunks(self, connection: Connection) -> None:
-        """Chunks of occurrences that are new since the revision known here, with terms and vectors."""
-        chunks, vectors, occurrences = schema.chunks, schema.vectors, schema.occurrences
-        first_seen = (
-            select(occurrences.c.chunk_id, func.min(occurrences.c.occurrence_id).label("first"))
-            .where(occurrences.c.added_in > self._revision)
-            .group_by(occurrences.c.chunk_id)
-            .subquery()
-        )
-        query = (
-            select(chunks.c.chunk_id, chunks.c.input, vectors.c.vector)
-            .join(first_seen, first_seen.c.chunk_id == chunks.c.chunk_id)
-            .outerjoin(
-                vectors, (vectors.c.chunk_id == chunks.c.chunk_id) & (vectors.c.space_id == self._space.space_id)
-            )
-            .order_by(first_seen.c.first)
-        )
-        new = [row for row in connection.execute(query) if row.chunk_id not in self._row_of]
-        for row in new:
-            self._row_of[row.chunk_id] = len(self._chunk_ids)
-            self._chunk_ids.append(row.chunk_id)
-            if row.vector is None:
-                self._without_vector[row.chunk_id] = self._row_of[row.chunk_id]
-        self._lexical.add([self._tokenizer.tokenize(row.input) for row in new])
-        self._add_vectors([(row.chunk_id, row.vector) for row in new if row.vector is not None])
+    def forget(self, chunks: Sequence[int]) -> None:
+        """Takes chunks out of both halves and their files at once."""
+        numbers = np.array(sorted(chunks), dtype=np.int64)
+        self._lexical.forget(numbers)
+        self._dense.forget(numbers)
 
-    def _add_late_vectors(self, connection: Connection) -> None:
-        """Vectors that came after their chunks, when a new embedder's space is being filled."""
-        table = schema.vectors
-        waiting = list(self._without_vector)
-        for part in statements.parts(waiting):
-            query = select(table.c.chunk_id, table.c.vector).where(
-                table.c.space_id == self._space.space_id, table.c.chunk_id.in_(part)
-            )
-            arrived = [(row.chunk_id, row.vector) for row in connection.execute(query)]
-            self._add_vectors(arrived)
-            for chunk_id, _ in arrived:
-                del self._without_vector[chunk_id]
+    def forget_gone(self) -> int:
+        """Takes chunks that the catalog has no more out of both halves and their files at once; returns how many.
 
-    def _add_vectors(self, stored: Sequence[tuple[str, bytes]]) -> None:
-        if not stored:
+        They are noted in the catalog until that is done, so that it is done after a kill as well.
+        """
+        table = schema.chunks_gone
+        with self._catalog.reading() as connection:
+            gone = np.fromiter(connection.execute(select(table.c.number)).scalars(), dtype=np.int64)
+        if len(gone):
+            self.follow()
+            self.forget(gone.tolist())
+            with self._catalog.writing() as connection:
+                for part in statements.parts(gone.tolist()):
+                    connection.execute(table.delete().where(table.c.number.in_(part)))
+        return len(gone)
+
+    def _read(self, connection: Connection, newest: Progress) -> None:
+        """Brings the halves and the intervals to `newest`, all from the caller's state of the catalog."""
+        if newest.purges > self._purges:
+            self._intervals, self._purges = Intervals(), newest.purges
+            self._views.clear()
+        if not self._complete:
+            for first, last in self._lexical.gaps():
+                self._add_chunks(connection, first, last)
+            for first, last in self._dense.gaps():
+                self._add_vectors(connection, first, last)
+        self._add_chunks(connection, self._lexical.last + 1, newest.chunk)
+        self._add_vectors(connection, self._dense.last + 1, newest.arrival)
+        self._keys.follow(connection, newest.chunk)
+        before = self._intervals.revision
+        if newest.revision > before:
+            touched = self._intervals.follow(connection, newest.revision)
+            self._refresh_views(connection, before, newest.revision, touched)
+        self._complete = True
+
+    def _refresh_views(self, connection: Connection, before: int, head: int, touched: NDArray[np.int64]) -> None:
+        """The head's bitmaps, each from that of the head before."""
+        wanted = [collections for revision, collections in self._views if revision == before]
+        if len(touched) > _MANY_CHANGES:
+            for collections in wanted:
+                self._views[head, collections] = self._intervals.visible(head, collections, self._size())
             return
-        self._dense.add(np.stack([np.frombuffer(vector, dtype="<f4") for _, vector in stored]))
-        self._dense_rows.extend(self._row_of[chunk_id] for chunk_id, _ in stored)
+        places = _collections_of(connection, touched.tolist())
+        for collections in wanted:
+            changes = {
+                number: bool(names) if collections is None else not collections.isdisjoint(names)
+                for number, names in places.items()
+            }
+            self._views[head, collections] = self._views[before, collections].with_changes(changes)
+
+    def _with_batch(self, view: Visible, batch: str, collections: Collections) -> Visible:
+        staged, staged_occurrences, occurrences = schema.staged, schema.staged_occurrences, schema.occurrences
+        with self._catalog.reading() as connection:
+            its = list(connection.execute(select(staged.c.document_id).where(staged.c.batch_id == batch)).scalars())
+            touched: set[int] = set()
+            for part in statements.parts(its):
+                shown = occurrences.c.document_id.in_(part) & occurrences.c.removed_in.is_(None)
+                touched.update(connection.execute(select(occurrences.c.chunk).where(shown)).scalars())
+            changes = {
+                number: bool(names) if collections is None else not collections.isdisjoint(names)
+                for number, names in _collections_of(connection, sorted(touched), hidden=frozenset(its)).items()
+            }
+            query = select(staged_occurrences.c.chunk, staged_occurrences.c.collection)
+            for number, collection in connection.execute(query.where(staged_occurrences.c.batch_id == batch)):
+                if collections is None or collection in collections:
+                    changes[number] = True
+        return view.with_changes(changes)
+
+    def _newest(self, connection: Connection) -> tuple[Progress, str | None]:
+        *numbers, in_use = connection.execute(_NEWEST).one()
+        return Progress(*(number or 0 for number in numbers)), in_use
+
+    def _progress(self) -> Progress:
+        return Progress(self._intervals.revision, self._lexical.last, self._dense.last, self._purges)
+
+    def _add_chunks(self, connection: Connection, first: int, last: int) -> None:
+        table = schema.chunks
+        query = select(table.c.number, table.c.input).order_by(table.c.number)
+        for low, high in _ranges(first, last):
+            rows = connection.execute(query.where(table.c.number >= low, table.c.number <= high)).all()
+            terms = [self._tokenizer.tokenize(row.input) for row in rows]
+            self._lexical.add(np.array([row.number for row in rows], dtype=np.int64), terms, low, high)
+
+    def _add_vectors(self, connection: Connection, first: int, last: int) -> None:
+        table, spaces = schema.vectors, schema.spaces
+        space = select(spaces.c.number).where(spaces.c.space_id == self._space.space_id).scalar_subquery()
+        query = select(table.c.arrival, table.c.chunk, table.c.vector).where(table.c.space == space)
+        for low, high in _ranges(first, last):
+            its = query.where(table.c.arrival >= low, table.c.arrival <= high).order_by(table.c.arrival)
+            rows = connection.execute(its).all()
+            vectors = decoded([row.vector for row in rows], self._space.dimension, self._space.normalised)
+            arrivals = np.array([row.arrival for row in rows], dtype=np.int64)
+            chunks = np.array([row.chunk for row in rows], dtype=np.int64)
+            self._dense.add(arrivals, chunks, vectors, low, high)
+
+    def _kept(self) -> Visible:
+        """Chunks that the catalog still has; read only when there was a purge since the last time."""
+        with self._lock:
+            size = self._size()
+            # What comes in while the halves are at work is kept as well.
+            bits = np.full(size // 8 + 1 + _ROOM, 0xFF, dtype=np.uint8)
+            if self._purges != self._purges_seen:
+                with self._catalog.reading() as connection:
+                    known = select(schema.chunks.c.number).where(schema.chunks.c.number < size)
+                    numbers = np.fromiter(connection.execute(known).scalars(), dtype=np.int64)
+                mask = np.zeros(8 * (size // 8 + 1), dtype=np.bool_)
+                mask[size:] = True
+                mask[numbers] = True
+                bits[: size // 8 + 1] = np.packbits(mask, bitorder="little")
+                self._purges_seen = self._purges
+            return Visible(bits)
+
+    def _size(self) -> int:
+        return self._lexical.last + 1
 
 
-class _Occurrences:
-    """Columns of all kept occurrences: row of the chunk, collection, and the interval of revisions."""
+def _half_report(half: Half) -> HalfReport:
+    return HalfReport(chunks=len(half), segments=half.segments, bytes=half.nbytes)
 
-    def __init__(self) -> None:
-        self._rows = array("q")
-        self._collections = array("q")
-        self._added = array("q")
-        self._removed = array("q")
-        self._number_of: dict[str, int] = {}
-        self._position_of: dict[int, int] = {}
 
-    def apply(self, connection: Connection, known: int, row_of: dict[str, int]) -> None:
-        """Reads what was added or removed after revision `known`."""
-        table = schema.occurrences
-        columns = (table.c.occurrence_id, table.c.chunk_id, table.c.collection, table.c.added_in, table.c.removed_in)
-        for row in connection.execute(select(*columns).where(table.c.added_in > known).order_by(table.c.occurrence_id)):
-            self._append(row, row_of[row.chunk_id])
-        ended = select(table.c.occurrence_id, table.c.removed_in).where(
-            table.c.removed_in > known, table.c.added_in <= known
-        )
-        for occurrence_id, removed_in in connection.execute(ended):
-            self._removed[self._position_of[occurrence_id]] = removed_in
+def _collections_of(
+    connection: Connection, numbers: Sequence[int], hidden: frozenset[str] = frozenset()
+) -> dict[int, set[str]]:
+    """For each chunk the collections in which the head shows it, but for the documents `hidden`."""
+    table = schema.occurrences
+    places: dict[int, set[str]] = {number: set() for number in numbers}
+    for part in statements.parts(numbers):
+        query = select(table.c.chunk, table.c.collection, table.c.document_id)
+        query = query.where(table.c.chunk.in_(part), table.c.removed_in.is_(None))
+        for number, collection, document_id in connection.execute(query):
+            if document_id not in hidden:
+                places[number].add(collection)
+    return places
 
-    def mask(self, revision: int, collections: frozenset[str] | None, n_rows: int) -> Visible:
-        added, removed = np.frombuffer(self._added, np.int64), np.frombuffer(self._removed, np.int64)
-        shown = (added <= revision) & (revision < removed)
-        if collections is not None:
-            numbers = [self._number_of[name] for name in collections if name in self._number_of]
-            shown &= np.isin(np.frombuffer(self._collections, np.int64), numbers)
-        mask = np.zeros(n_rows, dtype=np.bool_)
-        mask[np.frombuffer(self._rows, np.int64)[shown]] = True
-        return mask
 
-    def _append(self, row: Any, chunk_row: int) -> None:
-        self._position_of[row.occurrence_id] = len(self._rows)
-        self._rows.append(chunk_row)
-        self._collections.append(self._number_of.setdefault(row.collection, len(self._number_of)))
-        self._added.append(row.added_in)
-        self._removed.append(_NEVER if row.removed_in is None else row.removed_in)
+def _ranges(first: int, last: int) -> Iterator[tuple[int, int]]:
+    """`first` to `last`, both ends included, in pieces of `_BATCH`."""
+    for low in range(first, last + 1, _BATCH):
+        yield low, min(low + _BATCH - 1, last)

@@ -25,6 +25,10 @@ _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z]{2})(?=[A-Z][a-z])")
 _JOINED = re.compile(r"[_.\-:+#]")
 
 
+# Raised when other terms come of the same text, so that indexes are built anew.
+FORMAT = 1
+
+
 class Tokenizer:
     """Splits text into terms: Unicode words, case-folded and stemmed.
 
@@ -43,6 +47,7 @@ class Tokenizer:
         """`language` is a Snowball algorithm, such as `english`, or `none`. Raises ValueError for any other."""
         # PyStemmer forbids concurrent calls of one object, which holds the word being stemmed and a cache of stems.
         # It keeps the GIL while stemming, which hides that; without a GIL, stems would be spoilt silently.
+        self._language = language
         self._stemmer = None if language == "none" else _snowball(language)
         self._lock = threading.Lock()
         self._stop_words = _STOP_WORDS.get(language, frozenset())
@@ -50,6 +55,11 @@ class Tokenizer:
         word = rf"\w[\w{marks}]*"
         self._unspaced_run = re.compile(rf"([{unspaced}{_LATER_HAN}]+)")
         self._compound = re.compile(rf"{word}(?:(?:[.\-]|::){word})*(?:\+\+|#(?!\w))?")
+
+    @property
+    def identity(self) -> str:
+        """Names all that decides the terms of a text."""
+        return f"{FORMAT} {self._language} unicode-{unicodedata.unidata_version} snowball-{Stemmer.version()}"
 
     def tokenize(self, text: str) -> list[str]:
         """The terms of `text`, in order, with repetitions."""

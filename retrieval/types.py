@@ -49,3 +49,26 @@ class SearchResult(WireModel):
 
     revision: int
     passages: tuple[Passage, ...]
+
+
+class HalfReport(WireModel):
+    """What one half of the index holds; `bytes` in memory, mapped files included."""
+
+    chunks: int
+    segments: int
+    bytes: int
+
+
+class IndexReport(WireModel):
+    """The index as one process has it.
+
+    `recall_at_10` is the share of the 10 nearest that a dense search finds, of those that scoring every chunk finds;
+    null where there is nothing to ask. `problems` are files that were found damaged or foreign and are built anew.
+    """
+
+    revision: int
+    space: str
+    lexical: HalfReport
+    dense: HalfReport
+    recall_at_10: float | None
+    problems: tuple[str, ...] = ()

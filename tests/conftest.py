@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ragstone.models import MINILM, QWEN, ModelStore, default_models_folder
+
+if TYPE_CHECKING:
+    from postgresql import PostgresqlServer
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A server that starts when the first test asks for it, and ends with the session."""
+    from postgresql import running
+
+    with running() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest.identity import document_id_of
 from ragstone.settings import load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,9 +84,13 @@ def test_the_commands_in_the_readme_run(tmp_path: Path, language_model_file: Pat
     environment |= {"RAGSTONE_GENERATION__MODEL__LINGER_S": "0", "RAGSTONE_MODELS__FOLDER": str(embedder_folder.parent)}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     said = ""
+    embedder = f"{embedder_folder} --document-prefix 'passage: '"
+    # The examples' revision, document and folder are none that this small folder has.
+    here = {"--as-of 3": "--as-of 1", "rollback 3": "rollback 1", "use-embedder DIR": f"use-embedder {embedder}"}
+    here["d-0123"] = document_id_of("default", "warranty.md")
     for command in commands:
-        # The example's revision is one that this small folder does not have.
-        command = command.replace("--as-of 3", "--as-of 1")
+        for example, value in here.items():
+            command = command.replace(example, value)
         done = subprocess.run(
             command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
         )

@@ -12,18 +12,21 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Run with the installed packages only: the console's page, and a search through the FAISS that was installed.
+# Run with the installed packages only: the console's page, and searches by our own index and by the FAISS installed.
 PROGRAM = """
 import importlib.metadata, importlib.resources, sys
 import numpy as np
 import ragstone.api.app
-from retrieval.dense import FaissIndex
+from retrieval.dense_index import DenseIndex
+from retrieval.faiss_index import FaissIndex
+from retrieval.visibility import Visible
 assert "site-packages" in ragstone.__file__, ragstone.__file__
 assert "Ragstone" in importlib.resources.files("ragstone.console").joinpath("index.html").read_text()
-index = FaissIndex(4, threads=1)
-index.add(np.eye(4, dtype=np.float32))
-rows, scores = index.search(np.eye(4, dtype=np.float32)[2], 1, np.ones(4, dtype=np.bool_))
-assert rows.tolist() == [2] and scores.tolist() == [1.0]
+numbers, vectors = np.arange(1, 5), np.eye(4, dtype=np.float32)
+for index in (FaissIndex(4, threads=1), DenseIndex(None, 4)):
+    index.add(numbers, numbers, vectors, 1, 4)
+    chunks, scores = index.search(vectors[2], 1, Visible.of(numbers, 5))
+    assert chunks.tolist() == [3] and abs(scores[0] - 1) < 0.001, (index, chunks, scores)
 print(sorted(d.name for d in importlib.metadata.distributions() if d.name.startswith("faiss")))
 """
 

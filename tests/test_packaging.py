@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.metadata import packages_distributions
@@ -49,5 +50,5 @@ def test_everything_installed_by_make_is_pinned() -> None:
     }
     extras = PROJECT["project"]["optional-dependencies"]
     wanted = PROJECT["project"]["dependencies"] + [item for extra in extras.values() for item in extra]
-    names = {item.split(">")[0].split("<")[0].split("=")[0].strip().lower() for item in wanted}
+    names = {re.split(r"[\[<>=]", item)[0].strip().lower() for item in wanted}
     assert names - pinned == set()

@@ -11,13 +11,30 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 import ragstone
-from ragstone.api import ask, documents, health, index, jobs, problems, search, unbuilt
+from ragstone.api import (
+    ask,
+    collections,
+    documents,
+    feedback,
+    health,
+    history,
+    index,
+    jobs,
+    keys,
+    problems,
+    search,
+    unbuilt,
+)
+from ragstone.api.access import Access
 from ragstone.api.guards import SameOrigin, SizeLimit
 from ragstone.wiring import Application
 
 
-def create_app(application: Application) -> FastAPI:
-    """The ASGI app over one application. The worker and the language model start with it."""
+def create_app(application: Application, *, only_this_machine: bool = True) -> FastAPI:
+    """The ASGI app over one application. The worker and the language model start with it.
+
+    Without any API key it is open to all if `only_this_machine` can connect, and else to none.
+    """
     app = FastAPI(
         title="Ragstone",
         version=ragstone.__version__,
@@ -28,12 +45,14 @@ def create_app(application: Application) -> FastAPI:
     )
     app.state.application = application
     problems.install(app)
-    for topic in (documents, search, ask, jobs, index, health, unbuilt):
+    for topic in (documents, search, ask, feedback, jobs, index, history, collections, keys, health, unbuilt):
         app.include_router(topic.router)
     app.add_api_route("/", _console, methods=["GET", "HEAD"], response_class=HTMLResponse, include_in_schema=False)
-    app.add_middleware(problems.LastResort)
+    # The last one added is the first to see a request.
     app.add_middleware(SizeLimit, limit_mib=application.settings.server.max_request_mib)
     app.add_middleware(SameOrigin, host=application.settings.server.host)
+    app.add_middleware(Access, application=application, may_be_open=only_this_machine)
+    app.add_middleware(problems.LastResort)
     return app
 
 
@@ -52,7 +71,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.gather(app.state.model_start, return_exceptions=True)
         await asyncio.to_thread(application.worker.stop)
         await application.language_model.aclose()
-        application.catalog.close()
+        application.close()
 
 
 async def _console() -> HTMLResponse:

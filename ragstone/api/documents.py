@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Path, Query, Request, Response, UploadFile
@@ -14,16 +15,19 @@ from ingest.identity import document_id_of
 from ingest.jobs import FINISHED
 from ingest.pipeline import IncomingFile
 from ingest.types import DocumentInfo, DocumentOutcome, Job, VersionInfo
+from ragstone.api.access import AnyCaller, Counts, Reader, Writer
 from ragstone.api.events import while_connected
 from ragstone.api.inputs import json_object
 from ragstone.api.parts import Parts
-from ragstone.errors import BadRequest, NotBuilt
+from ragstone.errors import BadRequest
 from ragstone.names import collection_name, document_uri
 from ragstone.wiring import Application
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
-_POLL_S = 0.1
+# Between looks whether a job has ended: soon at first, since most are done in a moment.
+_FIRST_POLL_S = 0.004
+_LAST_POLL_S = 0.2
 
 
 VersionNumber = Annotated[int, Path(ge=1, lt=2**31)]
@@ -48,22 +52,29 @@ class Deleted(BaseModel):
 @router.post("", status_code=202)
 async def upload(
     parts: Parts,
+    caller: Writer,
+    usage: Counts,
     request: Request,
     response: Response,
     file: Annotated[list[UploadFile], File()],
     collection: Annotated[str, Form()] = "default",
     uri: Annotated[list[str] | None, Form()] = None,
     metadata: Annotated[str | None, Form()] = None,
+    batch: Annotated[str | None, Form()] = None,
     wait: bool = False,
 ) -> Uploaded:
     """Takes files in; replies once they are stored (202), or with `wait` once they can be searched (200).
 
-    At most 1,000 files a request. Without `metadata`, a document keeps what it has.
+    At most 1,000 files a request. Without `metadata`, a document keeps what it has. With `batch`, the new versions are
+    staged in that batch.
     """
     collection = collection_name(collection)
+    caller.need_collection(collection)
     attached = None if metadata is None else json_object(metadata, "metadata")
+    usage.count_upload(caller.key_id, caller.limits, sum(part.size or 0 for part in file))
     incoming = await asyncio.to_thread(_incoming, file, uri)
-    job_id = await asyncio.to_thread(parts.ingestion.submit, incoming, collection, attached)
+    submit = partial(parts.ingestion.submit, incoming, collection, attached, batch, caller.readable)
+    job_id = await asyncio.to_thread(submit)
     parts.worker.wake()
     job = await asyncio.to_thread(parts.ingestion.queue.get, job_id)
     if wait:
@@ -76,44 +87,48 @@ async def upload(
 @router.get("")
 def list_documents(
     parts: Parts,
+    caller: Reader,
     collection: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
 ) -> DocumentPage:
-    documents, next_cursor = parts.catalog.documents(collection, limit, cursor)
+    documents, next_cursor = parts.catalog.documents(collection, limit, cursor, caller.readable)
     return DocumentPage(documents=documents, next_cursor=next_cursor)
 
 
 @router.get("/{document_id}")
-def document(parts: Parts, document_id: str) -> DocumentInfo:
-    return parts.catalog.document(document_id)
+def document(parts: Parts, caller: Reader, document_id: str) -> DocumentInfo:
+    return parts.catalog.document(document_id, caller.readable)
 
 
 @router.get("/{document_id}/versions")
-def versions(parts: Parts, document_id: str) -> dict[str, list[VersionInfo]]:
-    return {"versions": parts.catalog.versions(document_id)}
+def versions(parts: Parts, caller: Reader, document_id: str) -> dict[str, list[VersionInfo]]:
+    return {"versions": parts.catalog.versions(document_id, caller.readable)}
 
 
 @router.get("/{document_id}/versions/{version}/text", response_class=PlainTextResponse)
-def version_text(parts: Parts, document_id: str, version: VersionNumber) -> PlainTextResponse:
-    return PlainTextResponse(parts.catalog.version_text(document_id, version), headers=_INERT)
+def version_text(parts: Parts, caller: Reader, document_id: str, version: VersionNumber) -> PlainTextResponse:
+    return PlainTextResponse(parts.catalog.version_text(document_id, version, caller.readable), headers=_INERT)
 
 
 @router.get("/{document_id}/versions/{version}/original", response_class=Response)
-def version_original(parts: Parts, document_id: str, version: VersionNumber) -> Response:
+def version_original(parts: Parts, caller: Reader, document_id: str, version: VersionNumber) -> Response:
     """The bytes as they were uploaded, as a download: a browser must not run what a document brings."""
-    data = parts.originals.read(parts.catalog.version_hash(document_id, version))
+    data = parts.originals.read(parts.catalog.version_value(document_id, version, "content_hash", caller.readable))
     headers = {**_INERT, "Content-Disposition": f'attachment; filename="{document_id}-{version}"'}
     return Response(data, headers=headers, media_type="application/octet-stream")
 
 
 @router.delete("/{document_id}")
-def delete(parts: Parts, document_id: str, erase: bool = False) -> Deleted:
-    if erase:
-        raise NotBuilt(
-            "erasing a document everywhere is not built yet; without ?erase it is hidden from a new revision"
-        )
-    return Deleted(revision=parts.catalog.delete_document(document_id))
+def delete(parts: Parts, caller: AnyCaller, document_id: str, erase: bool = False) -> Deleted:
+    """Hides the document from a new revision on; with `erase` for good, and a job takes it out of every file."""
+    if not erase:
+        caller.need("write")
+        return Deleted(revision=parts.history.delete_document(document_id, caller.readable))
+    caller.need("erase")
+    revision, job_id = parts.erasure.request(document_id, caller.readable)
+    parts.worker.wake()
+    return Deleted(revision=revision, job_id=job_id)
 
 
 _INERT = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
@@ -136,8 +151,10 @@ def _incoming(files: list[UploadFile], uris: list[str] | None) -> list[IncomingF
 async def _finished(parts: Application, job: Job) -> Job:
     """The job when it has ended, or as it is after `server.wait_timeout_s`."""
     deadline = time.monotonic() + parts.settings.server.wait_timeout_s
+    pause = _FIRST_POLL_S
     while job.state not in FINISHED and time.monotonic() < deadline:
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(pause)
+        pause = min(_LAST_POLL_S, pause * 1.3)
         job = await asyncio.to_thread(parts.ingestion.queue.get, job.job_id)
     return job
 

@@ -1,7 +1,8 @@
 """What every request passes: a limit on its size, and proof that no foreign web page sent it.
 
 As long as the API is open on loopback, any page in the user's browser could reach it: by a form or script of its own
-(told by `Origin`), or by a name of its own that resolves to 127.0.0.1 (told by `Host`).
+(told by `Origin`), or by a name of its own that resolves to 127.0.0.1 (told by `Host`). Where a key is needed, neither
+helps such a page: it has no key, and no browser adds one by itself.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ragstone.api.access import is_open
 from ragstone.api.problems import MEDIA_TYPE, problem
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -50,14 +52,14 @@ class SizeLimit:
 
 
 class SameOrigin:
-    """Refuses requests that name another host than this one, or that another site's page has sent."""
+    """Where access is open, refuses requests for another host than this one, or that another site's page has sent."""
 
     def __init__(self, app: ASGIApp, host: str) -> None:
         self._app = app
         self._names = LOOPBACK_NAMES | {host}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] == "http" and is_open(scope):
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             host, origin = headers.get("host", ""), headers.get("origin")
             if _part(f"//{host}", "hostname") not in self._names:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
+from ragstone.api.access import Administrator, AnyCaller
 from ragstone.api.parts import Parts
 
 router = APIRouter(tags=["health"])
@@ -31,7 +32,8 @@ async def alive() -> dict[str, str]:
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz")
-async def readiness(parts: Parts, request: Request, response: Response) -> Readiness:
+async def readiness(parts: Parts, caller: AnyCaller, request: Request, response: Response) -> Readiness:
+    """What is wrong in detail is for an administrator; others are told which part it is."""
     await asyncio.to_thread(parts.index.follow)
     lacking = parts.index.chunks_without_vector
     index = f"{lacking} chunks wait for their vectors" if lacking else f"at revision {parts.index.revision}"
@@ -40,24 +42,38 @@ async def readiness(parts: Parts, request: Request, response: Response) -> Readi
     ready = not lacking and model == "loaded" and parts.worker.problem is None
     found = Readiness(ready=ready, index=index, model=model, worker=worker)
     response.status_code = 200 if found.ready else 503
-    return found
+    return found if "admin" in caller.actions and caller.readable is None else _in_bare_words(found, lacking)
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-def metrics(parts: Parts) -> PlainTextResponse:
-    counts = parts.catalog.counts()
+def metrics(parts: Parts, caller: Administrator) -> PlainTextResponse:
+    """Counts of the collections that the caller may read; what concerns all callers is for a key for all of them."""
+    counts = parts.catalog.counts(caller.readable)
     admission = parts.answerer.admission
     rows: list[tuple[str, str, Any]] = [
         ("ragstone_revision", "gauge", parts.catalog.head()),
         ("ragstone_documents", "gauge", counts["documents"]),
         ("ragstone_chunks", "gauge", counts["chunks"]),
+    ]
+    of_all: list[tuple[str, str, Any]] = [
         ("ragstone_answers_being_made", "gauge", admission.serving),
         ("ragstone_callers_waiting", "gauge", admission.waiting),
         ("ragstone_answers_made_total", "counter", admission.served),
         ("ragstone_callers_refused_total", "counter", admission.refused),
     ]
+    rows += of_all if caller.readable is None else []
     text = "".join(f"# TYPE {name} {kind}\n{name} {value}\n" for name, kind, value in rows)
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
+
+
+def _in_bare_words(found: Readiness, lacking: int) -> Readiness:
+    known = found.model in ("loaded", "loading")
+    return Readiness(
+        ready=found.ready,
+        index="behind" if lacking else "complete",
+        model=found.model if known else "unavailable",
+        worker="working" if found.worker == "working" else "waiting",
+    )
 
 
 def _model_state(start: asyncio.Task[None]) -> str:

@@ -8,10 +8,23 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from ragstone.api.access import Reader
 from ragstone.api.parts import Parts
 from ragstone.status import IndexStatus, index_status
 
 router = APIRouter(prefix="/v1/index", tags=["index"])
+
+
+class ReadableStatus(BaseModel):
+    """What a key for some collections is told: the counts are those of its collections, `bytes` is not for it."""
+
+    revision: int
+    documents: int
+    versions: int
+    chunks: int
+    occurrences: int
+    space: str
+    bytes: None = None
 
 
 class RevisionPage(BaseModel):
@@ -19,11 +32,22 @@ class RevisionPage(BaseModel):
 
 
 @router.get("")
-def index(parts: Parts) -> IndexStatus:
-    return index_status(parts)
+def index(parts: Parts, caller: Reader) -> IndexStatus | ReadableStatus:
+    """Revisions are numbered over all collections: the number tells how often any of them was changed."""
+    if caller.readable is None:
+        return index_status(parts)
+    counts = parts.catalog.counts(caller.readable)
+    return ReadableStatus(
+        revision=parts.catalog.head(),
+        documents=counts["documents"],
+        versions=counts["versions"],
+        chunks=counts["chunks"],
+        occurrences=counts["occurrences"],
+        space=parts.settings.retrieval.embedder.model,
+    )
 
 
 @router.get("/revisions")
-def revisions(parts: Parts, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> RevisionPage:
-    """The newest first."""
-    return RevisionPage(revisions=[asdict(revision) for revision in parts.catalog.revisions(limit)])
+def revisions(parts: Parts, caller: Reader, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> RevisionPage:
+    """The newest first; for a key for some collections, those that changed a document of these."""
+    return RevisionPage(revisions=[asdict(revision) for revision in parts.catalog.revisions(limit, caller.readable)])

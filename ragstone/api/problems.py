@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from generation.errors import QueueFull
-from ragstone.errors import BadRequest, KnownError
+from ragstone.errors import BadRequest, KeyNeeded, KnownError, LimitReached
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,16 @@ STATUS_OF_CODE = {
     "document-too-large": 413,
     "request-too-large": 413,
     "not-found": 404,
+    "key-needed": 401,
+    "forbidden": 403,
+    "limit-reached": 429,
+    "unknown-revision": 422,
+    "expired": 410,
+    "erased": 410,
+    "batch-conflict": 409,
+    "lease-held": 503,
+    "lease-lost": 503,
+    "job-not-done": 503,
     "storage-full": 507,
     "catalog-unavailable": 503,
     "catalog-damaged": 500,
@@ -73,8 +83,9 @@ def problem_of(error: Exception, instance: str) -> tuple[dict[str, Any], dict[st
         log.error("bug %s at %s", error_id, instance, exc_info=error)
         detail = f"a bug in Ragstone; its log has the details under {error_id}"
         return problem(500, "internal-error", detail, instance, error_id=error_id), {}
-    headers = {}
-    retry_after = error.retry_after_s if isinstance(error, QueueFull) else RETRY_AFTER_S.get(error.code)
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, KeyNeeded) else {}
+    said = error.retry_after_s if isinstance(error, QueueFull | LimitReached) else None
+    retry_after = said or RETRY_AFTER_S.get(error.code)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
     more = {"field": error.field} if isinstance(error, BadRequest) and error.field else {}

@@ -9,14 +9,7 @@ from ragstone.errors import NotBuilt
 router = APIRouter(prefix="/v1", include_in_schema=False)
 
 UNBUILT = (
-    ("GET", "/collections"),
-    ("PUT", "/collections/{name}"),
-    ("DELETE", "/collections/{name}"),
-    ("GET", "/keys"),
-    ("POST", "/keys"),
-    ("DELETE", "/keys/{id}"),
     ("POST", "/answers/{id}/replay"),
-    ("POST", "/answers/{id}/feedback"),
     ("GET", "/users/{user}/memory"),
     ("DELETE", "/users/{user}/memory"),
     ("GET", "/sources"),
@@ -26,7 +19,6 @@ UNBUILT = (
     ("POST", "/quarantine/{id}/release"),
     ("POST", "/quarantine/{id}/reject"),
     ("POST", "/index/refresh"),
-    ("POST", "/index/rollback"),
     ("GET", "/releases"),
     ("POST", "/releases"),
     ("GET", "/releases/{id}"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ingest.errors import CatalogUnavailable
+from ingest.jobs import FINISHED
 from ingest.types import DocumentOutcome
 from ragstone.commands.options import any_collection_option, collection_option, echo_json, json_option
 from ragstone.exit_codes import exit_code_of
@@ -19,6 +22,7 @@ from ragstone.wiring import Application
 
 # Documents read together; all of them are listed.
 _PAGE = 1000
+_POLL_S = 0.1
 
 
 @click.command()
@@ -84,15 +88,41 @@ def documents(loaded: LoadedSettings, collection: str | None, as_json: bool) -> 
 
 @click.command()
 @click.argument("document_id")
+@click.option("--erase", is_flag=True, help="For good: out of its history, and out of every file.")
 @json_option
 @click.pass_obj
-def delete(loaded: LoadedSettings, document_id: str, as_json: bool) -> None:
-    """Hide a document from a new revision on; its history stays."""
-    revision = Application(loaded.settings).catalog.delete_document(document_id)
-    if as_json:
-        echo_json({"revision": revision, "job_id": None, "affected_adapters": []})
+def delete(loaded: LoadedSettings, document_id: str, erase: bool, as_json: bool) -> None:
+    """Hide a document from a new revision on; its history stays.
+
+    With --erase, ends when no file of the data folder holds its bytes. When interrupted before, the service goes on
+    with it.
+    """
+    application = Application(loaded.settings)
+    job_id = None
+    if erase:
+        revision, job_id = application.erasure.request(document_id)
+        _follow(application, job_id)
     else:
-        click.echo(f"{document_id} is hidden from revision {revision} on")
+        revision = application.history.delete_document(document_id)
+    if as_json:
+        echo_json({"revision": revision, "job_id": job_id, "affected_adapters": []})
+    else:
+        click.echo(f"{document_id} is {'erased' if erase else 'hidden'} from revision {revision} on")
+
+
+def _follow(application: Application, job_id: str) -> None:
+    """Has the job done, here or by the process that is the worker. Raises CatalogUnavailable when it can't be."""
+    application.worker.start()
+    try:
+        while (job := application.queue.get(job_id)).state not in FINISHED:
+            if application.worker.problem is not None:
+                raise CatalogUnavailable(f"{application.worker.problem}; the job stays in the queue until it is mended")
+            time.sleep(_POLL_S)
+    finally:
+        application.worker.stop()
+    if job.state != "done":
+        said = job.problems[0].detail if job.problems else f"the job was {job.state}"
+        raise CatalogUnavailable(f"the document is hidden, and some of its bytes are left in the files: {said}")
 
 
 def _counted(outcomes: list[DocumentOutcome]) -> str:

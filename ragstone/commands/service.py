@@ -7,46 +7,93 @@ import ipaddress
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ragstone.errors import CannotListen
-from ragstone.settings import LoadedSettings
+from ragstone.settings import LoadedSettings, Settings
 from ragstone.wiring import Application
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
 @click.command()
 @click.option("--host", help="Address to listen on; loopback only as long as there are no API keys.")
 @click.option("--port", type=click.IntRange(0, 65535), help="0 takes any free port.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that serve.")
 @click.pass_obj
-def serve(loaded: LoadedSettings, host: str | None, port: int | None) -> None:
-    """Start the service, with the console at /."""
+def serve(loaded: LoadedSettings, host: str | None, port: int | None, workers: int) -> None:
+    """Start the service, with the console at /.
+
+    Of several processes one does the jobs, and all follow what it commits; the language model runs once a machine.
+    """
+    from ingest.keys import KeyRing
+
+    server = loaded.settings.server
+    application = Application(loaded.settings)
+    keys = KeyRing(application.catalog)
+    with listening(host or server.host, server.port if port is None else port, keys.any_in_force()) as listener:
+        if workers == 1:
+            application.prepare()
+        address, bound_port = listener.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        click.echo(f"Ragstone serves http://{shown}:{bound_port} from {loaded.settings.data.resolve()}")
+        if keys.any_in_force():
+            click.echo("Access needs an API key: `ragstone keys list` shows which there are.")
+        else:
+            click.echo("Access is open: there are no API keys, and only this machine can connect.")
+        near = ipaddress.ip_address(address).is_loopback
+        if not near:
+            click.echo("Keys and documents cross the network as they are: put a proxy that speaks TLS in front.")
+        if workers == 1:
+            _serve_here(application, listener, near)
+        else:
+            application.close()
+            _serve_by(workers, loaded.settings, listener, near)
+
+
+def _serve_here(application: Application, listener: socket.socket, near: bool) -> None:
     import uvicorn
 
     from ragstone.api.app import create_app
 
-    server = loaded.settings.server
-    application = Application(loaded.settings)
-    with listening(host or server.host, server.port if port is None else port) as listener:
-        application.prepare()
-        address, bound_port = listener.getsockname()[:2]
-        shown = f"[{address}]" if ":" in address else address
-        click.echo(f"Ragstone serves http://{shown}:{bound_port} from {loaded.settings.data.resolve()}")
-        click.echo("Access is open: there are no API keys, and only this machine can connect.")
-        config = uvicorn.Config(create_app(application), log_level="warning", timeout_graceful_shutdown=10)
-        uvicorn.Server(config).run(sockets=[listener])
+    config = uvicorn.Config(create_app(application, only_this_machine=near), **_UVICORN)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _serve_by(workers: int, settings: Settings, listener: socket.socket, near: bool) -> None:
+    """Each process is started anew, not forked: neither FAISS nor a database connection survives a fork."""
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    config = uvicorn.Config(partial(served_app, settings, near), factory=True, workers=workers, **_UVICORN)
+    Multiprocess(config, sockets=[listener]).run()
+
+
+def served_app(settings: Settings, near: bool) -> FastAPI:
+    """The app of one of several processes."""
+    from ragstone.api.app import create_app
+
+    return create_app(Application(settings), only_this_machine=near)
+
+
+_UVICORN: dict[str, Any] = {"log_level": "warning", "timeout_graceful_shutdown": 10}
 
 
 @contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A listening socket on a loopback address. Raises CannotListen saying what to do."""
+def listening(host: str, port: int, keys: bool = False) -> Iterator[socket.socket]:
+    """A listening socket; on another address than loopback only with `keys`. Raises CannotListen saying what to do."""
     try:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError as error:
         raise CannotListen(f"{host!r} is no IP address: use 127.0.0.1") from error
-    if not address.is_loopback:
+    if not (address.is_loopback or keys):
         raise CannotListen(
-            f"listening on {host} without an API key is refused, and keys are not built yet: use 127.0.0.1"
+            f"listening on {host} without an API key is refused: make one with `ragstone keys create NAME`, or use "
+            "127.0.0.1"
         )
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     try:

@@ -6,7 +6,7 @@ import click
 
 from ragstone.errors import NotBuilt
 
-NAMES = ("refresh", "watch", "rollback", "release", "train", "adapters", "backup", "restore", "keys")
+NAMES = ("refresh", "watch", "release", "train", "adapters")
 
 
 def _command(name: str) -> click.Command:

@@ -1,9 +1,8 @@
-"""`status`, `revisions`, `doctor`, `settings`, `models`."""
+"""`status`, `doctor`, `settings`, `models`."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -23,38 +22,33 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def status(loaded: LoadedSettings, as_json: bool) -> None:
-    """Show what the data folder holds."""
+    """Show what the data folder holds, and how much a dense search misses."""
     from ragstone.models import statuses
-    from ragstone.status import index_status
+    from ragstone.status import index_report, index_status
 
     application = Application(loaded.settings)
     index = index_status(application)
+    report = index_report(application)
     models = {model.name: complete for model, complete in statuses(application.models)}
     if as_json:
-        echo_json({**index.model_dump(mode="json"), "models": models})
+        shown = report if isinstance(report, str) else report.model_dump(mode="json")
+        echo_json({**index.model_dump(mode="json"), "index": shown, "models": models})
         return
     click.echo(f"data      {loaded.settings.data.resolve()}, {index.bytes / 1e6:,.1f} MB")
     click.echo(f"index     revision {index.revision}: {index.documents} documents, {index.chunks} chunks")
     click.echo(f"history   {index.versions} versions kept")
+    for part, size in index.bytes_by_part.items():
+        click.echo(f"on disk   {part}: {size / 1e6:,.1f} MB")
+    if isinstance(report, str):
+        click.echo(one_line(f"search    {report}"))
+    else:
+        recall = "nothing to ask" if report.recall_at_10 is None else f"{report.recall_at_10:.4f}"
+        click.echo(f"search    recall@10 of dense search against scoring every chunk: {recall}")
+        for problem in report.problems:
+            click.echo(one_line(f"index     {problem}: it is built anew; `ragstone doctor` tells more"))
     click.echo(f"embedder  {index.space}, vectors by space: {index.vectors or 'none'}")
     for name, complete in models.items():
         click.echo(f"model     {name}: {'complete' if complete else 'missing, run `ragstone models fetch`'}")
-
-
-@click.command()
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
-@json_option
-@click.pass_obj
-def revisions(loaded: LoadedSettings, limit: int, as_json: bool) -> None:
-    """List the newest revisions."""
-    found = Application(loaded.settings).catalog.revisions(limit)
-    if as_json:
-        shown = [{**asdict(revision), "created_at": revision.created_at.isoformat()} for revision in found]
-        echo_json({"revisions": shown})
-        return
-    for revision in found:
-        when = revision.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        click.echo(one_line(f"{revision.revision:>6}  {when}  +{revision.added} -{revision.removed}  {revision.cause}"))
 
 
 @click.command()
@@ -146,4 +140,52 @@ def fetch(loaded: LoadedSettings) -> None:
         store.fetch(model, click.echo)
 
 
-COMMANDS = (status, revisions, doctor, settings, models)
+@models.command("use-embedder")
+@click.argument("name", required=False)
+@click.option("--back", is_flag=True, help="Return to the embedder before, at once.")
+@click.option("--sentence-transformers", "library", is_flag=True, help="NAME is a sentence-transformers model.")
+@click.option("--max-tokens", type=click.IntRange(16, 8192), help="Longer inputs are cut.")
+@click.option("--query-prefix", default="")
+@click.option("--document-prefix", default="")
+@json_option
+@click.pass_obj
+def use_embedder(
+    loaded: LoadedSettings,
+    name: str | None,
+    back: bool,
+    library: bool,
+    max_tokens: int | None,
+    query_prefix: str,
+    document_prefix: str,
+    as_json: bool,
+) -> None:
+    """Embed all that is kept with NAME in the background, then search with it.
+
+    NAME is an embedded model, or a folder with model.onnx and tokenizer.json. Until all is embedded, the one before
+    serves. When interrupted, the service goes on with it, or this command when it is given again.
+    """
+    from ragstone.embedders import embedder_settings
+    from ragstone.following import followed
+
+    if bool(name) == back:
+        raise click.UsageError("give either NAME or --back")
+    application = Application(loaded.settings)
+    if back:
+        space_id = application.spaces.back()
+    else:
+        prefixes = {"query_prefix": query_prefix, "document_prefix": document_prefix}
+        settings = embedder_settings(str(name), library=library, max_tokens=max_tokens, **prefixes)
+        job_id = application.embedders.request(settings)
+        with click.progressbar(length=1, label="Embedding", file=sys.stderr) as bar:
+            for done, total in followed(application, job_id):
+                bar.length = total
+                bar.update(done - bar.pos)
+        space_id = str(application.catalog.fact("space_in_use"))
+    model = next(space.model for space in application.spaces.all() if space.space_id == space_id)
+    if as_json:
+        echo_json({"space": space_id, "model": model})
+    else:
+        click.echo(f"searches use {model} (space {space_id})")
+
+
+COMMANDS = (status, doctor, settings, models)

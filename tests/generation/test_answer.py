@@ -30,12 +30,12 @@ from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
-from ingest.worker import Worker, WorkerLock
+from ingest.worker import Worker
 from retrieval.config import RetrievalSettings
-from retrieval.dense import FaissIndex
+from retrieval.engines import dense_half, lexical_half
 from retrieval.errors import EmptyIndex
 from retrieval.hash_embedder import HashEmbedder
-from retrieval.lexical import lexical_index
+from retrieval.live import LiveIndex, Serving
 from retrieval.search import Searcher
 from retrieval.snapshots import HybridIndex
 from retrieval.tokens import Tokenizer
@@ -85,13 +85,14 @@ class House:
         embedder, tokenizer = HashEmbedder(), Tokenizer("english")
         ingestion = Ingestion(self.catalog, Originals(folder / "originals"), embedder, IngestSettings())
         ingestion.submit([IncomingFile("pump.md", "pump.md", TRUE.encode())], "default", {})
-        Worker(ingestion, WorkerLock(folder)).run_one()
-        dense, lexical = FaissIndex(embedder.space.dimension, threads=1), lexical_index("lucene", k1=1.5, b=0.75)
-        index = HybridIndex(self.catalog, embedder.space, dense, lexical, tokenizer)
+        Worker(ingestion).work_off()
+        found = RetrievalSettings()
+        halves = dense_half(embedder.space, found, None), lexical_half(found, tokenizer, None)
+        index = HybridIndex(self.catalog, embedder.space, *halves, tokenizer)
         self.model = model
         self.store = AnswerStore(self.catalog)
         self.answerer = Answerer(
-            searcher=Searcher(self.catalog, index, embedder, RetrievalSettings()),
+            searcher=Searcher(self.catalog, LiveIndex(lambda _: Serving(index, embedder)), found),
             model=model,
             verifier=SubstringVerifier(),
             is_abstention=lambda text: "don't know" in text,

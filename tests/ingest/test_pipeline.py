@@ -9,11 +9,12 @@ from embedders import CountingEmbedder
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.errors import NotFound, StorageFull
+from ingest.history import History
 from ingest.identity import document_id_of
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.types import DocumentOutcome, Job
-from ingest.worker import Worker, WorkerLock
+from ingest.worker import Worker
 from retrieval.hash_embedder import HashEmbedder
 
 # Sections of about 30 words each, so that a chunk of 40 tokens holds one.
@@ -26,7 +27,7 @@ def run(ingestion: Ingestion, folder: Path, *files: tuple[str, bytes], collectio
     """Submits files and does the job."""
     incoming = [IncomingFile(name, name, data) for name, data in files]
     job_id = ingestion.submit(incoming, collection, {})
-    Worker(ingestion, WorkerLock(folder)).run_one()
+    Worker(ingestion).work_off()
     return ingestion.queue.get(job_id)
 
 
@@ -116,11 +117,11 @@ def test_a_deleted_document_is_gone_from_the_head_and_its_history_stays(
     ingestion: Ingestion, catalog: Catalog, tmp_path: Path
 ) -> None:
     outcome = outcome_of(run(ingestion, tmp_path, ("a.md", SECTIONS[0].encode())))
-    assert catalog.delete_document(outcome.document_id) == 2
+    assert History(catalog).delete_document(outcome.document_id) == 2
     assert catalog.documents(None, 10, None) == ([], None)
     assert [v.revision_to for v in catalog.versions(outcome.document_id)] == [2]
     with pytest.raises(NotFound, match="deleted"):
-        catalog.delete_document(outcome.document_id)
+        History(catalog).delete_document(outcome.document_id)
     back = outcome_of(run(ingestion, tmp_path, ("a.md", SECTIONS[0].encode())))
     assert (back.state, back.version) == ("indexed", 2)
 
@@ -176,10 +177,9 @@ def test_a_full_disk_stores_no_half_of_an_upload(catalog: Catalog, tmp_path: Pat
     assert ingestion.queue.list() == []
 
 
-def test_a_full_catalog_stores_no_half_of_an_upload(
-    ingestion: Ingestion, catalog: Catalog, originals: Originals, tmp_path: Path
-) -> None:
-    with catalog.reading() as connection:
+def test_a_full_catalog_stores_no_half_of_an_upload(sqlite_catalog: Catalog, originals: Originals) -> None:
+    ingestion = Ingestion(sqlite_catalog, originals, HashEmbedder(), IngestSettings())
+    with sqlite_catalog.reading() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         # The limit holds for this connection, which the pool hands out again.
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")

@@ -8,16 +8,20 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL
 
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.errors import CatalogUnavailable
 from ingest.jobs import FINISHED
+from ingest.leases import Lease
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.types import Embedder, Job, Space, Vectors
-from ingest.worker import Worker, WorkerLock
+from ingest.worker import WORKER, Worker
 from retrieval.hash_embedder import HashEmbedder
+
+ONE_BY_ONE = IngestSettings(commit_files=1)
 
 
 def submit(ingestion: Ingestion, *names: str) -> str:
@@ -42,8 +46,8 @@ class BrokenEmbedder(HashEmbedder):
         return super().embed_documents(texts)
 
 
-def test_only_one_worker_a_folder(tmp_path: Path) -> None:
-    first, second = WorkerLock(tmp_path), WorkerLock(tmp_path)
+def test_only_one_worker_a_catalog(catalog: Catalog) -> None:
+    first, second = Lease(catalog, WORKER), Lease(catalog, WORKER)
     assert first.acquire()
     assert not second.acquire()
     first.release()
@@ -52,7 +56,7 @@ def test_only_one_worker_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_started_worker_does_what_is_submitted(ingestion: Ingestion, tmp_path: Path) -> None:
-    worker = Worker(ingestion, WorkerLock(tmp_path))
+    worker = Worker(ingestion)
     worker.start()
     try:
         job = wait_for(ingestion, submit(ingestion, "a.md", "b.md"))
@@ -62,10 +66,10 @@ def test_a_started_worker_does_what_is_submitted(ingestion: Ingestion, tmp_path:
     assert [outcome.state for outcome in job.documents] == ["indexed", "indexed"]
 
 
-def test_a_worker_that_stands_by_takes_over(ingestion: Ingestion, tmp_path: Path) -> None:
-    holder = WorkerLock(tmp_path)
+def test_a_worker_that_stands_by_takes_over(ingestion: Ingestion, catalog: Catalog) -> None:
+    holder = Lease(catalog, WORKER)
     assert holder.acquire()
-    worker = Worker(ingestion, WorkerLock(tmp_path))
+    worker = Worker(ingestion)
     worker.start()
     try:
         job_id = submit(ingestion, "a.md")
@@ -79,7 +83,7 @@ def test_a_worker_that_stands_by_takes_over(ingestion: Ingestion, tmp_path: Path
 def test_a_bug_costs_one_file_only(catalog: Catalog, originals: Originals, tmp_path: Path) -> None:
     ingestion = Ingestion(catalog, originals, BrokenEmbedder(), IngestSettings())
     job_id = submit(ingestion, "a.md", "b.md", "c.md")
-    Worker(ingestion, WorkerLock(tmp_path)).run_one()
+    Worker(ingestion).work_off()
     job = ingestion.queue.get(job_id)
     assert [outcome.state for outcome in job.documents] == ["indexed", "failed", "indexed"]
     problem = job.documents[1].problem
@@ -97,7 +101,7 @@ def test_a_cancelled_job_stops_between_files(catalog: Catalog, originals: Origin
 
     ingestion = Ingestion(catalog, originals, CancellingEmbedder(), IngestSettings())
     job_id = submit(ingestion, "a.md", "b.md", "c.md")
-    Worker(ingestion, WorkerLock(tmp_path)).run_one()
+    Worker(ingestion).work_off()
     job = ingestion.queue.get(job_id)
     assert job.state == "cancelled"
     assert [outcome.uri for outcome in job.documents] == ["a.md"]
@@ -107,7 +111,8 @@ def test_a_cancelled_job_stops_between_files(catalog: Catalog, originals: Origin
 def test_a_queued_job_is_cancelled_at_once(ingestion: Ingestion, tmp_path: Path) -> None:
     job_id = submit(ingestion, "a.md")
     assert ingestion.queue.request_cancel(job_id).state == "cancelled"
-    assert not Worker(ingestion, WorkerLock(tmp_path)).run_one()
+    assert Worker(ingestion).work_off()
+    assert ingestion.queue.get(job_id).documents == ()
 
 
 class DeadlyEmbedder:
@@ -138,23 +143,21 @@ class DeadlyEmbedder:
         return self._fake.embed_documents(texts)
 
 
-def _work_until_killed(folder: Path) -> None:
-    ingestion = Ingestion(
-        Catalog.in_folder(folder), Originals(folder / "originals"), DeadlyEmbedder(), IngestSettings()
-    )
-    lock = WorkerLock(folder)
-    assert lock.acquire()
-    Worker(ingestion, lock).run_one()
+def _work_until_killed(folder: Path, catalog_url: URL) -> None:
+    originals = Originals(folder / "originals")
+    Worker(Ingestion(Catalog(catalog_url), originals, DeadlyEmbedder(), ONE_BY_ONE)).work_off()
 
 
-def test_a_killed_workers_job_goes_on_where_it_was(ingestion: Ingestion, catalog: Catalog, tmp_path: Path) -> None:
+def test_a_killed_workers_job_goes_on_where_it_was(
+    ingestion: Ingestion, catalog: Catalog, catalog_url: URL, tmp_path: Path
+) -> None:
     job_id = submit(ingestion, "a.md", "b.md", "c.md", "d.md")
-    process = multiprocessing.get_context("spawn").Process(target=_work_until_killed, args=(tmp_path,))
+    process = multiprocessing.get_context("spawn").Process(target=_work_until_killed, args=(tmp_path, catalog_url))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
     assert ingestion.queue.get(job_id).state == "running"
-    worker = Worker(ingestion, WorkerLock(tmp_path))
+    worker = Worker(ingestion)
     worker.start()
     try:
         job = wait_for(ingestion, job_id)
@@ -162,7 +165,12 @@ def test_a_killed_workers_job_goes_on_where_it_was(ingestion: Ingestion, catalog
         worker.stop()
     assert job.state == "done"
     assert [outcome.uri for outcome in job.documents] == ["a.md", "b.md", "c.md", "d.md"]
-    assert catalog.head() == 4
+    # The two before the kill were a revision each; those that were left are one.
+    assert [(row.added, row.cause) for row in catalog.revisions()] == [
+        (2, "ingest 2 documents"),
+        (1, "ingest default/b.md"),
+        (1, "ingest default/a.md"),
+    ]
 
 
 def test_a_locked_catalog_is_said_to_be_unavailable(tmp_path: Path) -> None:
@@ -187,16 +195,16 @@ def test_errors_while_taking_over_do_not_end_the_worker(ingestion: Ingestion, tm
                 raise CatalogUnavailable("locked")
             return super().fill_space(stop)
 
-    failing = FailingOnce(ingestion._catalog, ingestion._originals, HashEmbedder(), IngestSettings())
-    worker = Worker(failing, WorkerLock(tmp_path))
+    failing = FailingOnce(ingestion.catalog, ingestion._originals, HashEmbedder(), IngestSettings())
+    worker = Worker(failing)
     worker.start()
     try:
         while worker.problem is None and failing.failures:
             time.sleep(0.01)
         assert wait_for(failing, submit(failing, "a.md")).state == "done"
-        assert worker.problem is None
     finally:
         worker.stop()
+    assert worker.problem is None
 
 
 def test_an_original_that_a_queued_job_needs_is_not_removed(ingestion: Ingestion, originals: Originals) -> None:
@@ -214,9 +222,9 @@ def test_a_running_job_estimates_the_time_left(catalog: Catalog, originals: Orig
             seen.append(ingestion.queue.get(job_id).eta_s)
             return super().embed_documents(texts)
 
-    ingestion = Ingestion(catalog, originals, WatchingEmbedder(), IngestSettings())
+    ingestion = Ingestion(catalog, originals, WatchingEmbedder(), ONE_BY_ONE)
     job_id = submit(ingestion, "a.md", "b.md", "c.md")
-    Worker(ingestion, WorkerLock(tmp_path)).run_one()
+    Worker(ingestion).work_off()
     assert seen[0] is None
     assert all(isinstance(eta, float) and eta >= 0 for eta in seen[1:])
     assert len(seen) == 3

@@ -246,7 +246,6 @@ def test_what_is_not_built_says_so(client: TestClient) -> None:
         problem(client.request(method, f"/v1{path}"), 501, "not-built")
     problem(client.post("/v1/search", json={"query": "x", "filters": {"a": 1}}), 501, "not-built")
     problem(client.post("/v1/search", json={"query": "x", "rerank": True}), 501, "not-built")
-    problem(client.delete("/v1/documents/d-none", params={"erase": True}), 501, "not-built")
 
 
 def test_a_failing_model_is_an_error_and_the_service_goes_on(tmp_path: Path) -> None:

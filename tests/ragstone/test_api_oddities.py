@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from service import HOST, TRUE, application_in, service, upload
 from generation.language_models.scripted import ScriptedLanguageModel
 from ingest.catalog import Catalog
 from ingest.jobs import JobQueue
+from ingest.leases import Lease
+from ingest.worker import WORKER
 
 
 @pytest.fixture
@@ -152,30 +154,31 @@ def test_after_a_bug_the_connection_goes_on(tmp_path: Path) -> None:
 
 
 def test_waiting_uploads_keep_nobody_from_being_heard(tmp_path: Path) -> None:
-    """Another process has the worker's lock and does nothing: all uploads wait, and the service answers."""
-    with open(tmp_path / "worker.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with running(application_in(tmp_path)) as url:
-            replies: list[int] = []
+    """Another process has the worker's lease and does nothing: all uploads wait, and the service answers."""
+    catalog = Catalog.in_folder(tmp_path)
+    lease = Lease(catalog, WORKER)
+    assert lease.acquire()
+    with closing(catalog), running(application_in(tmp_path)) as url:
+        replies: list[int] = []
 
-            def wait_for_upload(number: int) -> None:
-                name = f"{number}.md"
-                files = {"file": (name, f"text {number}".encode())}
-                reply = httpx.post(f"{url}/v1/documents", params={"wait": True}, files=files, timeout=60)
-                replies.append(reply.status_code)
+        def wait_for_upload(number: int) -> None:
+            name = f"{number}.md"
+            files = {"file": (name, f"text {number}".encode())}
+            reply = httpx.post(f"{url}/v1/documents", params={"wait": True}, files=files, timeout=60)
+            replies.append(reply.status_code)
 
-            threads = [threading.Thread(target=wait_for_upload, args=(number,)) for number in range(60)]
-            for thread in threads:
-                thread.start()
-            queue = JobQueue(Catalog.in_folder(tmp_path))
-            while len(queue.list()) < 60:
-                pass
-            assert httpx.get(f"{url}/healthz", timeout=10).status_code == 200
-            assert httpx.get(f"{url}/v1/documents", timeout=10).status_code == 200
-            assert replies == []
-            fcntl.flock(lock, fcntl.LOCK_UN)
-            for thread in threads:
-                thread.join()
+        threads = [threading.Thread(target=wait_for_upload, args=(number,)) for number in range(60)]
+        for thread in threads:
+            thread.start()
+        queue = JobQueue(catalog)
+        while len(queue.list()) < 60:
+            pass
+        assert httpx.get(f"{url}/healthz", timeout=10).status_code == 200
+        assert httpx.get(f"{url}/v1/documents", timeout=10).status_code == 200
+        assert replies == []
+        lease.release()
+        for thread in threads:
+            thread.join()
     assert replies == [200] * 60
 
 

@@ -99,7 +99,7 @@ def test_a_bug_is_one_line_with_an_id_and_never_the_answer_no(tmp_path: Path) ->
     # Nobody foresaw a row of the catalog that holds no time.
     assert ragstone(tmp_path, "status").returncode == 0
     with closing(sqlite3.connect(tmp_path / "catalog.sqlite", isolation_level=None)) as connection:
-        connection.execute("insert into revisions values (1, 'never', 'nothing', 0, 0)")
+        connection.execute("insert into revisions values (1, 'never', 'nothing', null, null, 0, 0)")
     assert "a bug in Ragstone" in refused(ragstone(tmp_path, "revisions"), 3)
     assert "Traceback" in ragstone(tmp_path, "--verbose", "revisions").stderr
 
@@ -133,9 +133,9 @@ def test_all_documents_are_one_json_document(tmp_path: Path) -> None:
             name = f"d-{number:04}"
             connection.execute("insert into documents values (?, 'default', ?, '{}')", (name, name))
             connection.execute(
-                "insert into versions values (?, 1, 'h', 'p', 't', 'm', 'x', 0, 1, '2026-01-01 00:00:00', 1, null)",
-                (name,),
+                "insert into versions values (?, 1, 'h', 't', 'm', 'x', x'00', 0, 1, '2026-01-01 00:00:00')", (name,)
             )
+            connection.execute("insert into showings values (?, ?, 1, 'p', 1, null)", (number + 1, name))
     listed = json.loads(ragstone(tmp_path, "documents", "--json").stdout)
     assert (len(listed["documents"]), listed["next_cursor"]) == (1001, None)
 
@@ -224,8 +224,10 @@ def test_ingest_search_and_status_with_the_embedded_embedder(tmp_path: Path, emb
     assert "bad.xyz" in mixed.stdout
     assert ragstone(tmp_path, "doctor").returncode == 0
     # As of a revision, or of a time.
-    assert passages_as_of(tmp_path, "1") == {"pump.md"}
-    assert passages_as_of(tmp_path, "2100-01-01T00:00:00+01:00") == {"pump.md", "sub/valve.md"}
+    (documents / "tank.md").write_text("The tank holds 90 litres.")
+    assert ragstone(tmp_path, "ingest", "documents").returncode == 0
+    assert passages_as_of(tmp_path, "1") == {"pump.md", "sub/valve.md"}
+    assert passages_as_of(tmp_path, "2100-01-01T00:00:00+01:00") == {"pump.md", "sub/valve.md", "tank.md"}
     assert "revision 0" in refused(ragstone(tmp_path, "search", "pump", "--as-of", "2020-01-01T00:00:00Z"), 2)
     # Nothing is said of originals, chunks and vectors without the embedder's files, but all of them are checked.
     blind = ragstone(tmp_path, "doctor", "--json", RAGSTONE_MODELS__FOLDER=str(tmp_path / "none"))

@@ -11,16 +11,17 @@ from hypothesis import strategies as st
 
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
+from ingest.history import History
 from ingest.identity import document_id_of
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.types import Embedder
-from ingest.worker import Worker, WorkerLock
+from ingest.worker import Worker
 from retrieval.config import RetrievalSettings
-from retrieval.dense import FaissIndex
+from retrieval.engines import dense_half, lexical_half
 from retrieval.errors import BadQuery, EmptyIndex
 from retrieval.hash_embedder import HashEmbedder
-from retrieval.lexical import lexical_index
+from retrieval.live import LiveIndex, Serving
 from retrieval.search import Searcher, SearchRequest
 from retrieval.snapshots import HybridIndex
 from retrieval.tokens import Tokenizer
@@ -32,28 +33,31 @@ class Library:
 
     def __init__(self, folder: Path, embedder: Embedder | None = None, **settings: Any) -> None:
         self.catalog = Catalog.in_folder(folder)
+        self.history = History(self.catalog)
         self.embedder = embedder or HashEmbedder()
         self.ingestion = Ingestion(
             self.catalog, Originals(folder / "originals"), self.embedder, IngestSettings(chunk_tokens=40)
         )
-        self._worker = Worker(self.ingestion, WorkerLock(folder))
+        self._worker = Worker(self.ingestion)
         self._settings = RetrievalSettings(**settings)
         self.searcher = self.new_searcher()
 
     def new_searcher(self) -> Searcher:
         """A searcher as another process would start it."""
+        tokenizer = Tokenizer("english")
         self.index = HybridIndex(
             self.catalog,
             self.embedder.space,
-            FaissIndex(self.embedder.space.dimension, threads=1),
-            lexical_index(self._settings.lexical_engine, k1=1.5, b=0.75),
-            Tokenizer("english"),
+            dense_half(self.embedder.space, self._settings, None),
+            lexical_half(self._settings, tokenizer, None),
+            tokenizer,
         )
-        return Searcher(self.catalog, self.index, self.embedder, self._settings)
+        live = LiveIndex(lambda space_id: Serving(self.index, self.embedder))
+        return Searcher(self.catalog, live, self._settings)
 
     def put(self, uri: str, text: str, collection: str = "default") -> str:
         self.ingestion.submit([IncomingFile(uri, uri, text.encode())], collection, {})
-        self._worker.run_one()
+        self._worker.work_off()
         return document_id_of(collection, uri)
 
     def find(self, query: str, searcher: Searcher | None = None, **request: Any) -> SearchResult:
@@ -126,7 +130,7 @@ def test_an_old_revision_and_an_old_moment_show_what_was_there(library: Library)
 def test_a_deleted_document_is_not_found_and_old_revisions_still_show_it(library: Library) -> None:
     document_id = library.put("a.md", "pumps move water")
     library.put("b.md", "valves close pipes")
-    library.catalog.delete_document(document_id)
+    library.history.delete_document(document_id)
     assert library.uris("pumps water") == ["b.md"]
     assert library.uris("pumps water", as_of=2)[0] == "a.md"
 
@@ -220,7 +224,7 @@ def test_a_searcher_that_followed_equals_one_that_starts_now(
             library.put(f"{name}.md", f"{word} is the colour of {name}")
             here.add(name)
         elif name in here:
-            library.catalog.delete_document(document_id_of("default", f"{name}.md"))
+            library.history.delete_document(document_id_of("default", f"{name}.md"))
             here.discard(name)
         library.find("red")
     followed, fresh = library.searcher, library.new_searcher()

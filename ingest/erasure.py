@@ -1,0 +1,162 @@
+"""Erasing a document for good: from every revision, batch, job, answer and index, with a tombstone in its place.
+
+Erasing has three parts. `Erasure.request` is a revision as any other, so that all readers stop showing the document at
+once, and the job that does the rest. `Erasure.purge` takes its content out of the catalog in one transaction. Then
+whoever called rewrites the index segments that hold its chunks, removes its originals, and calls `Erasure.settle`,
+which leaves no copy in the database's own files: SQLite overwrites what is deleted (`secure_delete`), and its log is
+moved into the database and truncated.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Text, cast, delete, func, insert, select, update
+
+from ingest import schema, statements
+from ingest.catalog import Catalog, Readable
+from ingest.errors import CatalogUnavailable
+from ingest.history import hide_document
+from ingest.identity import document_id_of
+from ingest.jobs import JobQueue
+
+# Takes the stored record of an answer, and gives it back without anything that could quote a document.
+Redact = Callable[[dict[str, Any]], dict[str, Any]]
+
+# The kind of the job that erases.
+ERASE = "erase"
+# What stands where the name of an erased document stood.
+ERASED_NAME = "(erased)"
+_PATIENCE_S = 60
+_PAUSE_S = 0.05
+_PATTERN_CHARACTERS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What is left to do outside the catalog: chunks to take out of the indexes, originals that nothing stands on."""
+
+    chunks: list[int]
+    originals: set[str]
+
+
+class Erasure:
+    """Erases documents of one catalog; `redact` knows the form of an answer's record."""
+
+    def __init__(self, catalog: Catalog, queue: JobQueue, redact: Redact) -> None:
+        self._catalog = catalog
+        self._queue = queue
+        self._redact = redact
+
+    def request(self, document_id: str, readable: Readable = None) -> tuple[int, str]:
+        """Hides the document from all at once, for good; returns the revision and the job that does the rest.
+
+        Uploads of it that came before are refused from now on; those that come later are a new document's. Raises
+        NotFound.
+        """
+        with self._catalog.writing() as connection:
+            document = statements.document(connection, document_id, readable)
+            revision = hide_document(connection, document_id) or statements.head(connection)
+            _put_tombstone(connection, document_id)
+            payload = {"document_id": document_id}
+            job_id = self._queue.enqueue_task(connection, ERASE, payload, [document["collection"]])
+        return revision, job_id
+
+    def purge(self, document_id: str) -> Purged:
+        """Takes the document out of the catalog, and what no other document shares. Safe to repeat."""
+        with self._catalog.writing() as connection:
+            _redact_jobs(connection, document_id)
+            numbers, originals = _remove_document(connection, document_id)
+            chunks = statements.remove_unused_chunks(connection, numbers)
+            self._redact_answers(connection, document_id)
+            # Readers that hold intervals of occurrences in memory read them anew when this number has grown.
+            statements.raise_fact(connection, statements.PURGES)
+            return Purged(chunks, originals - self._catalog.content_hashes(connection))
+
+    def settle(self) -> None:
+        """Leaves nothing in the database's log. Raises CatalogUnavailable while a reader stays in the way."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while not self._catalog.database.truncate_log():
+            if time.monotonic() > deadline:
+                raise CatalogUnavailable("a reader holds on to the database's log, which keeps erased text: try again")
+            time.sleep(_PAUSE_S)
+
+    def _redact_answers(self, connection: Connection, document_id: str) -> None:
+        answers, feedback = schema.answers, schema.feedback
+        quotes = cast(answers.c.record, Text).contains(document_id)
+        found = connection.execute(select(answers.c.answer_id, answers.c.record).where(quotes)).all()
+        for answer_id, record in found:
+            redacted = self._redact(record)
+            its = answers.c.answer_id == answer_id
+            connection.execute(update(answers).where(its).values(record=redacted, prompt={}, state="erased"))
+            said = feedback.c.answer_id == answer_id
+            connection.execute(update(feedback).where(said).values(correction=None, reason=None))
+
+
+def _put_tombstone(connection: Connection, document_id: str) -> None:
+    table = schema.tombstones
+    values = {
+        "versions": statements.last_versions(connection, [document_id])[document_id],
+        "last_job": connection.execute(select(func.max(schema.jobs.c.number))).scalar() or 0,
+        "erased_at": datetime.now(UTC),
+    }
+    connection.execute(delete(table).where(table.c.document_id == document_id))
+    connection.execute(insert(table).values(document_id=document_id, **values))
+
+
+def _remove_document(connection: Connection, document_id: str) -> tuple[list[int], set[str]]:
+    """Removes all rows of the document; returns the chunks that stood in it and its originals."""
+    held = (schema.occurrences, schema.staged_occurrences)
+    numbers: set[int] = set()
+    for table in held:
+        numbers.update(
+            connection.execute(select(table.c.chunk).distinct().where(table.c.document_id == document_id)).scalars()
+        )
+    versions = schema.versions
+    its = select(versions.c.content_hash).where(versions.c.document_id == document_id)
+    originals = set(connection.execute(its).scalars())
+    for table in (*held, schema.showings, schema.staged, versions, schema.documents):
+        connection.execute(delete(table).where(table.c.document_id == document_id))
+    return sorted(numbers), originals
+
+
+def _redact_jobs(connection: Connection, document_id: str) -> None:
+    """Takes names, problems and waiting uploads of the document out of all jobs."""
+    jobs = schema.jobs
+    named = cast(jobs.c.outcomes, Text).contains(document_id)
+    uri_of = select(schema.documents.c.uri).where(schema.documents.c.document_id == document_id)
+    uri = connection.execute(uri_of).scalar_one_or_none()
+    if uri is not None:
+        # SQLite takes no pattern of more than 50,000 bytes; what this finds too much is left alone below.
+        begins = json.dumps(uri)[1:-1][:_PATTERN_CHARACTERS]
+        named |= cast(jobs.c.payload, Text).contains(begins, autoescape=True)
+    for row in connection.execute(select(jobs).where(named)).mappings().all():
+        outcomes = [_nameless(item) if item["document_id"] == document_id else item for item in row["outcomes"]]
+        problems = [_nameless(problem) if problem.get("uri") == uri else problem for problem in row["problems"]]
+        payload = dict(row["payload"])
+        if "uploads" in payload:
+            payload["uploads"] = [
+                _withdrawn(item) if document_id_of(item["collection"], item["uri"]) == document_id else item
+                for item in payload["uploads"]
+            ]
+        its = jobs.c.number == row["number"]
+        connection.execute(update(jobs).where(its).values(outcomes=outcomes, problems=problems, payload=payload))
+
+
+def _withdrawn(upload: dict[str, Any]) -> dict[str, Any]:
+    return {**upload, "uri": ERASED_NAME, "name": ERASED_NAME, "metadata": None, "erased": True}
+
+
+def _nameless(item: dict[str, Any]) -> dict[str, Any]:
+    """An outcome or a problem of an erased document: that it was, and no word of it."""
+    kept = {**item, "uri": ERASED_NAME}
+    if "detail" in kept:
+        kept["detail"] = "the document was erased"
+    if kept.get("problem"):
+        kept["problem"] = _nameless(kept["problem"])
+    return kept

@@ -1,0 +1,132 @@
+"""Numbered migrations of the catalog.
+
+A new catalog is made as `ingest.schema` has it. An older one goes through the steps that it lacks, in one transaction:
+killed in the middle, it is as it was before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, func, insert, inspect, select, text
+
+from ingest import schema
+from ingest.errors import CatalogUnavailable
+from ingest.vectors import encoded
+
+Step = Callable[[Connection], None]
+
+CATALOG_ID = "catalog_id"
+
+
+def bring_up_to_date(connection: Connection) -> None:
+    """Makes the tables or migrates them, in the caller's transaction. Raises CatalogUnavailable for a newer catalog."""
+    if not inspect(connection).has_table(schema.migrations.name):
+        schema.metadata.create_all(connection)
+        connection.execute(insert(schema.facts).values(name=CATALOG_ID, value=uuid.uuid4().hex))
+        for number in range(1, len(STEPS) + 2):
+            connection.execute(insert(schema.migrations).values(number=number))
+        return
+    version = connection.execute(select(func.max(schema.migrations.c.number))).scalar_one()
+    if version > len(STEPS) + 1:
+        raise CatalogUnavailable(
+            f"the catalog has schema {version} and this version of Ragstone knows {len(STEPS) + 1}: use the newer one"
+        )
+    for number, step in enumerate(STEPS[version - 1 :], start=version + 1):
+        step(connection)
+        connection.execute(insert(schema.migrations).values(number=number))
+
+
+def _to_chunk_numbers(connection: Connection) -> None:
+    """2: chunks and vectors by number, vectors in half precision, showings, collections, batches, keys and leases."""
+    old = ("revisions", "documents", "versions", "chunks", "spaces", "vectors", "occurrences", "jobs", "answers")
+    for index in ("versions_content_hash", "occurrences_chunk", "occurrences_added", "occurrences_document"):
+        connection.execute(text(f"DROP INDEX {index}"))
+    for index in ("occurrences_removed", "ix_jobs_state"):
+        connection.execute(text(f"DROP INDEX {index}"))
+    for name in old:
+        connection.execute(text(f"ALTER TABLE {name} RENAME TO old_{name}"))
+    schema.metadata.create_all(connection)
+    connection.execute(insert(schema.facts).values(name=CATALOG_ID, value=uuid.uuid4().hex))
+    raw: Any = connection.connection.driver_connection  # SQLite: no other database ever had the first schema
+    raw.create_function("unhexed", 1, bytes.fromhex, deterministic=True)
+    for statement in _COPIES:
+        connection.execute(text(statement))
+    _copy_versions(connection)
+    for statement in _COPIES_BEHIND_VERSIONS:
+        connection.execute(text(statement))
+    _copy_chunks(connection)
+    _copy_vectors(connection)
+    connection.execute(text(_OCCURRENCES))
+    now = datetime.now(UTC)
+    for collection in connection.execute(select(schema.documents.c.collection).distinct()).scalars().all():
+        values = {"collection": collection, "settings": {}, "created_at": now, "horizon": 0}
+        connection.execute(insert(schema.collections).values(values))
+    for name in ("occurrences", "vectors", "spaces", "chunks", "versions", "documents", "revisions", "jobs", "answers"):
+        connection.execute(text(f"DROP TABLE old_{name}"))
+
+
+_COPIES = (
+    "INSERT INTO documents SELECT document_id, collection, uri, metadata FROM old_documents",
+    """INSERT INTO revisions (revision, created_at, kind, document_id, added, removed)
+       SELECT r.revision, r.created_at, substr(r.cause, 1, instr(r.cause, ' ') - 1), d.document_id, r.added, r.removed
+       FROM old_revisions r LEFT JOIN old_documents d
+       ON d.collection || '/' || d.uri = substr(r.cause, instr(r.cause, ' ') + 1)""",
+    "INSERT INTO spaces (space_id, description) SELECT space_id, description FROM old_spaces",
+    """INSERT INTO jobs (number, job_id, kind, state, payload, collections, done, total, outcomes, problems,
+                         cancel_requested, created_at, started_at, finished_at)
+       SELECT number, job_id, kind, state, payload,
+              (SELECT json_group_array(DISTINCT u.value ->> 'collection') FROM json_each(payload, '$.uploads') u),
+              done, total, outcomes, problems, cancel_requested, created_at, started_at, finished_at
+       FROM old_jobs""",
+    """INSERT INTO answers (answer_id, created_at, release_id, revision, collection, record, prompt, state)
+       SELECT answer_id, created_at, release_id, revision, record ->> 'collection', record, prompt, 'kept'
+       FROM old_answers""",
+)
+
+_COPIES_BEHIND_VERSIONS = (
+    """INSERT INTO showings (document_id, version, prepared_with, added_in, removed_in)
+       SELECT document_id, version, prepared_with, added_in, removed_in FROM old_versions
+       ORDER BY added_in, document_id""",
+)
+
+_OCCURRENCES = """INSERT INTO occurrences (occurrence_id, chunk, document_id, version, collection, ordinal, start,
+                                           "end", page, heading, added_in, removed_in)
+                  SELECT o.occurrence_id, c.number, o.document_id, o.version, o.collection, o.ordinal, o.start, o."end",
+                         o.page, o.heading, o.added_in, o.removed_in
+                  FROM old_occurrences o JOIN chunks c ON c.chunk_id = unhexed(o.chunk_id)"""
+
+
+def _copy_versions(connection: Connection) -> None:
+    columns = "document_id, version, content_hash, title, media_type, text, pages, size_bytes, created_at"
+    for row in connection.execute(text(f"SELECT {columns} FROM old_versions")).mappings().all():
+        values: dict[str, Any] = dict(row)
+        values["created_at"] = datetime.fromisoformat(values["created_at"]).replace(tzinfo=UTC)
+        values["text_hash"] = hashlib.sha256(values["text"].encode()).hexdigest()
+        connection.execute(insert(schema.versions).values(values))
+
+
+def _copy_chunks(connection: Connection) -> None:
+    """In the order in which they first stood somewhere, which is that of the index."""
+    first = "SELECT chunk_id, min(occurrence_id) AS first FROM old_occurrences GROUP BY chunk_id"
+    query = f"SELECT c.chunk_id, c.input FROM old_chunks c LEFT JOIN ({first}) f USING (chunk_id) ORDER BY f.first"
+    for chunk_id, embedded in connection.execute(text(query)).all():
+        connection.execute(insert(schema.chunks).values(chunk_id=chunk_id, input=embedded))
+
+
+def _copy_vectors(connection: Connection) -> None:
+    query = """SELECT s.number, c.number, v.vector FROM old_vectors v
+               JOIN chunks c ON c.chunk_id = unhexed(v.chunk_id) JOIN spaces s ON s.space_id = v.space_id
+               ORDER BY s.number, c.number"""
+    for space, chunk, stored in connection.execute(text(query)).all():
+        vector = encoded(np.frombuffer(stored, dtype="<f4"))
+        connection.execute(insert(schema.vectors).values(space=space, chunk=chunk, vector=vector))
+
+
+# Each entry brings the schema from its place + 1 to the next number. Never edit one that has been released; append.
+STEPS: tuple[Step, ...] = (_to_chunk_numbers,)

@@ -1,0 +1,99 @@
+"""The embedders of one data folder: that of the space in use, and the change to another one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from ragstone.errors import BadRequest
+from retrieval.config import EmbedderSettings, OnnxEmbedderSettings, SentenceTransformersEmbedderSettings
+from retrieval.embedder import OnnxEmbedder, SentenceTransformersEmbedder
+
+if TYPE_CHECKING:
+    from ingest.types import Embedder
+    from ragstone.wiring import Application
+
+_SETTINGS: TypeAdapter[EmbedderSettings] = TypeAdapter(EmbedderSettings)
+
+
+def embedder_settings(name: str, *, library: bool, max_tokens: int | None, **prefixes: str) -> EmbedderSettings:
+    """The settings of an embedder by its name, or by the folder that it is in. Raises BadRequest."""
+    given: dict[str, Any] = {"model": name, **prefixes}
+    if library:
+        if max_tokens is not None:
+            raise BadRequest("a sentence-transformers model knows its own length: leave --max-tokens out")
+        return _SETTINGS.validate_python({"kind": "sentence-transformers", **given})
+    return _SETTINGS.validate_python({"kind": "onnx", **given, **({"max_tokens": max_tokens} if max_tokens else {})})
+
+
+class Embedders:
+    """Builds embedders from their settings, each once."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._built: dict[str, Embedder] = {}
+        self._lock = threading.RLock()
+
+    def in_use(self) -> Embedder:
+        """The embedder of the space in use, which at the first start is the one that the settings name.
+
+        When the settings name another one than they did, that asks for its space: it is filled in the background, and
+        put in use when it is complete.
+        """
+        application = self._application
+        named = application.settings.retrieval.embedder.model_dump(mode="json")
+        found = application.spaces.in_use()
+        if found is None:
+            application.spaces.begin(application.embedder.space, named)
+            found = application.embedder.space.space_id, named
+        space_id, _ = found
+        if named != application.spaces.asked_for():
+            application.spaces.request(application.embedder.space, named, by_settings=True)
+        return self.of(space_id)
+
+    def of(self, space_id: str) -> Embedder:
+        """The embedder of a space. Raises ModelUnavailable, ModelsMissing or MissingExtra where it can't be built."""
+        with self._lock:
+            if space_id not in self._built:
+                embedder = self._application.embedder
+                if embedder.space.space_id != space_id:
+                    settings = self._application.spaces.embedder_of(space_id)
+                    embedder = self.built(_SETTINGS.validate_python(settings))
+                self._built[space_id] = embedder
+            return self._built[space_id]
+
+    def built(self, settings: EmbedderSettings) -> Embedder:
+        if isinstance(settings, OnnxEmbedderSettings):
+            return OnnxEmbedder(
+                self._application.model_place(settings.model),
+                model=settings.model,
+                max_tokens=settings.max_tokens,
+                threads=settings.threads,
+                query_prefix=settings.query_prefix,
+                document_prefix=settings.document_prefix,
+            )
+        assert isinstance(settings, SentenceTransformersEmbedderSettings)
+        return SentenceTransformersEmbedder(
+            settings.model, settings.device, settings.query_prefix, settings.document_prefix
+        )
+
+    def request(self, settings: EmbedderSettings) -> str:
+        """Has the worker fill the space of another embedder and then put it in use; returns the job's id."""
+        embedder = self.built(settings)
+        with self._lock:
+            self._built.setdefault(embedder.space.space_id, embedder)
+        return self._application.spaces.request(embedder.space, settings.model_dump(mode="json"))
+
+    def fill(self, payload: Mapping[str, Any], report: Callable[[int, int], None], stop: Callable[[], bool]) -> bool:
+        """The job that fills a space and puts it in use. What is embedded is kept when it is stopped or killed."""
+        spaces, ingestion = self._application.spaces, self._application.ingestion
+        space_id = payload["space_id"]
+        embedder = self.of(space_id)
+        # 1. Embed what has no vector in it; uploads that come meanwhile have vectors of the space before only.
+        done, total = spaces.filled(space_id)
+        ingestion.fill_space(stop, embedder, lambda filled: report(done + filled, total))
+        # 2. Switch, in the transaction that sees that no chunk lacks its vector.
+        return spaces.put_in_use(space_id)

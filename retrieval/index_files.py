@@ -1,0 +1,97 @@
+"""The folder of the indexes: who may write in it, and what is kept there beside the halves' segments.
+
+index/lock                  flock'd by the one process that writes
+index/lexical-…/            segments of the lexical half, by what decides its terms
+index/dense-…/              segments of the dense half, by space
+index/occurrences/          when each occurrence was visible, and the keys of the chunks
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from retrieval.intervals import ChunkKeys, Intervals
+from retrieval.segments import SegmentStore
+
+# Rows that are worth writing the columns anew, and their share of all rows.
+_MANY_NEW_ROWS = 20_000
+_SHARE_OF_NEW_ROWS = 0.25
+
+
+class IndexFiles:
+    """Where the derived indexes of one catalog are kept. Deleting the folder costs time, never data."""
+
+    def __init__(self, folder: Path, catalog_id: str) -> None:
+        self._folder = folder
+        self._catalog_id = catalog_id
+        self._lock: IO[str] | None = None
+        self._stores: dict[str, SegmentStore] = {}
+        self._occurrences = self.store("occurrences", {})
+        self._kept: tuple[int, int, int] | None = None  # rows, revision and purges when last written
+
+    def store(self, name: str, identity: Mapping[str, str | int]) -> SegmentStore:
+        """The store of one part; `identity` names all that decides what it holds, beside the catalog."""
+        made = SegmentStore(self._folder / name, {"catalog": self._catalog_id, "part": name, **identity})
+        self._stores[name] = made
+        return made
+
+    @property
+    def locked(self) -> bool:
+        """Whether this process may write."""
+        return self._lock is not None
+
+    def is_current(self) -> bool:
+        """Whether no other process has written since this one opened its parts."""
+        return all(store.is_current() for store in self._stores.values())
+
+    def try_lock(self) -> bool:
+        """Whether this process may write from now on. The kernel frees the lock when the process ends."""
+        if self._lock is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file = open(self._folder / "lock", "w")  # noqa: SIM115 (kept open as long as the lock is held)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                return False
+            self._lock = file
+        return True
+
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def load(self) -> tuple[Intervals, ChunkKeys, int]:
+        """Intervals, keys, and the number of purges when they were written; empty ones where there is none sound."""
+        segments = self._occurrences.open()
+        if not segments:
+            return Intervals(), ChunkKeys(), 0
+        segment = segments[0]
+        intervals, keys = Intervals.restored(segment), ChunkKeys.restored(segment)
+        purges = int(segment.facts["purges"])
+        self._kept = (len(intervals), intervals.revision, purges)
+        return intervals, keys, purges
+
+    def keep(self, intervals: Intervals, keys: ChunkKeys, purges: int, *, now: bool = False) -> bool:
+        """Writes both when enough has changed since they were written, or anything at all with `now`."""
+        state = (len(intervals), intervals.revision, purges)
+        if self._kept is not None and state == self._kept:
+            return False
+        rows, _, purges_kept = self._kept or (0, 0, 0)
+        new = len(intervals) - rows
+        due = new >= _MANY_NEW_ROWS or new >= _SHARE_OF_NEW_ROWS * max(rows, 1_000) or purges != purges_kept
+        if not (now or due):
+            return False
+        facts = {**intervals.facts(), "purges": purges}
+        segment = self._occurrences.write({**intervals.arrays(), **keys.arrays()}, facts)
+        self._occurrences.commit([segment], intervals.revision)
+        self._kept = state
+        return True
+
+    def problems(self) -> list[str]:
+        """What was found wrong when the parts were opened, and is built anew."""
+        return [problem for store in self._stores.values() for problem in store.problems]

@@ -1,0 +1,107 @@
+"""The index and the embedder of the space in use, which can change while the service runs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ingest.errors import CatalogUnavailable, IngestError
+from ingest.types import Embedder
+from retrieval.errors import RetrievalError
+from retrieval.index_files import IndexFiles
+from retrieval.snapshots import HybridIndex
+
+log = logging.getLogger(__name__)
+
+# How long to wait before trying again to open a space that could not be opened.
+_RETRY_S = 30.0
+# How long erasing waits for another process to let go of the files.
+_PATIENCE_S = 30.0
+_PAUSE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Vectors of a query are compared with those of the same space only: the two go together."""
+
+    index: HybridIndex
+    embedder: Embedder
+
+
+class LiveIndex:
+    """Serves the space in use. While another one is being opened, all searches go on in the one before."""
+
+    def __init__(self, open_space: Callable[[str | None], Serving], files: IndexFiles | None = None) -> None:
+        """`open_space` builds index and embedder of a space by its id; None: of the one in use."""
+        self._open_space = open_space
+        self._files = files
+        self._opening = threading.Lock()
+        self._serving = open_space(None)
+        self._not_before = 0.0
+        self.problem: str | None = None  # why the space in use is not the one that is served, while it is not
+
+    @property
+    def serving(self) -> Serving:
+        """What serves now, without a look at the catalog."""
+        return self._serving
+
+    def followed(self) -> tuple[int, Serving]:
+        """The head revision, and what serves it."""
+        serving = self._serving
+        head, in_use = serving.index.follow()
+        if in_use is not None and in_use != serving.embedder.space.space_id:
+            self._change_to(in_use)
+            if self._serving is not serving:
+                serving = self._serving
+                head, _ = serving.index.follow()
+        return head, serving
+
+    def maintain(self) -> bool:
+        """A bounded amount of upkeep of the index's files. False: nothing was due, or another process sees to it."""
+        return self._may_write() and self._serving.index.maintain()
+
+    def forget_gone(self) -> None:
+        """Takes chunks that the catalog has no more out of the index and its files at once.
+
+        Raises CatalogUnavailable while another process has the files.
+        """
+        deadline = time.monotonic() + _PATIENCE_S
+        while not self._may_write():
+            if time.monotonic() > deadline:
+                raise CatalogUnavailable(
+                    "another process has the lock of the index folder: try again when it has ended"
+                )
+            time.sleep(_PAUSE_S)
+        self._serving.index.forget_gone()
+
+    def _may_write(self) -> bool:
+        """Takes the lock of the files where it is free; what another one has written meanwhile is opened first."""
+        if self._files is None or self._files.locked:
+            return True
+        if not self._files.try_lock():
+            return False
+        if not self._files.is_current():
+            with self._opening:
+                opened = self._open_space(self._serving.embedder.space.space_id)
+                opened.index.follow()
+                self._serving = opened
+        return True
+
+    def _change_to(self, space_id: str) -> None:
+        if time.monotonic() < self._not_before or not self._opening.acquire(blocking=False):
+            return
+        try:
+            if self._serving.embedder.space.space_id != space_id:
+                opened = self._open_space(space_id)
+                opened.index.follow()
+                self._serving = opened
+                self.problem = None
+        except (IngestError, RetrievalError) as error:
+            self.problem = f"the embedder in use can't be opened: {error}"
+            self._not_before = time.monotonic() + _RETRY_S
+            log.error("%s; the one before goes on", self.problem)
+        finally:
+            self._opening.release()

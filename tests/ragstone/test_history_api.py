@@ -1,0 +1,112 @@
+"""Rollback, batches, pins and retention over the API and on the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from fastapi.testclient import TestClient
+from service import service, upload
+
+from ragstone.cli import cli
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[TestClient]:
+    with service(tmp_path) as client:
+        yield client
+
+
+def found(client: TestClient, query: str, **body: Any) -> list[str]:
+    """URIs by words, best first."""
+    reply = client.post("/v1/search", json={"query": query, "mode": "lexical", **body})
+    return [passage["uri"] for passage in reply.json()["passages"]]
+
+
+def run(folder: Path, *arguments: str) -> Any:
+    result = CliRunner().invoke(cli, ["--data", str(folder), *arguments, "--json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.output)
+
+
+def test_rollback_brings_the_old_content_back_as_a_new_revision(client: TestClient) -> None:
+    upload(client, "a.md", b"red pump")
+    upload(client, "a.md", b"green valve")
+    assert client.post("/v1/index/rollback", json={"revision": 1}).json() == {"revision": 3}
+    assert found(client, "red") == ["a.md"]
+    assert found(client, "green") == []
+    assert found(client, "green", as_of=2) == ["a.md"]
+    newest = client.get("/v1/index/revisions").json()["revisions"][0]
+    assert (newest["revision"], newest["cause"]) == (3, "rollback to 1")
+
+
+@pytest.mark.parametrize(("revision", "status", "code"), [(9, 422, "unknown-revision"), (-1, 422, "bad-request")])
+def test_rollback_to_what_never_was_is_refused(client: TestClient, revision: int, status: int, code: str) -> None:
+    upload(client, "a.md", b"red pump")
+    reply = client.post("/v1/index/rollback", json={"revision": revision})
+    assert (reply.status_code, reply.json()["type"]) == (status, f"/problems/{code}")
+
+
+def test_a_batch_is_seen_by_those_who_name_it_until_it_is_promoted(client: TestClient) -> None:
+    upload(client, "a.md", b"red pump")
+    upload(client, "b.md", b"old valve")
+    batch = client.post("/v1/batches", json={"note": "try"}).json()["batch_id"]
+    document = client.get("/v1/documents").json()["documents"]
+    removed = next(one["document_id"] for one in document if one["uri"] == "b.md")
+    upload(client, "a.md", b"green pump", batch=batch)
+    assert client.post(f"/v1/batches/{batch}/removals/{removed}").status_code == 204
+    assert (found(client, "green"), found(client, "valve")) == ([], ["b.md"])
+    assert (found(client, "green", batch=batch), found(client, "valve", batch=batch)) == (["a.md"], [])
+    (shown,) = client.get("/v1/batches").json()["batches"]
+    assert (shown["state"], shown["note"], shown["documents"]) == ("open", "try", 2)
+    assert client.post(f"/v1/batches/{batch}/promote").json() == {"revision": 3}
+    assert (found(client, "green"), found(client, "valve")) == (["a.md"], [])
+
+
+def test_a_batch_whose_document_changed_meanwhile_is_refused(client: TestClient) -> None:
+    batch = client.post("/v1/batches", json={}).json()["batch_id"]
+    upload(client, "a.md", b"green pump", batch=batch)
+    upload(client, "a.md", b"blue pump")
+    reply = client.post(f"/v1/batches/{batch}/promote")
+    assert (reply.status_code, reply.json()["type"]) == (409, "/problems/batch-conflict")
+    assert client.delete(f"/v1/batches/{batch}").status_code == 204
+    assert found(client, "blue") == ["a.md"]
+
+
+def test_an_upload_into_a_batch_that_is_closed_fails_with_the_reason(client: TestClient) -> None:
+    batch = client.post("/v1/batches", json={}).json()["batch_id"]
+    client.delete(f"/v1/batches/{batch}")
+    (document,) = upload(client, "a.md", b"green pump", batch=batch)["documents"]
+    assert (document["state"], document["problem"]["code"]) == ("failed", "batch-conflict")
+
+
+def test_retention_takes_old_revisions_but_for_a_pinned_one(tmp_path: Path) -> None:
+    with service(tmp_path, ingest__retention__keep_revisions=1) as client:
+        for colour in ("red", "green", "blue"):
+            upload(client, "a.md", f"{colour} pump".encode())
+            if colour == "green":
+                assert client.put("/v1/pins/keep", json={"revision": 2}).status_code == 204
+        assert [pin["name"] for pin in client.get("/v1/pins").json()["pins"]] == ["keep"]
+    assert run(tmp_path, "--set", "ingest.retention.keep_revisions=1", "purge") == {"versions": 1, "chunks": 1}
+    with service(tmp_path) as client:
+        assert found(client, "green", as_of=2) == ["a.md"]
+        reply = client.post("/v1/search", json={"query": "red", "as_of": 1})
+        assert (reply.status_code, reply.json()["type"]) == (410, "/problems/expired")
+        assert client.delete("/v1/pins/keep").status_code == 204
+        assert client.delete("/v1/pins/keep").status_code == 404
+
+
+def test_the_command_line_rolls_back_and_handles_batches(tmp_path: Path) -> None:
+    with service(tmp_path) as client:
+        upload(client, "a.md", b"red pump")
+        upload(client, "a.md", b"green valve")
+    assert run(tmp_path, "rollback", "1") == {"revision": 3}
+    assert [row["revision"] for row in run(tmp_path, "revisions")["revisions"]] == [3, 2, 1]
+    batch = run(tmp_path, "batch", "open", "--note", "later")["batch_id"]
+    (shown,) = run(tmp_path, "batch", "list")["batches"]
+    assert (shown["batch_id"], shown["state"]) == (batch, "open")
+    assert run(tmp_path, "batch", "promote", batch) == {"revision": 4}

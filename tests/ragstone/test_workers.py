@@ -1,0 +1,84 @@
+"""Several processes over one data folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ragstone.models import ModelStore
+
+pytestmark = pytest.mark.models
+
+
+@contextmanager
+def served_by_two(folder: Path) -> Iterator[tuple[str, int]]:
+    """The URL of a service of two processes, and the process above them."""
+    command = [Path(sys.executable).with_name("ragstone"), "--data", folder, "serve", "--port", "0", "--workers", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        address = re.search(r"http://[\d.:]+", process.stdout.readline())
+        assert address is not None
+        yield address.group(), process.pid
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+        process.stdout.close()
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and "spawn_main" in (path.parent / "cmdline").read_text():
+            found.append(int(path.parent.name))
+    return found
+
+
+def when_it_answers(url: str) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(f"{url}/healthz", timeout=5)
+            return
+        except httpx.TransportError:
+            time.sleep(0.2)
+    raise AssertionError("the service does not answer")
+
+
+def revisions_seen(url: str, query: str) -> set[int]:
+    """Of many searches, each on a connection of its own."""
+    seen = set()
+    for _ in range(20):
+        reply = httpx.post(f"{url}/v1/search", json={"query": query, "k": 1}, timeout=60)
+        seen.add(reply.json()["revision"])
+    return seen
+
+
+def test_all_processes_show_a_commit_and_the_death_of_one_loses_nothing(
+    tmp_path: Path, model_store: ModelStore
+) -> None:
+    with served_by_two(tmp_path) as (url, parent):
+        when_it_answers(url)
+        upload = f"{url}/v1/documents?wait=true"
+        assert httpx.post(upload, files={"file": ("a.md", b"red pump")}, timeout=60).status_code == 200
+        assert revisions_seen(url, "pump") == {1}
+        before = children(parent)
+        assert len(before) == 2
+        os.kill(before[0], signal.SIGKILL)
+        when_it_answers(url)
+        assert httpx.post(upload, files={"file": ("b.md", b"green pump")}, timeout=60).status_code == 200
+        assert revisions_seen(url, "pump") == {2}

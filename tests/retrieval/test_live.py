@@ -1,0 +1,168 @@
+"""Another embedder without downtime: filled in the background, switched when complete, taken back at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.catalog import Catalog
+from ingest.config import IngestSettings
+from ingest.errors import NotFound
+from ingest.jobs import JobQueue
+from ingest.originals import Originals
+from ingest.pipeline import IncomingFile, Ingestion
+from ingest.spaces import Spaces
+from ingest.types import Embedder
+from ingest.worker import Worker
+from retrieval.config import RetrievalSettings
+from retrieval.engines import dense_half, lexical_half
+from retrieval.errors import ModelUnavailable
+from retrieval.hash_embedder import HashEmbedder
+from retrieval.live import LiveIndex, Serving
+from retrieval.search import Searcher, SearchRequest
+from retrieval.snapshots import HybridIndex
+from retrieval.tokens import Tokenizer
+
+OLD, NEW = HashEmbedder(dimension=64), HashEmbedder(dimension=32)
+
+
+class House:
+    """A catalog whose embedders are two fakes; `missing` are spaces whose embedder can't be opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self.catalog = Catalog.in_folder(folder)
+        self.spaces = Spaces(self.catalog, JobQueue(self.catalog))
+        self.missing: set[str] = set()
+        for embedder in (OLD, NEW):
+            self.spaces.begin(embedder.space, {"model": str(embedder.space.dimension)})
+        self.ingestion = Ingestion(self.catalog, Originals(folder / "originals"), self.in_use, IngestSettings())
+        self.worker = Worker(self.ingestion, {"fill-space": self.fill})
+        self.live = LiveIndex(self.open_space)
+        self.searcher = Searcher(self.catalog, self.live, RetrievalSettings())
+
+    def in_use(self) -> Embedder:
+        found = self.spaces.in_use()
+        assert found is not None
+        return OLD if found[0] == OLD.space.space_id else NEW
+
+    def open_space(self, space_id: str | None) -> Serving:
+        embedder = next((one for one in (OLD, NEW) if one.space.space_id == space_id), self.in_use())
+        if embedder.space.space_id in self.missing:
+            raise ModelUnavailable("its files are gone")
+        settings, tokenizer = RetrievalSettings(), Tokenizer("english")
+        halves = dense_half(embedder.space, settings, None), lexical_half(settings, tokenizer, None)
+        return Serving(HybridIndex(self.catalog, embedder.space, *halves, tokenizer), embedder)
+
+    def fill(self, payload, report, stop):  # type: ignore[no-untyped-def]
+        embedder = OLD if payload["space_id"] == OLD.space.space_id else NEW
+        self.ingestion.fill_space(stop, embedder)
+        return self.spaces.put_in_use(payload["space_id"])
+
+    def put(self, uri: str, text: str) -> None:
+        self.ingestion.submit([IncomingFile(uri, uri, text.encode())], "default", None)
+
+    def cosine_of(self, uri: str) -> float | None:
+        passages = self.searcher.search(SearchRequest(query="valves")).passages
+        return next(passage.scores.dense for passage in passages if passage.uri == uri)
+
+    def dimension(self) -> int:
+        """That of the space that answers a search now, which must find the document by its vector too."""
+        passages = self.searcher.search(SearchRequest(query="pumps move water")).passages
+        assert passages[0].uri == "a.md"
+        assert passages[0].scores.dense == pytest.approx(1)
+        return self.live.serving.embedder.space.dimension
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path)
+    house.put("a.md", "pumps move water")
+    house.worker.work_off()
+    yield house
+    house.catalog.close()
+
+
+def test_the_space_before_serves_until_the_new_one_is_complete(house: House) -> None:
+    house.spaces.request(NEW.space, {})
+    assert house.dimension() == 64
+    house.worker.work_off()
+    assert house.dimension() == 32
+
+
+def test_a_space_that_lacks_a_vector_is_not_put_in_use(house: House) -> None:
+    house.spaces.request(NEW.space, {})
+    assert not house.spaces.put_in_use(NEW.space.space_id)
+    assert house.spaces.filled(NEW.space.space_id) == (0, 1)
+    assert house.dimension() == 64
+
+
+def test_going_back_is_one_write_and_later_uploads_are_embedded_afterwards(house: House) -> None:
+    house.spaces.request(NEW.space, {})
+    house.worker.work_off()
+    house.put("b.md", "valves stop water")
+    house.worker.work_off()
+    assert house.spaces.back() == OLD.space.space_id
+    assert house.dimension() == 64
+    assert house.cosine_of("b.md") is None
+    house.worker.work_off()
+    assert house.cosine_of("b.md") is not None
+    assert house.spaces.back() == NEW.space.space_id
+
+
+def test_there_is_nothing_to_go_back_to_at_first(house: House) -> None:
+    with pytest.raises(NotFound, match="the one in use is the first"):
+        house.spaces.back()
+
+
+def test_uploads_go_before_the_filling_of_a_space(house: House) -> None:
+    house.spaces.request(NEW.space, {})
+    house.put("b.md", "valves stop water")
+    house.worker.work_off()
+    assert [(job.kind, job.state) for job in house.ingestion.queue.list()] == [
+        ("ingest", "done"),
+        ("fill-space", "done"),
+        ("ingest", "done"),
+    ]
+    done = sorted(house.ingestion.queue.list(), key=lambda job: str(job.finished_at))
+    assert [job.kind for job in done] == ["ingest", "ingest", "fill-space"]
+    assert house.spaces.filled(NEW.space.space_id) == (2, 2)
+
+
+def test_a_space_whose_embedder_is_gone_is_not_served_and_the_one_before_goes_on(house: House) -> None:
+    house.missing.add(NEW.space.space_id)
+    house.spaces.request(NEW.space, {})
+    house.worker.work_off()
+    assert house.dimension() == 64
+    assert house.live.problem == "the embedder in use can't be opened: its files are gone"
+
+
+def test_no_search_fails_while_the_embedder_is_changed_to_and_fro(house: House) -> None:
+    failures: list[BaseException] = []
+    seen: set[int] = set()
+    stop = threading.Event()
+
+    def search() -> None:
+        while not stop.is_set():
+            try:
+                seen.add(house.dimension())
+            except BaseException as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    house.spaces.request(NEW.space, {})
+    house.worker.work_off()
+    for _ in range(6):
+        house.spaces.back()
+        house.dimension()
+    while len(seen) < 2 and not failures:
+        house.spaces.back()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert seen == {32, 64}

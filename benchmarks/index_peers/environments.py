@@ -1,0 +1,61 @@
+"""A virtual environment for each peer, built in the cache folder with pinned versions."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+# Newest of each on the day that they were pinned, of those that could be installed together.
+REQUIREMENTS = {
+    "llama_index": ("llama-index-core==0.14.25", "llama-index-retrievers-bm25==0.8.0", "bm25s==0.3.16"),
+    "langchain": (
+        "langchain-community==0.4.2",
+        "langchain-classic==1.0.8",
+        "langchain-core==1.7.2",
+        "faiss-cpu==1.15.1",
+        "rank-bm25==0.2.2",
+    ),
+    "txtai": ("txtai==9.14.0", "torch==2.13.0", "faiss-cpu==1.15.1"),
+    "haystack": ("haystack-ai==3.4.0",),
+    "chroma": ("chromadb==1.5.9", "bm25s==0.3.16", "PyStemmer==3.1.0"),
+    "lancedb": ("lancedb==0.40.0", "pyarrow==26.0.1"),
+    "bm25": ("bm25s==0.3.16", "numba==0.68.1", "rank-bm25==0.2.2", "tantivy==0.27.0"),
+}
+SHARED = ("numpy==2.4.6",)
+
+
+class CannotInstall(Exception):
+    """A peer's environment can't be built; says what pip said."""
+
+
+def python_of(name: str, cache: Path) -> Path:
+    """The Python that runs `index_peers/NAME.py`; builds its environment if it is not there or of other versions.
+
+    Raises CannotInstall.
+    """
+    if name not in REQUIREMENTS:  # our own
+        return Path(sys.executable)
+    folder = cache / "environments" / name
+    python = folder / "bin" / "python"
+    wanted = [*REQUIREMENTS[name], *SHARED]
+    marker = folder / f"installed-{hashlib.sha256(' '.join(wanted).encode()).hexdigest()[:12]}"
+    if marker.is_file():
+        return python
+    print(f"installing {name} in {folder}", file=sys.stderr, flush=True)
+    if folder.exists():
+        shutil.rmtree(folder)
+    venv.create(folder, with_pip=True)
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CannotInstall(f"{name} can't be installed: {_errors(done.stderr)}")
+    marker.write_text("\n".join(wanted) + "\n")
+    return python
+
+
+def _errors(said: str) -> str:
+    return " / ".join(line[:200] for line in said.splitlines() if line.startswith("ERROR"))

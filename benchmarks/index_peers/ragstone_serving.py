@@ -1,0 +1,129 @@
+"""Ragstone in service: queries while documents are being ingested, a cold open, and what its files and memory hold.
+
+Measured on one loaded data folder, in this order; the cold open is a process of its own. One JSON line a stage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from index_peers.corpus import Probes, VectorOf, Vectors, open_corpus, open_probes
+from index_peers.measure import K, Reporter, bytes_under, load, percentiles, resident
+from index_peers.ragstone import GivenVectors, Product, Ragstone
+from retrieval.embedder import OnnxEmbedder
+
+WINDOW_S = 30.0  # of queries, idle and while ingesting
+NICENESS = 10  # of the thread that embeds, which is the worker's
+
+
+class EmbeddingNew(GivenVectors):
+    """Vectors of the corpus as given; those of any other text are embedded, on one core."""
+
+    def __init__(self, vector_of: VectorOf, folder: Path) -> None:
+        super().__init__(vector_of)
+        self._embedder = OnnxEmbedder(folder, model=folder.name, max_tokens=256, threads=1)
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        vectors = []
+        for text in texts:
+            try:
+                vectors.append(self._vector_of(text))
+            except KeyError:
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+                vectors.append(self._embedder.embed_documents([text])[0])
+        return np.stack(vectors)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--size", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True, help="an empty folder for the data")
+    parser.add_argument("--embedder", type=Path, required=True, help="the embedder's folder, for what is ingested")
+    parser.add_argument("--open-only", action="store_true", help="the cold open, of a folder that is there")
+    arguments = parser.parse_args()
+    queries = open_probes(arguments.corpus, "queries")
+    vector_of = VectorOf()
+    for text, vector in zip(queries.texts, queries.vectors, strict=True):
+        vector_of.remember(text, vector)
+    reporter = Reporter()
+    if arguments.open_only:
+        reporter.stage("cold_open", cold_open(arguments.folder, vector_of, queries))
+        return
+    corpus = open_corpus(arguments.corpus, arguments.size)
+    product = Product(arguments.folder, EmbeddingNew(vector_of, arguments.embedder))
+    reporter.stage("start", {"name": "ragstone", "window_s": WINDOW_S, "niceness": NICENESS})
+    reporter.stage("load", load(Ragstone(product, vector_of), corpus, vector_of, arguments.folder))
+    reporter.stage("idle", asked_for(product, queries, WINDOW_S))
+    reporter.stage("ingesting", asked_while_ingesting(product, queries, corpus.texts(0, 5000), WINDOW_S))
+    reporter.stage("bytes", {"bytes_on_disk": bytes_under(arguments.folder), **resident()})
+    reporter.stage("cold_open", cold_open_elsewhere(sys.argv[1:]))
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def asked_for(product: Product, queries: Probes, seconds: float) -> dict[str, Any]:
+    """Milliseconds of hybrid queries of one caller, one after the other, for so many seconds."""
+    taken: list[float] = []
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        start = time.perf_counter()
+        product.search(queries.texts[len(taken) % len(queries.texts)], K, "hybrid")
+        taken.append(time.perf_counter() - start)
+    return {**percentiles(taken), "queries": len(taken)}
+
+
+def asked_while_ingesting(product: Product, queries: Probes, texts: list[str], seconds: float) -> dict[str, Any]:
+    """The same while new documents are uploaded, one chunk each, one when the one before is committed."""
+    stop = threading.Event()
+    ingested = 0
+
+    def ingest() -> None:
+        nonlocal ingested
+        for number, text in enumerate(texts):
+            if stop.is_set():
+                return
+            # Its words in another order: a text that was never embedded.
+            product.upload({f"new-{number}.txt": " ".join(reversed(text.split()))})
+            ingested += 1
+
+    thread = threading.Thread(target=ingest)
+    thread.start()
+    asked = asked_for(product, queries, seconds)
+    stop.set()
+    thread.join()
+    return {**asked, "ingested_per_s": ingested / seconds}
+
+
+def cold_open(folder: Path, vector_of: VectorOf, queries: Probes) -> dict[str, Any]:
+    """Seconds from the data folder to the first answer, modules being imported already; the files may be cached."""
+    import faiss  # noqa: F401 (what searching imports late)
+
+    began = time.perf_counter()
+    product = Product(folder, GivenVectors(vector_of))
+    product.open()
+    product.search(queries.texts[0], K, "hybrid")
+    return {"cold_open_s": time.perf_counter() - began, **resident()}
+
+
+def cold_open_elsewhere(arguments: Sequence[str]) -> dict[str, Any]:
+    command = [sys.executable, "-P", "-W", "ignore", "-m", "index_peers.ragstone_serving", *arguments, "--open-only"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    values: dict[str, Any] = json.loads(done.stdout)
+    del values["stage"]
+    return values
+
+
+if __name__ == "__main__":
+    main()

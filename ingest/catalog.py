@@ -19,6 +19,7 @@ from sqlalchemy import URL, Connection, func, select, update
 
 from ingest import migrations, schema, statements
 from ingest.database import Database
+from ingest.disk import make_folder
 from ingest.errors import DataFolderUnusable, NotFound
 from ingest.statements import VersionRow
 from ingest.types import DocumentInfo, Space, Vectors, VersionInfo
@@ -59,7 +60,7 @@ class Catalog:
         Raises DataFolderUnusable, CatalogMisconfigured and CatalogUnavailable.
         """
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         except OSError as error:
             reason = "it is a file" if folder.is_file() else error.strerror
             raise DataFolderUnusable(f"the data folder {folder} can't be used: {reason}; name another") from error

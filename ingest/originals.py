@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from ingest.disk import make_folder, sync_folder
 from ingest.errors import NotFound, StorageFull
 
 Opener = Callable[[str, int], int]
@@ -23,7 +24,7 @@ class Originals:
     def __init__(self, root: Path, opener: Opener | None = None) -> None:
         self._root = root
         self._opener = opener
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root)
 
     def put(self, data: bytes, anew: bool = False) -> str:
         """Stores `data` and returns its SHA-256 in hex. Raises StorageFull; then nothing is left behind.
@@ -32,19 +33,22 @@ class Originals:
         """
         content_hash = hashlib.sha256(data).hexdigest()
         path = self._path(content_hash)
-        if path.exists() and not anew:
+        there = path.exists()
+        if there and not anew:
             return content_hash
         part = self._root / f".part-{uuid.uuid4().hex}"
         try:
-            path.parent.mkdir(exist_ok=True)
+            make_folder(path.parent)
             with open(part, "wb", opener=self._opener) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             os.rename(part, path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             part.unlink(missing_ok=True)
+            if not there:  # a file that may not be on the disk must not be taken for one that is
+                path.unlink(missing_ok=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StorageFull(f"no space left in {self._root}: free some, then upload again") from error
             raise
@@ -74,11 +78,3 @@ class Originals:
 
     def _path(self, content_hash: str) -> Path:
         return self._root / content_hash[:2] / content_hash
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

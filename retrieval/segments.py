@@ -24,6 +24,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from ingest.disk import sync_folder
+
 FORMAT = 1
 
 _MANIFEST = "manifest.json"
@@ -91,12 +93,12 @@ class SegmentStore:
         part.mkdir(parents=True)
         try:
             checksums = {key: _write_array(part / f"{key}.npy", array) for key, array in arrays.items()}
-            _sync_folder(part)
+            sync_folder(part)
             os.rename(part, self._folder / name)
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         return Segment(name, dict(facts), self._mapped(name, checksums), checksums)
 
     def commit(self, segments: Sequence[Segment], revision: int) -> None:
@@ -114,7 +116,7 @@ class SegmentStore:
             file.flush()
             os.fsync(file.fileno())
         os.rename(part, self._folder / _MANIFEST)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         self.revision, self._known = revision, checksum
         self._remove_all_but({segment.name for segment in segments})
 
@@ -198,11 +200,3 @@ def _checksum_of_file(path: Path) -> str:
 
 def _checksum_of(body: Mapping[str, Any]) -> str:
     return xxhash.xxh3_128_hexdigest(json.dumps(body, sort_keys=True).encode())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

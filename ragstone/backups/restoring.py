@@ -29,6 +29,7 @@ from sqlalchemy import Table, update
 
 from ingest import migrations, schema, statements
 from ingest.catalog import Catalog
+from ingest.disk import sync_folder
 from ingest.errors import CatalogDamaged, CatalogUnavailable, DataFolderUnusable, LeaseHeld, StorageFull
 from ingest.jobs import JobQueue
 from ingest.leases import Lease
@@ -282,7 +283,7 @@ class _Old:
             os.rename(new, self._file)
             # Who had just opened it and waits for the lock must not take it for the catalog.
             os.pwrite(self._descriptor, bytes(16), 0)
-        _sync_folder(self._file.parent)
+        sync_folder(self._file.parent)
 
 
 @contextmanager
@@ -371,11 +372,3 @@ def _remove_unused_originals(catalog: Catalog, folder: Path, *, close: bool = Tr
 
 def _tables_of_content() -> list[Table]:
     return [table for table in schema.metadata.sorted_tables if table not in _OF_AN_EMPTY_CATALOG]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -23,6 +23,7 @@ from sqlalchemy import func, select, update
 import ragstone
 from ingest import schema, statements
 from ingest.catalog import Catalog
+from ingest.disk import sync_folder
 from ingest.errors import CatalogUnavailable, NotFound, StorageFull
 from ingest.jobs import FINISHED, JobQueue
 from ingest.originals import Originals
@@ -75,7 +76,7 @@ def take(source: Source, file: Path, *, force: bool, progress: Progress) -> Mani
             if file.exists() and not force:
                 raise BadRequest(f"{file} was made in the meantime: --force replaces it")
             os.rename(part, file)
-            _sync_folder(file.parent)
+            sync_folder(file.parent)
         finally:
             _remove_database(copy)
     return manifest
@@ -229,11 +230,3 @@ def _hash_of(file: Path) -> str:
 def _remove_database(file: Path) -> None:
     for end in ("", "-wal", "-shm", "-journal"):
         file.with_name(file.name + end).unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

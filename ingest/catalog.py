@@ -287,9 +287,16 @@ class Catalog:
         with self.reading() as connection:
             return {space_id: count for space_id, count in connection.execute(query.group_by(spaces.c.space_id))}
 
-    def content_hashes(self, connection: Connection) -> set[str]:
-        """Hashes of all originals that a version stands on, in the caller's transaction."""
-        return set(connection.execute(select(schema.versions.c.content_hash).distinct()).scalars())
+    def content_hashes(self, connection: Connection, among: Collection[str] | None = None) -> set[str]:
+        """Hashes of all originals that a version stands on, or those of `among`, in the caller's transaction."""
+        table = schema.versions
+        if among is None:
+            return set(connection.execute(select(table.c.content_hash).distinct()).scalars())
+        found: set[str] = set()
+        for part in statements.parts(list(among)):
+            query = select(table.c.content_hash).distinct().where(table.c.content_hash.in_(part))
+            found.update(connection.execute(query).scalars())
+        return found
 
     def chunk_inputs_without_vector(self, space: Space, limit: int, after: int = 0) -> dict[int, str]:
         """Chunks numbered above `after` that have no vector in `space`, with the embedder's input of each."""

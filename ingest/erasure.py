@@ -76,7 +76,7 @@ class Erasure:
             self._redact_answers(connection, document_id)
             # Readers that hold intervals of occurrences in memory read them anew when this number has grown.
             statements.raise_fact(connection, statements.PURGES)
-            return Purged(chunks, originals - self._catalog.content_hashes(connection))
+            return Purged(chunks, originals - self._catalog.content_hashes(connection, originals))
 
     def settle(self) -> None:
         """Leaves nothing in the database's log. Raises CatalogUnavailable while a reader stays in the way."""

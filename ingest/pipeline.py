@@ -193,8 +193,10 @@ class Ingestion:
 
     def remove_unused(self, content_hashes: set[str]) -> None:
         """Removes those of `content_hashes` that no version and no unfinished job stands on."""
+        if not content_hashes:
+            return
         with self.catalog.writing() as connection:
-            in_use = self.catalog.content_hashes(connection) | self.queue.hashes_in_use(connection)
+            in_use = self.catalog.content_hashes(connection, content_hashes) | self.queue.hashes_in_use(connection)
             for content_hash in content_hashes - in_use:
                 self._originals.remove(content_hash)
 

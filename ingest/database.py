@@ -21,6 +21,8 @@ from ingest.errors import (
 )
 
 _SQLITE_WRITES = {"ragstone_writes": True}
+# A statement that begins and ends its own transaction.
+_NO_TRANSACTION = {"ragstone_no_transaction": True}
 # A write whose loss in a power cut would do no harm, such as a note that a job was taken: it waits for no disk.
 _MAY_BE_LOST = {"ragstone_may_be_lost": True}
 
@@ -66,6 +68,17 @@ class Database:
         writer = self._writer.execution_options(**_MAY_BE_LOST) if may_be_lost else self._writer
         with self._translated_errors(writes=True), writer.begin() as connection:
             yield connection
+
+    def rewrite(self) -> None:
+        """Rewrites SQLite's file without what was deleted: `secure_delete` leaves remains in the gaps of its pages.
+
+        Takes the write lock for as long as copying the file takes; readers go on.
+        """
+        if not self.is_sqlite:
+            return
+        plain = self.engine.execution_options(**_NO_TRANSACTION)
+        with self._translated_errors(writes=True), plain.connect() as connection:
+            connection.exec_driver_sql("VACUUM")
 
     def truncate_log(self) -> bool:
         """Moves SQLite's log into its file and empties it; False while a reader or writer is in the way."""
@@ -128,6 +141,8 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     options = connection.get_execution_options()
+    if options.get("ragstone_no_transaction", False):
+        return
     if not options.get("ragstone_writes", False):
         connection.exec_driver_sql("BEGIN")
         return

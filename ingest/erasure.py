@@ -3,8 +3,8 @@
 Erasing has three parts. `Erasure.request` is a revision as any other, so that all readers stop showing the document at
 once, and the job that does the rest. `Erasure.purge` takes its content out of the catalog in one transaction. Then
 whoever called rewrites the index segments that hold its chunks, removes its originals, and calls `Erasure.settle`,
-which leaves no copy in the database's own files: SQLite overwrites what is deleted (`secure_delete`), and its log is
-moved into the database and truncated.
+which leaves no copy in the database's own files: SQLite's file is rewritten without what was deleted (overwriting it,
+as `secure_delete` does, leaves remains in the gaps of pages), and its log is moved into it and truncated.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,14 +36,6 @@ _PAUSE_S = 0.05
 _PATTERN_CHARACTERS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Purged:
-    """What is left to do outside the catalog: chunks to take out of the indexes, originals that nothing stands on."""
-
-    chunks: list[int]
-    originals: set[str]
-
-
 class Erasure:
     """Erases documents of one catalog; `redact` knows the form of an answer's record."""
 
@@ -67,19 +58,25 @@ class Erasure:
             job_id = self._queue.enqueue_task(connection, ERASE, payload, [document["collection"]])
         return revision, job_id
 
-    def purge(self, document_id: str) -> Purged:
-        """Takes the document out of the catalog, and what no other document shares. Safe to repeat."""
+    def purge(self, document_id: str) -> list[int]:
+        """Takes the document out of the catalog, and what no other document shares; returns the chunks that are gone.
+
+        Safe to repeat: what the index is still to forget is noted in the catalog.
+        """
         with self._catalog.writing() as connection:
             _redact_jobs(connection, document_id)
-            numbers, originals = _remove_document(connection, document_id)
-            chunks = statements.remove_unused_chunks(connection, numbers)
+            chunks = statements.remove_unused_chunks(connection, _remove_document(connection, document_id))
             self._redact_answers(connection, document_id)
             # Readers that hold intervals of occurrences in memory read them anew when this number has grown.
             statements.raise_fact(connection, statements.PURGES)
-            return Purged(chunks, originals - self._catalog.content_hashes(connection, originals))
+        return chunks
 
     def settle(self) -> None:
-        """Leaves nothing in the database's log. Raises CatalogUnavailable while a reader stays in the way."""
+        """Leaves nothing in the gaps of the database's pages, nor in its log.
+
+        Raises CatalogUnavailable while a reader stays in the way, and StorageFull where there is no room for a copy.
+        """
+        self._catalog.database.rewrite()
         deadline = time.monotonic() + _PATIENCE_S
         while not self._catalog.database.truncate_log():
             if time.monotonic() > deadline:
@@ -109,20 +106,17 @@ def _put_tombstone(connection: Connection, document_id: str) -> None:
     connection.execute(insert(table).values(document_id=document_id, **values))
 
 
-def _remove_document(connection: Connection, document_id: str) -> tuple[list[int], set[str]]:
-    """Removes all rows of the document; returns the chunks that stood in it and its originals."""
+def _remove_document(connection: Connection, document_id: str) -> list[int]:
+    """Removes all rows of the document; returns the chunks that stood in it."""
     held = (schema.occurrences, schema.staged_occurrences)
     numbers: set[int] = set()
     for table in held:
         numbers.update(
             connection.execute(select(table.c.chunk).distinct().where(table.c.document_id == document_id)).scalars()
         )
-    versions = schema.versions
-    its = select(versions.c.content_hash).where(versions.c.document_id == document_id)
-    originals = set(connection.execute(its).scalars())
-    for table in (*held, schema.showings, schema.staged, versions, schema.documents):
+    for table in (*held, schema.showings, schema.staged, schema.versions, schema.documents):
         connection.execute(delete(table).where(table.c.document_id == document_id))
-    return sorted(numbers), originals
+    return sorted(numbers)
 
 
 def _redact_jobs(connection: Connection, document_id: str) -> None:
@@ -135,6 +129,9 @@ def _redact_jobs(connection: Connection, document_id: str) -> None:
         # SQLite takes no pattern of more than 50,000 bytes; what this finds too much is left alone below.
         begins = json.dumps(uri)[1:-1][:_PATTERN_CHARACTERS]
         named |= cast(jobs.c.payload, Text).contains(begins, autoescape=True)
+    # What came after the document was erased is of the new document of that name.
+    last_job = select(schema.tombstones.c.last_job).where(schema.tombstones.c.document_id == document_id)
+    named &= jobs.c.number <= last_job.scalar_subquery()
     for row in connection.execute(select(jobs).where(named)).mappings().all():
         outcomes = [_nameless(item) if item["document_id"] == document_id else item for item in row["outcomes"]]
         problems = [_nameless(problem) if problem.get("uri") == uri else problem for problem in row["problems"]]

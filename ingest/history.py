@@ -198,6 +198,8 @@ class History:
         staged = schema.staged
         with self._catalog.writing() as connection:
             batch = _require_open(connection, batch_id)
+            for table in (schema.staged_occurrences, staged):
+                connection.execute(delete(table).where(table.c.batch_id == batch_id, _is_erased(table)))
             changes = connection.execute(select(staged).where(staged.c.batch_id == batch_id)).mappings().all()
             changed = _changed_since(connection, batch["base_revision"], [row["document_id"] for row in changes])
             if changed:
@@ -316,7 +318,9 @@ def _return_to(
     came = connection.execute(
         insert(table).from_select(
             [*names, "added_in"],
-            select(*copied, literal(revision)).where(ended_since, ~shown_now).order_by(*table.primary_key),
+            select(*copied, literal(revision))
+            .where(ended_since, ~shown_now, ~_is_erased(table))
+            .order_by(*table.primary_key),
         ),
         execution_options=_COUNTED,
     ).rowcount
@@ -324,6 +328,12 @@ def _return_to(
     shown_then = exists().where(*equal, visible_at(other, target))
     went = connection.execute(update(table).where(came_since, ~shown_then).values(removed_in=revision)).rowcount
     return came, went
+
+
+def _is_erased(table: Any) -> Any:
+    """The condition that a row is of an erased document, whose content the job to come takes away."""
+    tombstones = schema.tombstones
+    return exists().where(tombstones.c.document_id == table.c.document_id, tombstones.c.versions >= table.c.version)
 
 
 def _require_open(connection: Connection, batch_id: str) -> Any:

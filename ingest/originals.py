@@ -66,7 +66,11 @@ class Originals:
         return data
 
     def remove(self, content_hash: str) -> None:
-        self._path(content_hash).unlink(missing_ok=True)
+        """Removes the file for good: it does not come back after a power cut."""
+        path = self._path(content_hash)
+        if path.exists():
+            path.unlink()
+            sync_folder(path.parent)
 
     def hashes(self) -> set[str]:
         """The names of all complete files."""

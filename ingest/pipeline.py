@@ -87,6 +87,7 @@ class Ingestion:
         """
         uploads: list[Upload] = []
         refused: list[DocumentOutcome] = []
+        committing = False
         try:
             # The write lock is held while the originals are written, so that no other writer takes them for unused.
             with self.catalog.writing() as connection:
@@ -100,9 +101,13 @@ class Ingestion:
                     content_hash = self._originals.put(file.data, anew=readable is not None)
                     named = (collection, file.uri, file.name, content_hash, len(file.data), metadata)
                     uploads.append(Upload(*named, batch, None if readable is None else sorted(readable)))
-                return self.queue.enqueue(connection, uploads, refused, collection)
+                job_id = self.queue.enqueue(connection, uploads, refused, collection)
+                committing = True
+            return job_id
         except Exception:
-            self.remove_unused({upload.content_hash for upload in uploads})
+            # A commit that failed can still be found in the database's log after a crash: then its files must be there.
+            if not committing:
+                self.remove_unused({upload.content_hash for upload in uploads})
             raise
 
     def ingest(self, job: ClaimedJob, stop: Callable[[], bool] = lambda: False, guard: Guard = unguarded) -> bool:

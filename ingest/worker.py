@@ -89,8 +89,7 @@ class Worker:
             while self.run_one():
                 pass
         finally:
-            self._let_go()
-            self._lease.release()
+            self._leave()
         return True
 
     def _run(self) -> None:
@@ -102,8 +101,19 @@ class Worker:
                 self._wake.wait(min(MOST_PATIENCE_S, POLL_S * 2**self._failures))
                 self._wake.clear()
         finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        """This process is the worker no more. Neither a full disk nor a catalog that is away must hinder the other."""
+        try:
             self._let_go()
-            self._lease.release()
+        except (IngestError, OSError) as error:
+            log.warning("what the index had in memory was not written, and is built anew: %s", error)
+        finally:
+            try:
+                self._lease.release()
+            except IngestError as error:
+                log.warning("the lease was not given back, and runs out: %s", error)
 
     def _guarded_step(self) -> bool:
         """A step whose errors don't end the worker: the job at hand stays in the queue and is tried again."""
@@ -116,10 +126,12 @@ class Worker:
         except IngestError as error:
             log.error("the queue waits: %s", error)
             self.problem = str(error)
+            self._took_over = False  # the job at hand may be left as running
             self._failures += 1
             return False
         except Exception:
             self.problem = logged_bug("in the worker")
+            self._took_over = False
             self._failures += 1
             return False
         self.problem, self._failures = None, 0

@@ -16,13 +16,13 @@ def erase(
 ) -> bool:
     """Done when no file of the data folder holds the document's bytes. Each step is safe to repeat after a kill."""
     # 1. The catalog: all rows of the document, and what quotes it.
-    purged = application.erasure.purge(payload["document_id"])
+    application.erasure.purge(payload["document_id"])
     report(1, _STEPS)
     # 2. The indexes: the chunks that nothing else shares.
     application.live.forget_gone()
     report(2, _STEPS)
-    # 3. The originals that no other version stands on.
-    application.ingestion.remove_unused(purged.originals)
+    # 3. All originals that nothing stands on: when this goes on after a kill, nobody knows any more which they were.
+    application.ingestion.remove_unused(application.ingestion.unused_originals())
     report(3, _STEPS)
     # 4. The database's own log.
     application.erasure.settle()

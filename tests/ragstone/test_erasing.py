@@ -132,6 +132,71 @@ def test_an_upload_that_waited_while_its_document_was_erased_is_refused(tmp_path
     assert holders(tmp_path) == []
 
 
+def test_an_upload_that_came_after_the_request_is_a_new_document(tmp_path: Path) -> None:
+    with service(tmp_path) as client:
+        upload(client, NAME, SECRET.encode())
+        parts = application(client)
+        parts.worker.stop()
+        parts.erasure.request(DOCUMENT)
+        upload(client, NAME, b"A harmless text.", wait=False)
+    with service(tmp_path) as client:
+        wait_until_idle(client)
+        assert client.get(f"/v1/documents/{DOCUMENT}").json()["version"] == 2
+        assert client.get(f"/v1/documents/{DOCUMENT}/versions/2/text").text == "A harmless text."
+
+
+def wait_until_idle(client: TestClient) -> None:
+    queue = application(client).queue
+    deadline = time.monotonic() + 30
+    while any(job.state in ("queued", "running") for job in queue.list()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def test_between_request_and_job_neither_rollback_nor_a_batch_shows_it(client: TestClient) -> None:
+    parts = application(client)
+    upload(client, NAME, SECRET.encode())
+    batch = parts.history.open_batch()
+    upload(client, NAME, f"{SECRET} Again.".encode(), batch=batch)
+    upload(client, "other.md", b"Something else.", batch=batch)
+    parts.worker.stop()
+    parts.erasure.request(DOCUMENT)
+    parts.history.rollback(1)
+    assert [one["uri"] for one in client.get("/v1/documents").json()["documents"]] == []
+    parts.history.promote(batch)
+    assert [one["uri"] for one in client.get("/v1/documents").json()["documents"]] == ["other.md"]
+
+
+def test_a_job_that_was_killed_behind_the_catalog_goes_on_with_files_and_index(tmp_path: Path) -> None:
+    with service(tmp_path, ScriptedLanguageModel([SECRET])) as client:
+        fill(client)
+        parts = application(client)
+        parts.worker.stop()
+        parts.erasure.request(DOCUMENT)
+        parts.erasure.purge(DOCUMENT)  # and here it was killed
+    assert holders(tmp_path) != []
+    with service(tmp_path, ScriptedLanguageModel([SECRET])) as client:
+        wait_until_idle(client)
+        (erased,) = [job for job in application(client).queue.list() if job.kind == "erase"]
+        assert erased.state == "done"
+    assert holders(tmp_path) == []
+
+
+def test_many_small_documents_leave_nothing_in_the_gaps_of_pages(tmp_path: Path) -> None:
+    # With secure_delete alone SQLite leaves remains of some of them.
+    names = [f"plutonium-plans-{number}.md" for number in range(40)]
+    with service(tmp_path) as client:
+        for number, name in enumerate(names):
+            upload(client, name, f"velociraptor {'word ' * (number % 7)}".encode())
+            upload(client, f"kept-{number}.md", f"kept {'word ' * (number % 5)}".encode())
+        parts = application(client)
+        for name in names:
+            parts.erasure.request(document_id_of("default", name))
+        parts.worker.wake()
+        wait_until_idle(client)
+        assert len(client.get("/v1/documents").json()["documents"]) == 40
+        assert holders(tmp_path) == []
+
+
 def test_the_document_can_come_again_and_its_versions_go_on(client: TestClient) -> None:
     fill(client)
     erase(client)

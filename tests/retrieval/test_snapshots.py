@@ -271,15 +271,15 @@ def test_no_half_holds_an_erased_chunk(catalog: Catalog, tmp_path: Path) -> None
     reader.write_all()
     erasure = Erasure(catalog, JobQueue(catalog), lambda record: record)
     erasure.request(document_id_of("default", "secret.md"))
-    purged = erasure.purge(document_id_of("default", "secret.md"))
-    assert len(purged.chunks) == 2
+    chunks = erasure.purge(document_id_of("default", "secret.md"))
+    assert len(chunks) == 2
     reader.live.forget_gone()
     for held in reader.live.serving.index.held():
-        assert np.intersect1d(held, purged.chunks).tolist() == []
+        assert np.intersect1d(held, chunks).tolist() == []
     reader.close()
     again = Reader(tmp_path, catalog)
     for held in again.live.serving.index.held():
-        assert np.intersect1d(held, purged.chunks).tolist() == []
+        assert np.intersect1d(held, chunks).tolist() == []
     assert_alike(again, tmp_path, [1, 31])
 
 

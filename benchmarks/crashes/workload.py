@@ -1,0 +1,282 @@
+"""Operations at random, and how each is done on an application."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from random import Random
+
+from crashes.documents import Content, Name, new_content, new_word, queries
+from crashes.model import (
+    Backup,
+    Delete,
+    DeleteCollection,
+    Drop,
+    EmbedderBack,
+    Erase,
+    Maintain,
+    OpenBatch,
+    Operation,
+    Pin,
+    Promote,
+    Purge,
+    Rollback,
+    Search,
+    StageRemoval,
+    State,
+    Submit,
+    Unpin,
+    Upload,
+    UseEmbedder,
+    Work,
+    conflicts,
+)
+from ingest.errors import BatchConflict
+from ingest.jobs import FINISHED
+from ingest.pipeline import IncomingFile
+from ragstone.backups.taking import Source, take
+from ragstone.wiring import Application
+from retrieval.config import OnnxEmbedderSettings
+from retrieval.errors import EmptyIndex
+from retrieval.search import SearchRequest
+
+COLLECTIONS = ("default", "manuals", "letters")
+DIMENSIONS = (64, 48, 32)
+_MODES = ("hybrid", "dense", "lexical")
+_NAMES = 30
+_PATIENCE_S = 60.0
+
+
+class Stuck(Exception):
+    """The worker did not come to its end, or an operation did what it must not."""
+
+
+def choose(random: Random, state: State) -> Operation:
+    """The next operation, which is possible in `state`. The same for the same `random` and state."""
+    kinds = {
+        _submit: 30,
+        _work: 24,
+        _delete: 6,
+        _delete_collection: 1,
+        _rollback: 6,
+        _batch: 14,
+        _pin: 2,
+        _purge: 3,
+        _erase: 6,
+        _embedder: 2,
+        _maintain: 5,
+        _search: 4,
+        _backup: 2,
+    }
+    while True:
+        (kind,) = random.choices(list(kinds), list(kinds.values()))
+        operation = kind(random, state)
+        if operation is not None:
+            return operation
+
+
+def perform(application: Application, operation: Operation, state: State, backup: Path) -> None:
+    """Does what `operation` says; when this returns, it is acknowledged. `state` is the one before."""
+    history = application.history
+    match operation:
+        case Submit(uploads):
+            files = [IncomingFile(each.name.uri, each.name.uri, each.content.text.encode()) for each in uploads]
+            batch = uploads[0].batch
+            collection = uploads[0].name.collection
+            application.ingestion.submit(files, collection, None, batch and _batch_id(application, batch))
+        case Work():
+            work(application)
+        case Delete(name):
+            history.delete_document(name.document_id)
+        case DeleteCollection(collection):
+            history.delete_collection(collection)
+        case Rollback(target):
+            history.rollback(target)
+        case OpenBatch(note):
+            history.open_batch(note)
+        case StageRemoval(note, name):
+            history.stage_removal(_batch_id(application, note), name.document_id)
+        case Promote(note):
+            _promote(application, note, conflicts(state, note))
+        case Drop(note):
+            history.drop_batch(_batch_id(application, note))
+        case Pin(name, revision):
+            application.retention.pin(name, revision)
+        case Unpin(name):
+            application.retention.unpin(name)
+        case Purge(keep):
+            purge(application, keep)
+        case Erase(name):
+            application.erasure.request(name.document_id)
+        case UseEmbedder(dimension):
+            application.embedders.request(OnnxEmbedderSettings(model=f"hash-{dimension}"))
+        case EmbedderBack():
+            application.spaces.back()
+        case Maintain():
+            application.index.maintain()
+        case Search(query, mode):
+            search(application, query, mode, None)
+        case Backup():
+            source = Source(application.catalog, application.originals, application.settings.data)
+            take(source, backup, force=True, progress=lambda step, done, total: None)
+
+
+def work(application: Application) -> None:
+    """Has the worker do all jobs, as a service that starts, idles and stops."""
+    vars(application).pop("worker", None)  # one worker is for one start
+    worker = application.worker
+    worker.start()
+    deadline = time.monotonic() + _PATIENCE_S
+    try:
+        while any(job.state not in FINISHED for job in application.queue.list(10_000)):
+            if time.monotonic() > deadline or worker.problem is not None:
+                raise Stuck(f"the worker does not end: {worker.problem}")
+            time.sleep(0.002)
+    finally:
+        worker.stop()
+
+
+def purge(application: Application, keep_revisions: int) -> None:
+    from ingest.config import RetentionSettings
+    from ingest.retention import Retention
+
+    purged = Retention(application.catalog, RetentionSettings(keep_revisions=keep_revisions)).purge()
+    if purged.occurrences:
+        application.ingestion.remove_unused(application.ingestion.unused_originals())
+
+
+def search(application: Application, query: str, mode: str, as_of: int | None) -> list[tuple[str, str, float]]:
+    """Chunk, URI and score of the passages, best first."""
+    request = SearchRequest(query, mode=mode, as_of=as_of, k=12)  # type: ignore[arg-type]
+    try:
+        found = application.searcher.search(request)
+    except EmptyIndex:
+        return []
+    return [(passage.chunk_id, passage.uri, passage.score) for passage in found.passages]
+
+
+def _promote(application: Application, note: str, conflicting: bool) -> None:
+    try:
+        application.history.promote(_batch_id(application, note))
+    except BatchConflict:
+        if not conflicting:
+            raise
+    else:
+        if conflicting:
+            raise Stuck(f"batch {note} was promoted over a conflict")
+
+
+def _batch_id(application: Application, note: str) -> str:
+    return next(batch.batch_id for batch in application.history.batches() if batch.note == note)
+
+
+# Choosing
+
+
+def _submit(random: Random, state: State) -> Operation:
+    collection = random.choice(COLLECTIONS)
+    return Submit(tuple(_upload(random, state, collection, None) for _ in range(random.choice((1, 1, 2, 4, 6)))))
+
+
+def _upload(random: Random, state: State, collection: str, batch: str | None) -> Upload:
+    known = sorted({name for snapshot in state.snapshots[-8:] for name in snapshot} | set(state.tombstones))
+    mine = [name for name in known if name.collection == collection]
+    new = not mine or (len(known) < _NAMES and random.random() < 0.5)
+    name = Name(collection, new_word(random, "n")) if new else random.choice(mine)
+    # The same bytes again, of the same document or of another one, but never of one that was erased.
+    present = [shown.content for shown in state.snapshots[-1].values()]
+    again = bool(present) and name not in state.tombstones and random.random() < 0.3
+    return Upload(name, random.choice(present) if again else new_content(random), batch)
+
+
+def _work(random: Random, state: State) -> Operation | None:
+    return Work() if state.jobs else None
+
+
+def _delete(random: Random, state: State) -> Operation | None:
+    names = sorted(state.snapshots[-1])
+    return Delete(random.choice(names)) if names else None
+
+
+def _delete_collection(random: Random, state: State) -> Operation:
+    return DeleteCollection(random.choice(COLLECTIONS))
+
+
+def _rollback(random: Random, state: State) -> Operation:
+    kept = [revision for revision in range(state.head + 1) if state.kept(revision)]
+    return Rollback(random.choice(kept[-20:]))
+
+
+def _batch(random: Random, state: State) -> Operation:
+    notes = sorted(note for note, batch in state.batches.items() if batch.state == "open")
+    if not notes or (len(notes) < 3 and random.random() < 0.3):
+        return OpenBatch(f"batch {len(state.batches)}")
+    note = random.choice(notes)
+    kind = random.choice(("submit", "submit", "remove", "promote", "promote", "drop"))
+    if kind == "submit":
+        collection = random.choice(COLLECTIONS)
+        return Submit(tuple(_upload(random, state, collection, note) for _ in range(random.choice((1, 2)))))
+    names = sorted(name for name in state.snapshots[-1] if not state.erasing(name))
+    if kind == "remove" and names:
+        return StageRemoval(note, random.choice(names))
+    # A purge takes what tells of a conflict as well, so an old batch is not promoted here.
+    recent = state.batches[note].base >= max(state.horizons.values(), default=0)
+    return Promote(note) if kind == "promote" and recent else Drop(note)
+
+
+def _pin(random: Random, state: State) -> Operation | None:
+    if state.pins and random.random() < 0.4:
+        return Unpin(random.choice(sorted(state.pins)))
+    kept = [revision for revision in range(1, state.head + 1) if state.kept(revision)]
+    return Pin(f"pin {random.randrange(4)}", random.choice(kept)) if kept else None
+
+
+def _purge(random: Random, state: State) -> Operation:
+    return Purge(random.randrange(5, 40))
+
+
+def _erase(random: Random, state: State) -> Operation | None:
+    names = {
+        name
+        for revision in range(max(0, state.head - 10), state.head + 1)
+        for name in state.snapshots[revision]
+        if state.holds(revision, name.collection) and not state.erasing(name)
+    }
+    return Erase(random.choice(sorted(names))) if names else None
+
+
+def _embedder(random: Random, state: State) -> Operation | None:
+    if any(job.kind == "fill" for job in state.jobs):
+        return None
+    if state.dimension_before is not None and random.random() < 0.4:
+        return EmbedderBack()
+    return UseEmbedder(random.choice([dimension for dimension in DIMENSIONS if dimension != state.dimension]))
+
+
+def _maintain(random: Random, state: State) -> Operation:
+    return Maintain()
+
+
+def _search(random: Random, state: State) -> Operation:
+    return Search(queries(random, 1)[0], random.choice(_MODES))
+
+
+def _backup(random: Random, state: State) -> Operation:
+    return Backup()
+
+
+def contents_of(state: State) -> dict[Name, set[Content]]:
+    """What each document held at a kept revision, holds in a batch, or is to hold when the jobs are done."""
+    found: dict[Name, set[Content]] = {}
+    for snapshot in state.snapshots:
+        for name, shown in snapshot.items():
+            found.setdefault(name, set()).add(shown.content)
+    for batch in state.batches.values():
+        for name, staged in batch.staged.items():
+            if staged is not None:
+                found.setdefault(name, set()).add(staged.content)
+    for job in state.jobs:
+        for upload in job.uploads:
+            if not upload.withdrawn:
+                found.setdefault(upload.name, set()).add(upload.content)
+    return found

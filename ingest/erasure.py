@@ -31,6 +31,7 @@ Redact = Callable[[dict[str, Any]], dict[str, Any]]
 ERASE = "erase"
 # What stands where the name of an erased document stood.
 ERASED_NAME = "(erased)"
+_ALL_JOBS = 2**62
 _PATIENCE_S = 60
 _PAUSE_S = 0.05
 _PATTERN_CHARACTERS = 10_000
@@ -129,9 +130,10 @@ def _redact_jobs(connection: Connection, document_id: str) -> None:
         # SQLite takes no pattern of more than 50,000 bytes; what this finds too much is left alone below.
         begins = json.dumps(uri)[1:-1][:_PATTERN_CHARACTERS]
         named |= cast(jobs.c.payload, Text).contains(begins, autoescape=True)
-    # What came after the document was erased is of the new document of that name.
+    # What came after the document was erased is of the new document of that name. In a restored catalog there may be no
+    # tombstone yet.
     last_job = select(schema.tombstones.c.last_job).where(schema.tombstones.c.document_id == document_id)
-    named &= jobs.c.number <= last_job.scalar_subquery()
+    named &= jobs.c.number <= func.coalesce(last_job.scalar_subquery(), _ALL_JOBS)
     for row in connection.execute(select(jobs).where(named)).mappings().all():
         outcomes = [_nameless(item) if item["document_id"] == document_id else item for item in row["outcomes"]]
         problems = [_nameless(problem) if problem.get("uri") == uri else problem for problem in row["problems"]]

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from ingest.catalog import Readable
 from ragstone.errors import KnownError
 from ragstone.wiring import Application
 from retrieval.types import IndexReport
 
 
-class IndexStatus(BaseModel):
-    """`vectors` counts them by space; `bytes` is the data folder on disk, `bytes_by_part` what each part takes."""
+class ReadableStatus(BaseModel):
+    """What a key for some collections is told: the counts are those of its collections, `bytes` is not for it."""
 
     revision: int
     documents: int
@@ -20,21 +21,28 @@ class IndexStatus(BaseModel):
     chunks: int
     occurrences: int
     space: str
+    bytes: int | None = None
+
+
+class IndexStatus(ReadableStatus):
+    """`vectors` counts them by space; `bytes` is the data folder on disk, `bytes_by_part` what each part takes."""
+
     vectors: dict[str, int]
     bytes: int
     bytes_by_part: dict[str, int]
 
 
-def index_status(application: Application) -> IndexStatus:
+def readable_status(application: Application, readable: Readable = None) -> ReadableStatus:
     """Counts of the head revision, from the catalog alone: no model is loaded."""
-    counts = application.catalog.counts()
+    counts = application.catalog.counts(readable)
+    shown = {name: counts[name] for name in ("documents", "versions", "chunks", "occurrences")}
+    return ReadableStatus(revision=application.catalog.head(), space=embedder_in_use(application), **shown)
+
+
+def index_status(application: Application) -> IndexStatus:
+    """The same over all collections, with what it takes on disk."""
     return IndexStatus(
-        revision=application.catalog.head(),
-        documents=counts["documents"],
-        versions=counts["versions"],
-        chunks=counts["chunks"],
-        occurrences=counts["occurrences"],
-        space=embedder_in_use(application),
+        **readable_status(application).model_dump(exclude={"bytes"}),
         vectors=application.catalog.vectors_by_space(),
         bytes=folder_bytes(application.settings.data),
         bytes_by_part=_bytes_by_part(application.settings.data),

@@ -10,21 +10,9 @@ from pydantic import BaseModel
 
 from ragstone.api.access import Reader
 from ragstone.api.parts import Parts
-from ragstone.status import IndexStatus, index_status
+from ragstone.status import IndexStatus, ReadableStatus, index_status, readable_status
 
 router = APIRouter(prefix="/v1/index", tags=["index"])
-
-
-class ReadableStatus(BaseModel):
-    """What a key for some collections is told: the counts are those of its collections, `bytes` is not for it."""
-
-    revision: int
-    documents: int
-    versions: int
-    chunks: int
-    occurrences: int
-    space: str
-    bytes: None = None
 
 
 class RevisionPage(BaseModel):
@@ -34,17 +22,7 @@ class RevisionPage(BaseModel):
 @router.get("")
 def index(parts: Parts, caller: Reader) -> IndexStatus | ReadableStatus:
     """Revisions are numbered over all collections: the number tells how often any of them was changed."""
-    if caller.readable is None:
-        return index_status(parts)
-    counts = parts.catalog.counts(caller.readable)
-    return ReadableStatus(
-        revision=parts.catalog.head(),
-        documents=counts["documents"],
-        versions=counts["versions"],
-        chunks=counts["chunks"],
-        occurrences=counts["occurrences"],
-        space=parts.settings.retrieval.embedder.model,
-    )
+    return index_status(parts) if caller.readable is None else readable_status(parts, caller.readable)
 
 
 @router.get("/revisions")

@@ -35,5 +35,5 @@ run ingest "$here/updates"
 run ask "How long is the warranty on a Dipper pump?"
 
 say "The old revision can still be asked."
-run ask "How long is the warranty on a Dipper pump?" --as-of 5
+run ask "How long is the warranty on a Dipper pump?" --as-of 1
 run status

@@ -35,7 +35,7 @@ from index_texts import TooLittleText
 
 from retrieval.tokens import Tokenizer
 
-PEERS = ("ragstone", "llama_index", "langchain", "txtai", "haystack", "chroma", "lancedb")
+PEERS = ("ragstone", "ragstone_uploads", "llama_index", "langchain", "txtai", "haystack", "chroma", "lancedb")
 ENGINES = {
     "ragstone": "ragstone_bm25",
     "bm25s-numpy": "bm25",

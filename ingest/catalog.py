@@ -7,7 +7,7 @@ writer has read still holds when it commits. Changes of what can be seen are in 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import URL, Connection, func, select, update
+from sqlalchemy import URL, Connection, bindparam, func, select, update
 
 from ingest import migrations, schema, statements
 from ingest.database import Database
@@ -138,10 +138,10 @@ class Catalog:
 
     # Versions in
 
-    def current_version(self, document_id: str) -> VersionRow | None:
-        """The version that the head shows, or None when the document is unknown or was deleted."""
+    def current_versions(self, document_ids: Sequence[str]) -> dict[str, VersionRow]:
+        """The version that the head shows, of those of the documents that it shows."""
         with self.reading() as connection:
-            return statements.current_version(connection, document_id)
+            return statements.current_versions(connection, document_ids)
 
     def missing_vectors(self, chunk_ids: Iterable[str], space: Space, readable: Readable = None) -> set[str]:
         """Those of `chunk_ids` that have no vector in `space`, or stand in no collection of `readable`.
@@ -149,20 +149,15 @@ class Catalog:
         A caller who may not read a collection must not learn, by the time that embedding takes, what stands in it.
         """
         wanted = list(dict.fromkeys(chunk_ids))
-        chunks, vectors, spaces, occurrences = schema.chunks, schema.vectors, schema.spaces, schema.occurrences
-        query = (
-            select(chunks.c.chunk_id)
-            .join(vectors, vectors.c.chunk == chunks.c.number)
-            .join(spaces, spaces.c.number == vectors.c.space)
-            .where(spaces.c.space_id == space.space_id)
-        )
+        chunks, occurrences = schema.chunks, schema.occurrences
+        query = _EMBEDDED
         if readable is not None:
             stands = (occurrences.c.chunk == chunks.c.number) & occurrences.c.collection.in_(readable)
             query = query.where(select(occurrences.c.chunk).where(stands).exists())
         found: set[str] = set()
         with self.reading() as connection:
             for part in statements.parts(wanted):
-                found.update(connection.execute(query.where(chunks.c.chunk_id.in_(part))).scalars())
+                found.update(connection.execute(query, {"ids": part, "space": space.space_id}).scalars())
         return set(wanted) - found
 
     def set_metadata(self, document_id: str, metadata: dict[str, Any]) -> None:
@@ -320,6 +315,16 @@ class Catalog:
 
 
 _NEVER = 2**31 - 1
+
+# Built once, since every upload asks it: chunks that have a vector in a space.
+_EMBEDDED = (
+    select(schema.chunks.c.chunk_id)
+    .join(schema.vectors, schema.vectors.c.chunk == schema.chunks.c.number)
+    .join(schema.spaces, schema.spaces.c.number == schema.vectors.c.space)
+    .where(
+        schema.spaces.c.space_id == bindparam("space"), schema.chunks.c.chunk_id.in_(bindparam("ids", expanding=True))
+    )
+)
 
 
 def _known(connection: Connection, document_id: str, readable: Readable) -> None:

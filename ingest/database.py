@@ -47,6 +47,7 @@ class Database:
             self.engine = postgresql.connect(parsed, busy_timeout_s)
             self._reader = self.engine.execution_options(**postgresql.READS)
             self._writer = self.engine.execution_options(**postgresql.WRITES)
+        self._noting = self._writer.execution_options(**_MAY_BE_LOST)
 
     @property
     def is_sqlite(self) -> bool:
@@ -65,7 +66,7 @@ class Database:
         What was committed is on the disk. With `may_be_lost` it gets there with the next commit, or some seconds later:
         for what would only be done again after a power cut.
         """
-        writer = self._writer.execution_options(**_MAY_BE_LOST) if may_be_lost else self._writer
+        writer = self._noting if may_be_lost else self._writer
         with self._translated_errors(writes=True), writer.begin() as connection:
             yield connection
 
@@ -125,8 +126,10 @@ def _parsed(url: str | URL) -> URL:
 
 
 def _connect_sqlite(url: URL, busy_timeout_s: float) -> Engine:
+    # The connection that was used last knows the most of the file. One in memory is the only one.
+    pooled = {} if url.database in (None, "", ":memory:") else {"pool_use_lifo": True}
     # The texts of documents are parameters, and errors go to logs.
-    engine = create_engine(url, connect_args={"timeout": busy_timeout_s}, hide_parameters=True)
+    engine = create_engine(url, connect_args={"timeout": busy_timeout_s}, hide_parameters=True, **pooled)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

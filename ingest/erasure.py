@@ -99,7 +99,7 @@ class Erasure:
 def _put_tombstone(connection: Connection, document_id: str) -> None:
     table = schema.tombstones
     values = {
-        "versions": statements.last_versions(connection, [document_id])[document_id],
+        "versions": statements.last_versions(connection, [document_id]).get(document_id, 0),
         "last_job": connection.execute(select(func.max(schema.jobs.c.number))).scalar() or 0,
         "erased_at": datetime.now(UTC),
     }

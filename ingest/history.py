@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal, select, update
 
 from ingest import schema, statements
 from ingest.catalog import Catalog
@@ -168,8 +168,8 @@ class History:
             _require_open(connection, batch_id)
             if _erased(connection, [prepared.document_id], job):
                 return NOT_COMMITTED
-            statements.put_documents(connection, [prepared])
             current = statements.current_versions(connection, [prepared.document_id])
+            statements.put_documents(connection, [prepared], current)
             (version,) = statements.put_versions(connection, [prepared], current)
             before = _unstage(connection, batch_id, prepared.document_id)
             rows = _stored(connection, [prepared], [version], space)
@@ -258,9 +258,9 @@ def _stored(
     connection: Connection, prepared: Sequence[PreparedVersion], numbers: Sequence[int], space: Space
 ) -> list[dict[str, Any]]:
     """Stores chunks and vectors, and returns the rows that say where they stand."""
-    chunks = statements.put_chunks(connection, (span for its in prepared for span in its.spans))
+    chunks, new = statements.put_chunks(connection, (span for its in prepared for span in its.spans))
     vectors = {chunks[chunk_id]: vector for its in prepared for chunk_id, vector in its.vectors.items()}
-    statements.put_vectors(connection, vectors, statements.put_space(connection, space))
+    statements.put_vectors(connection, vectors, statements.put_space(connection, space), new)
     return [
         row
         for its, number in zip(prepared, numbers, strict=True)
@@ -270,12 +270,17 @@ def _stored(
 
 def _erased(connection: Connection, document_ids: Sequence[str], job: int | None) -> set[str]:
     """Those of the documents that were erased after the job came."""
-    table = schema.tombstones
     found: set[str] = set()
     for part in statements.parts(document_ids if job is not None else []):
-        query = select(table.c.document_id).where(table.c.document_id.in_(part), table.c.last_job >= job)
-        found.update(connection.execute(query).scalars())
+        found.update(connection.execute(_ERASED_SINCE, {"ids": part, "job": job}).scalars())
     return found
+
+
+# Built once, since every commit asks it.
+_ERASED_SINCE = select(schema.tombstones.c.document_id).where(
+    schema.tombstones.c.document_id.in_(bindparam("ids", expanding=True)),
+    schema.tombstones.c.last_job >= bindparam("job"),
+)
 
 
 def _show(connection: Connection, prepared: Sequence[PreparedVersion], space: Space, revision: int) -> list[int]:
@@ -284,7 +289,7 @@ def _show(connection: Connection, prepared: Sequence[PreparedVersion], space: Sp
         return []
     ids = [its.document_id for its in prepared]
     current = statements.current_versions(connection, ids)
-    statements.put_documents(connection, prepared)
+    statements.put_documents(connection, prepared, current)
     numbers = statements.put_versions(connection, prepared, current)
     statements.hide(connection, schema.showings, ids, revision)
     removed = statements.hide(connection, schema.occurrences, ids, revision)

@@ -6,9 +6,10 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from ingest import schema, statements
 from ingest.catalog import Catalog, Readable
@@ -25,6 +26,8 @@ PURGE = "purge"
 # Long work that lets all other jobs go first.
 BACKGROUND = (FILL_SPACE,)
 FINISHED = ("done", "failed", "cancelled")
+# How long it can take until a worker sees that another process asked its job to stop.
+_CANCEL_LOOK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class JobQueue:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._cancelled: set[str] = set()  # by this process
+        self._looked = 0.0
 
     def enqueue(
         self,
@@ -116,24 +121,21 @@ class JobQueue:
         )
         return job_id
 
-    def claim(self, guard: Guard = unguarded) -> ClaimedJob | None:
-        """Takes the oldest queued job, those of the background last, or returns None."""
-        table = schema.jobs
-        with self._catalog.reading() as connection:
-            if statements.count(connection, table, table.c.state == "queued") == 0:
-                return None
+    def claim(self, guard: Guard = unguarded, *, look_first: bool = True) -> ClaimedJob | None:
+        """Takes the oldest queued job, those of the background last, or returns None.
+
+        Without `look_first` the write lock is taken at once: for when there should be one.
+        """
+        if look_first:
+            with self._catalog.reading() as connection:
+                if connection.execute(_OLDEST).first() is None:
+                    return None
         with self._catalog.writing(may_be_lost=True) as connection:
             guard(connection)
-            queued = select(table).where(table.c.state == "queued")
-            query = queued.order_by(table.c.kind.in_(BACKGROUND), table.c.number).limit(1)
-            row = connection.execute(query).mappings().one_or_none()
+            row = connection.execute(_TAKE, {"now": datetime.now(UTC)}).mappings().one_or_none()
             if row is None:
                 return None
-            connection.execute(
-                update(table)
-                .where(table.c.job_id == row["job_id"])
-                .values(state="running", started_at=datetime.now(UTC))
-            )
+        self._looked = monotonic()
         uploads = [Upload(**upload) for upload in row["payload"].get("uploads", [])]
         refused_at_once = row["total"] - len(uploads)
         waiting = tuple(uploads[row["done"] - refused_at_once :]) if uploads else ()
@@ -174,37 +176,41 @@ class JobQueue:
             abandoned = update(table).where(table.c.state == "running").values(state="queued")
             return connection.execute(abandoned).rowcount
 
-    def record(self, connection: Connection, job_id: str, outcomes: Sequence[DocumentOutcome]) -> None:
-        """Adds the outcomes of some files to a running job, in the caller's transaction."""
-        table = schema.jobs
-        row = connection.execute(select(table).where(table.c.job_id == job_id)).mappings().one()
-        problems = [outcome.problem.model_dump(mode="json") for outcome in outcomes if outcome.problem is not None]
+    def record(self, connection: Connection, job_id: str, outcomes: Sequence[DocumentOutcome]) -> bool:
+        """Adds the outcomes of some files to a running job, in the caller's transaction; the last ones end it.
+
+        Returns whether they did.
+        """
+        row = connection.execute(_PROGRESS, {"id": job_id}).one()
+        new = [outcome.model_dump(mode="json") for outcome in outcomes]
+        done, known = row.done + len(new), row.outcomes + new
+        ended: bool = done >= row.total
         values = {
-            "done": row["done"] + len(outcomes),
-            "outcomes": row["outcomes"] + [outcome.model_dump(mode="json") for outcome in outcomes],
-            "problems": row["problems"] + problems,
+            "id": job_id,
+            "state": _ended_as(known) if ended else "running",
+            "finished_at": datetime.now(UTC) if ended else None,
+            "done": done,
+            "outcomes": known,
+            "problems": row.problems + [outcome["problem"] for outcome in new if outcome["problem"] is not None],
         }
-        connection.execute(update(table).where(table.c.job_id == job_id).values(values))
+        connection.execute(_RECORD, values)
+        return ended
 
     def finish(self, job_id: str, guard: Guard = unguarded) -> None:
-        """Ends a job: cancelled when it was asked to stop, failed when no file was taken, done otherwise."""
+        """Ends a running job: cancelled when it was asked to stop, failed when no file was taken, done otherwise."""
         table = schema.jobs
         with self._catalog.writing(may_be_lost=True) as connection:
             guard(connection)
             row = connection.execute(select(table).where(table.c.job_id == job_id)).mappings().one()
-            if row["done"] < row["total"] and row["cancel_requested"]:
-                state = "cancelled"
-            elif row["outcomes"] and all(outcome["state"] == "failed" for outcome in row["outcomes"]):
-                state = "failed"
-            else:
-                state = "done"
-            connection.execute(
-                update(table).where(table.c.job_id == job_id).values(state=state, finished_at=datetime.now(UTC))
-            )
+            cancelled = row["done"] < row["total"] and row["cancel_requested"]
+            state = "cancelled" if cancelled else _ended_as(row["outcomes"])
+            running = (table.c.job_id == job_id) & (table.c.state == "running")
+            connection.execute(update(table).where(running).values(state=state, finished_at=datetime.now(UTC)))
 
     def request_cancel(self, job_id: str) -> Job:
         """Asks a job to stop after the file at hand; a queued one ends at once, a finished one stays as it is."""
         table = schema.jobs
+        self._cancelled.add(job_id)
         with self._catalog.writing() as connection:
             waiting = (table.c.job_id == job_id) & (table.c.state == "queued")
             connection.execute(update(table).where(table.c.job_id == job_id).values(cancel_requested=True))
@@ -212,9 +218,16 @@ class JobQueue:
         return self.get(job_id)
 
     def cancel_requested(self, job_id: str) -> bool:
+        """Whether the job that was claimed last is to stop. Other processes are heard within `_CANCEL_LOOK_S`."""
+        if job_id in self._cancelled:
+            return True
+        if monotonic() - self._looked < _CANCEL_LOOK_S:
+            return False
         with self._catalog.reading() as connection:
             query = select(schema.jobs.c.cancel_requested).where(schema.jobs.c.job_id == job_id)
-            return bool(connection.execute(query).scalar_one())
+            requested = bool(connection.execute(query).scalar_one())
+        self._looked = monotonic()
+        return requested
 
     def get(self, job_id: str, readable: Readable = None) -> Job:
         """Raises NotFound for a job that is unknown, or works on a collection that is not in `readable`."""
@@ -246,6 +259,34 @@ class JobQueue:
             for upload in payload.get("uploads", [])
             if not upload.get("erased")
         }
+
+
+# Built once: what every upload asks.
+_OLDEST = (
+    select(schema.jobs.c.number)
+    .where(schema.jobs.c.state == "queued")
+    .order_by(schema.jobs.c.kind.in_(BACKGROUND), schema.jobs.c.number)
+    .limit(1)
+)
+_TAKE = (
+    update(schema.jobs)
+    .where(schema.jobs.c.number == _OLDEST.scalar_subquery())
+    .values(state="running", started_at=bindparam("now"))
+    .returning(*schema.jobs.c)
+)
+_PROGRESS = select(*(schema.jobs.c[name] for name in ("done", "total", "outcomes", "problems"))).where(
+    schema.jobs.c.job_id == bindparam("id")
+)
+_RECORD = (
+    update(schema.jobs)
+    .where(schema.jobs.c.job_id == bindparam("id"))
+    .values({name: bindparam(name) for name in ("state", "finished_at", "done", "outcomes", "problems")})
+)
+
+
+def _ended_as(outcomes: Sequence[dict[str, Any]]) -> str:
+    """Failed when no file was taken."""
+    return "failed" if outcomes and all(outcome["state"] == "failed" for outcome in outcomes) else "done"
 
 
 def _new_id() -> str:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
 from ingest import schema, statements
 from ingest.catalog import Catalog
@@ -56,6 +56,7 @@ class Lease:
         self._name = name
         self._me = holder or this_process()
         self._term = 0
+        self.was_left_behind = False  # the holder before was gone without giving it back
         self._renewing: threading.Thread | None = None
         self._stop = threading.Event()
 
@@ -73,6 +74,7 @@ class Lease:
             if row is not None and not self._free(row):
                 return False
             term = _take(connection, self._name, self._me, 0 if row is None else row["term"])
+            self.was_left_behind = row is not None and row["expires_at"] is not None
         self._term = term
         self._stop.clear()
         self._renewing = threading.Thread(target=self._renew, name=f"lease-{self._name}", daemon=True)
@@ -129,8 +131,10 @@ class Lease:
 
 
 def _row(connection: Connection, name: str) -> RowMapping | None:
-    table = schema.leases
-    return connection.execute(select(table).where(table.c.name == name)).mappings().one_or_none()
+    return connection.execute(_BY_NAME, {"name": name}).mappings().one_or_none()
+
+
+_BY_NAME = select(schema.leases).where(schema.leases.c.name == bindparam("name"))
 
 
 def _take(connection: Connection, name: str, holder: Holder, term: int) -> int:

@@ -30,7 +30,7 @@ from ingest.identity import canonical_json, document_id_of
 from ingest.jobs import ClaimedJob, JobQueue, Upload
 from ingest.loaders.registry import extract
 from ingest.originals import Originals
-from ingest.statements import Guard, PreparedVersion, unguarded
+from ingest.statements import Guard, PreparedVersion, VersionRow, unguarded
 from ingest.types import ChunkSpan, DocumentOutcome, Embedder, Extracted, Problem, Space, Vectors
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,7 @@ class Ingestion:
         self._history = History(catalog)
         self._originals = originals
         self._embedder = embedder if callable(embedder) else lambda: embedder
+        self._in_use: Embedder | None = None  # as far as is known: a commit fails where another one is by now
         self._settings = settings
         self.queue = JobQueue(catalog)
 
@@ -110,37 +111,47 @@ class Ingestion:
                 self.remove_unused({upload.content_hash for upload in uploads})
             raise
 
-    def ingest(self, job: ClaimedJob, stop: Callable[[], bool] = lambda: False, guard: Guard = unguarded) -> bool:
-        """Ingests the files of a job, in groups of which each is one revision; False when `stop` ended it before.
+    def ingest(self, job: ClaimedJob, stop: Callable[[], bool] = lambda: False, guard: Guard = unguarded) -> set[str]:
+        """Ingests the files of a job, in groups of which each is one revision, to its end or until `stop` says True.
 
         A file that is refused, or that meets a bug, costs nothing but itself: its outcome in the job says why. When the
-        process is killed, the groups before that at hand are done.
+        process is killed, the groups before that at hand are done. Returns the hashes of the originals that no version
+        was made of: those may be in nobody's use.
         """
         left = list(job.uploads)
+        unneeded: set[str] = set()
         while left:
             # 1. Prepare some files: bytes to text, text to chunks, chunks to vectors.
-            embedder = self._embedder()
+            embedder = self._in_use = self._in_use or self._embedder()
             group = self._prepare_group(left, embedder, stop)
             if not group:
-                return False
+                break
             # 2. One transaction shows all of them and notes what became of each.
-            committed = self._commit_group(group, embedder.space, job, guard)
+            unneeded_here = self._commit_group(group, embedder.space, job, guard)
             # 3. Go on with the others; with the same ones where another embedder was put in use meanwhile.
-            if committed:
+            if unneeded_here is None:
+                self._in_use = None
+            else:
                 left = left[len(group) :]
-        return True
+                unneeded |= unneeded_here
+        return unneeded | {its.content_hash for its in left}
 
     def prepare(
-        self, upload: Upload, embedder: Embedder, stop: Callable[[], bool], known: Mapping[str, Vectors]
+        self,
+        upload: Upload,
+        current: VersionRow | None,
+        embedder: Embedder,
+        stop: Callable[[], bool],
+        known: Mapping[str, Vectors],
     ) -> PreparedVersion | DocumentOutcome | None:
         """A stored file as a version to be committed, or what became of it; None when `stop` said True meanwhile.
 
-        `known` are vectors of chunks that are to be committed with it. Raises RefusedDocument.
+        `current` is what the head shows of its document, `known` are vectors of chunks that are to be committed with
+        it. Raises RefusedDocument.
         """
         document_id = document_id_of(upload.collection, upload.uri)
         prepared_with = _preparation(self._settings, embedder)
         # 1. The same bytes, prepared in the same way, need nothing.
-        current = self.catalog.current_version(document_id)
         same = (upload.content_hash, prepared_with)
         if current and upload.batch is None and (current.content_hash, current.prepared_with) == same:
             if upload.metadata is not None:
@@ -196,6 +207,16 @@ class Ingestion:
             in_use = self.catalog.content_hashes(connection) | self.queue.hashes_in_use(connection)
         return self._originals.hashes() - in_use
 
+    def sweep(self) -> None:
+        """Removes all originals that nothing stands on, and what writes that never ended have left.
+
+        For when nobody knows which they are: after a kill, or when a batch let go of versions.
+        """
+        with self.catalog.writing():  # no other upload is being written meanwhile
+            for path in self._originals.unfinished():
+                path.unlink(missing_ok=True)
+        self.remove_unused(self.unused_originals())
+
     def remove_unused(self, content_hashes: set[str]) -> None:
         """Removes those of `content_hashes` that no version and no unfinished job stands on."""
         if not content_hashes:
@@ -209,29 +230,37 @@ class Ingestion:
         self, uploads: Sequence[Upload], embedder: Embedder, stop: Callable[[], bool]
     ) -> list[_Prepared]:
         """The first few of `uploads`: so many that their chunks are worth a commit, of no document two."""
+        candidates = [(its, document_id_of(its.collection, its.uri)) for its in uploads[: self._settings.commit_files]]
+        current = self.catalog.current_versions([document_id for _, document_id in candidates])
         group: list[_Prepared] = []
+        documents: set[str] = set()
         vectors: dict[str, Vectors] = {}
         chunks = 0
-        for upload in uploads[: self._settings.commit_files]:
-            twice = any((upload.collection, upload.uri) == (other.collection, other.uri) for other, _ in group)
-            if stop() or twice or chunks >= self._settings.commit_chunks:
+        for upload, document_id in candidates:
+            if stop() or document_id in documents or chunks >= self._settings.commit_chunks:
                 break
-            prepared = self._prepared_or_failed(upload, embedder, stop, vectors)
+            prepared = self._prepared_or_failed(upload, current.get(document_id), embedder, stop, vectors)
             if prepared is None:
                 break
             group.append((upload, prepared))
+            documents.add(document_id)
             if isinstance(prepared, PreparedVersion):
                 vectors |= prepared.vectors
                 chunks += len(prepared.spans)
         return group
 
     def _prepared_or_failed(
-        self, upload: Upload, embedder: Embedder, stop: Callable[[], bool], known: Mapping[str, Vectors]
+        self,
+        upload: Upload,
+        current: VersionRow | None,
+        embedder: Embedder,
+        stop: Callable[[], bool],
+        known: Mapping[str, Vectors],
     ) -> PreparedVersion | DocumentOutcome | None:
         try:
             if upload.erased:
                 raise Erased("the document was erased after this upload")
-            return self.prepare(upload, embedder, stop, known)
+            return self.prepare(upload, current, embedder, stop, known)
         except CatalogUnavailable:
             raise
         except RefusedDocument as error:
@@ -242,8 +271,12 @@ class Ingestion:
             # Anything unforeseen is a bug; it must cost this one file only. The details go to the log.
             return _failed(upload, "internal-error", f"{upload.name}: {logged_bug(f'while ingesting {upload.uri}')}")
 
-    def _commit_group(self, group: Sequence[_Prepared], space: Space, job: ClaimedJob, guard: Guard) -> bool:
-        """Commits a group's versions and the outcomes of all its files; False when another space is in use by now."""
+    def _commit_group(self, group: Sequence[_Prepared], space: Space, job: ClaimedJob, guard: Guard) -> set[str] | None:
+        """Commits a group's versions and the outcomes of all its files; None when another space is in use by now.
+
+        Returns the hashes of the originals that no version was made of.
+        """
+        unneeded: set[str] = set()
         group = [(upload, self._staged(upload, prepared, space, job, guard)) for upload, prepared in group]
         versions = [prepared for _, prepared in group if isinstance(prepared, PreparedVersion)]
 
@@ -251,13 +284,16 @@ class Ingestion:
             if statements.fact(connection, statements.SPACE_IN_USE) not in (None, space.space_id):
                 raise _SpaceChanged
             committed = {its.document_id: result for its, result in zip(versions, results, strict=True)}
-            self.queue.record(connection, job.job_id, [_outcome(upload, its, committed) for upload, its in group])
+            outcomes = [_outcome(upload, its, committed) for upload, its in group]
+            self.queue.record(connection, job.job_id, outcomes)
+            made = zip(group, outcomes, strict=True)
+            unneeded.update(upload.content_hash for (upload, _), outcome in made if outcome.state != "indexed")
 
         try:
             self._history.commit_versions(versions, space, job.number, guard, record)
         except _SpaceChanged:
-            return False
-        return True
+            return None
+        return unneeded
 
     def _staged(
         self,

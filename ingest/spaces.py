@@ -45,18 +45,13 @@ class Spaces:
         self._queue = queue
 
     def in_use(self) -> tuple[str, EmbedderSettings | None] | None:
-        """The id of the space in use and the settings of its embedder; None before the first start."""
-        with self._catalog.reading() as connection:
-            space_id = statements.fact(connection, SPACE_IN_USE)
-            if space_id is None:
-                return None
-            row = _row(connection, space_id)
-        return row["space_id"], row["embedder"]
+        """The id of the space in use, and the embedder that the settings named when they were last followed.
 
-    def asked_for(self) -> EmbedderSettings | None:
-        """The embedder that the settings named when they were last followed."""
-        found: EmbedderSettings | None = self._catalog.fact(_ASKED_FOR)
-        return found
+        None before the first start.
+        """
+        with self._catalog.reading() as connection:
+            found = {name: value for name, value in connection.execute(_FACTS)}
+        return (found[SPACE_IN_USE], found.get(_ASKED_FOR)) if SPACE_IN_USE in found else None
 
     def begin(self, space: Space, embedder: EmbedderSettings) -> None:
         """Puts the first space in use; does nothing where one is."""
@@ -123,6 +118,10 @@ class Spaces:
             )
             for row in rows
         ]
+
+
+# Built once: what every upload asks.
+_FACTS = select(schema.facts.c.name, schema.facts.c.value).where(schema.facts.c.name.in_((SPACE_IN_USE, _ASKED_FOR)))
 
 
 def _switch(connection: Connection, space_id: str) -> None:

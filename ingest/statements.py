@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, select, union_all, update
 
 from ingest import schema
 from ingest.errors import NotFound
@@ -56,7 +56,7 @@ class VersionRow:
 
 
 def head(connection: Connection) -> int:
-    return connection.execute(select(func.max(schema.revisions.c.revision))).scalar() or 0
+    return connection.execute(_HEAD).scalar() or 0
 
 
 def count(connection: Connection, table: Any, *conditions: Any) -> int:
@@ -82,30 +82,19 @@ def current_version(connection: Connection, document_id: str) -> VersionRow | No
 
 def current_versions(connection: Connection, document_ids: Sequence[str]) -> dict[str, VersionRow]:
     """What the head shows of each of the documents."""
-    versions, showings = schema.versions, schema.showings
-    query = (
-        select(versions.c.document_id, versions.c.version, versions.c.content_hash, showings.c.prepared_with)
-        .join(showings, (showings.c.document_id == versions.c.document_id) & (showings.c.version == versions.c.version))
-        .where(showings.c.removed_in.is_(None))
-    )
     found: dict[str, VersionRow] = {}
     for part in parts(document_ids):
-        for document_id, *values in connection.execute(query.where(versions.c.document_id.in_(part))):
+        for document_id, *values in connection.execute(_CURRENT, {"ids": part}):
             found[document_id] = VersionRow(*values)
     return found
 
 
 def last_versions(connection: Connection, document_ids: Sequence[str]) -> dict[str, int]:
-    """The highest number that a version of each document ever had; 0 for a new one."""
-    versions, tombstones = schema.versions, schema.tombstones
-    last = dict.fromkeys(document_ids, 0)
+    """The highest number that a version of each document ever had; those that never had one are left out."""
+    last: dict[str, int] = {}
     for part in parts(document_ids):
-        its = (versions.c.document_id, func.max(versions.c.version))
-        used = select(*its).where(versions.c.document_id.in_(part)).group_by(versions.c.document_id)
-        erased = select(tombstones.c.document_id, tombstones.c.versions).where(tombstones.c.document_id.in_(part))
-        for query in (used, erased):
-            for document_id, version in connection.execute(query):
-                last[document_id] = max(last[document_id], version)
+        for document_id, version in connection.execute(_NUMBERS_USED, {"ids": part}):
+            last[document_id] = max(last.get(document_id, 0), version)
     return last
 
 
@@ -127,13 +116,14 @@ def put_collections(connection: Connection, collections: Collection[str]) -> Non
         connection.execute(insert(table), rows)
 
 
-def put_documents(connection: Connection, prepared: Sequence[PreparedVersion]) -> None:
-    """Adds the documents and their collections, or gives known ones their new metadata."""
+def put_documents(
+    connection: Connection, prepared: Sequence[PreparedVersion], current: Mapping[str, VersionRow]
+) -> None:
+    """Adds the documents and their collections, or gives known ones, of which `current` are some, new metadata."""
     table = schema.documents
-    put_collections(connection, {its.collection for its in prepared})
-    known: set[str] = set()
-    for part in parts([its.document_id for its in prepared]):
-        known.update(connection.execute(select(table.c.document_id).where(table.c.document_id.in_(part))).scalars())
+    known: set[str] = set(current)
+    for part in parts([its.document_id for its in prepared if its.document_id not in current]):
+        known.update(connection.execute(_KNOWN, {"ids": part}).scalars())
     names = ("document_id", "collection", "uri")
     rows = [
         {**{name: getattr(its, name) for name in names}, "metadata": its.metadata or {}}
@@ -141,6 +131,7 @@ def put_documents(connection: Connection, prepared: Sequence[PreparedVersion]) -
         if its.document_id not in known
     ]
     if rows:
+        put_collections(connection, {row["collection"] for row in rows})
         connection.execute(insert(table), rows)
     for its in prepared:
         if its.document_id in known and its.metadata is not None:
@@ -160,7 +151,7 @@ def put_versions(
         if shown is not None and shown.content_hash == its.content_hash:
             numbers.append(shown.version)
             continue
-        numbers.append(last[its.document_id] + 1)
+        numbers.append(last.get(its.document_id, 0) + 1)
         rows.append(
             {
                 "document_id": its.document_id,
@@ -192,16 +183,14 @@ def hide(connection: Connection, table: Any, document_ids: Sequence[str], revisi
     """Ends what the head shows of the documents in `table` (showings or occurrences); returns how many rows."""
     hidden = 0
     for part in parts(document_ids):
-        shown = table.c.document_id.in_(part) & table.c.removed_in.is_(None)
-        hidden += connection.execute(update(table).where(shown).values(removed_in=revision)).rowcount
+        hidden += connection.execute(_HIDE[table], {"ids": part, "revision": revision}).rowcount
     return hidden
 
 
 def put_space(connection: Connection, space: Space, embedder: Mapping[str, Any] | None = None) -> int:
     """The number of the space, which is added where it is new; `embedder` are the settings that built its embedder."""
     table = schema.spaces
-    query = select(table.c.number, table.c.embedder).where(table.c.space_id == space.space_id)
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_SPACE, {"space_id": space.space_id}).one_or_none()
     if row is None:
         values = {"space_id": space.space_id, "description": asdict(space), "embedder": embedder}
         added = connection.execute(insert(table).values(values)).inserted_primary_key
@@ -214,33 +203,29 @@ def put_space(connection: Connection, space: Space, embedder: Mapping[str, Any] 
 
 def chunk_numbers(connection: Connection, chunk_ids: Sequence[str]) -> dict[str, int]:
     """The numbers of those of `chunk_ids` that the catalog has."""
-    table = schema.chunks
     found: dict[str, int] = {}
     for part in parts(chunk_ids):
-        rows = connection.execute(select(table.c.chunk_id, table.c.number).where(table.c.chunk_id.in_(part)))
-        found.update((chunk_id, number) for chunk_id, number in rows)
+        found.update((chunk_id, number) for chunk_id, number in connection.execute(_CHUNK_NUMBERS, {"ids": part}))
     return found
 
 
-def put_chunks(connection: Connection, spans: Iterable[ChunkSpan]) -> dict[str, int]:
-    """The numbers of the spans' chunks; those that the catalog lacks are added, in the order of the spans."""
+def put_chunks(connection: Connection, spans: Iterable[ChunkSpan]) -> tuple[dict[str, int], set[int]]:
+    """The numbers of the spans' chunks, and of those the ones that are new: added in the order of the spans."""
     inputs = {span.chunk_id: span.input for span in spans}
     known = chunk_numbers(connection, list(inputs))
     rows = [{"chunk_id": chunk_id, "input": text} for chunk_id, text in inputs.items() if chunk_id not in known]
-    if rows:
-        connection.execute(insert(schema.chunks), rows)
-        known |= chunk_numbers(connection, [row["chunk_id"] for row in rows])
-    return known
+    added = {chunk_id: number for chunk_id, number in connection.execute(_ADD_CHUNKS, rows)} if rows else {}
+    return known | added, set(added.values())
 
 
-def put_vectors(connection: Connection, vectors: Mapping[int, Vectors], space: int) -> None:
-    """Adds the vectors by chunk number; a chunk that has one in this space keeps it."""
+def put_vectors(
+    connection: Connection, vectors: Mapping[int, Vectors], space: int, new: Collection[int] = frozenset()
+) -> None:
+    """Adds the vectors by chunk number; a chunk that has one in this space keeps it. `new` chunks have none."""
     table = schema.vectors
     present: set[int] = set()
-    for part in parts(list(vectors)):
-        present.update(
-            connection.execute(select(table.c.chunk).where(table.c.chunk.in_(part), table.c.space == space)).scalars()
-        )
+    for part in parts([number for number in vectors if number not in new]):
+        present.update(connection.execute(_VECTORS_THERE, {"chunks": part, "space": space}).scalars())
     rows = [
         {"chunk": chunk, "space": space, "vector": encoded(vector)}
         for chunk, vector in vectors.items()
@@ -278,17 +263,8 @@ def put_revision(
     document_id: str | None = None,
     target: int | None = None,
 ) -> None:
-    connection.execute(
-        insert(schema.revisions).values(
-            revision=revision,
-            created_at=datetime.now(UTC),
-            kind=kind,
-            document_id=document_id,
-            target=target,
-            added=added,
-            removed=removed,
-        )
-    )
+    values = {"kind": kind, "document_id": document_id, "target": target, "added": added, "removed": removed}
+    connection.execute(insert(schema.revisions), {"revision": revision, "created_at": datetime.now(UTC), **values})
 
 
 # Taking out for good
@@ -400,7 +376,7 @@ SPACE_IN_USE = "space_in_use"
 
 def fact(connection: Connection, name: str) -> Any:
     """A single value kept under a name; None where there is none."""
-    return connection.execute(select(schema.facts.c.value).where(schema.facts.c.name == name)).scalar_one_or_none()
+    return connection.execute(_FACT, {"name": name}).scalar_one_or_none()
 
 
 def put_fact(connection: Connection, name: str, value: Any) -> None:
@@ -412,3 +388,49 @@ def put_fact(connection: Connection, name: str, value: Any) -> None:
 def raise_fact(connection: Connection, name: str) -> None:
     """Adds 1 to a number kept under a name."""
     put_fact(connection, name, (fact(connection, name) or 0) + 1)
+
+
+# Built once: what every commit asks. Building a statement takes longer than most of these take in the database.
+
+
+def _current() -> Any:
+    versions, showings = schema.versions, schema.showings
+    shows = (showings.c.document_id == versions.c.document_id) & (showings.c.version == versions.c.version)
+    return (
+        select(versions.c.document_id, versions.c.version, versions.c.content_hash, showings.c.prepared_with)
+        .join(showings, shows)
+        .where(versions.c.document_id.in_(_IDS), showings.c.removed_in.is_(None))
+    )
+
+
+def _numbers_used() -> Any:
+    versions, tombstones = schema.versions, schema.tombstones
+    kept = select(versions.c.document_id, func.max(versions.c.version)).where(versions.c.document_id.in_(_IDS))
+    erased = select(tombstones.c.document_id, tombstones.c.versions).where(tombstones.c.document_id.in_(_IDS))
+    return union_all(kept.group_by(versions.c.document_id), erased)
+
+
+def _hide(table: Any) -> Any:
+    shown = table.c.document_id.in_(_IDS) & table.c.removed_in.is_(None)
+    return update(table).where(shown).values(removed_in=bindparam("revision"))
+
+
+def _by(column: Any, *columns: Any) -> Any:
+    return select(*columns).where(column.in_(_IDS))
+
+
+_IDS: Any = bindparam("ids", expanding=True)
+_HEAD = select(func.max(schema.revisions.c.revision))
+_FACT = select(schema.facts.c.value).where(schema.facts.c.name == bindparam("name"))
+_CURRENT = _current()
+_NUMBERS_USED = _numbers_used()
+_KNOWN = _by(schema.documents.c.document_id, schema.documents.c.document_id)
+_HIDE = {table: _hide(table) for table in (schema.showings, schema.occurrences)}
+_SPACE = select(schema.spaces.c.number, schema.spaces.c.embedder).where(
+    schema.spaces.c.space_id == bindparam("space_id")
+)
+_CHUNK_NUMBERS = _by(schema.chunks.c.chunk_id, schema.chunks.c.chunk_id, schema.chunks.c.number)
+_ADD_CHUNKS = insert(schema.chunks).returning(schema.chunks.c.chunk_id, schema.chunks.c.number)
+_VECTORS_THERE = select(schema.vectors.c.chunk).where(
+    schema.vectors.c.chunk.in_(bindparam("chunks", expanding=True)), schema.vectors.c.space == bindparam("space")
+)

@@ -19,8 +19,10 @@ log = logging.getLogger(__name__)
 # How long an idle worker sleeps when nobody wakes it: jobs of other processes are found by looking.
 POLL_S = 0.5
 MOST_PATIENCE_S = 60.0
-# A busy worker sees to the index so often.
+# A busy worker sees to the index so often; one that has nothing to do, when nothing has come for so long: whoever
+# waited for a job is likely to search now, and goes first.
 UPKEEP_S = 5.0
+_QUIET_S = 0.05
 # The lease of the one worker of a catalog.
 WORKER = "worker"
 
@@ -48,10 +50,12 @@ class Worker:
         tasks: Mapping[str, Task] | None = None,
         upkeep: Callable[[], bool] = lambda: False,
         let_go: Callable[[], None] = lambda: None,
+        follow: Callable[[], object] = lambda: None,
     ) -> None:
         """`upkeep` is called between jobs; it returns soon, and says whether there was something to do.
 
-        `let_go` is called when this process is the worker no more.
+        `let_go` is called when this process is the worker no more, and `follow` after each job of uploads, so that the
+        next search need not read what it brought.
         """
         self._ingestion = ingestion
         self._lease = Lease(ingestion.catalog, WORKER)
@@ -59,12 +63,16 @@ class Worker:
         self._tasks = dict(tasks or {})
         self._upkeep = upkeep
         self._let_go = let_go
+        self._follow = follow
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        self._woken = False
         self._thread: threading.Thread | None = None
         self._next_upkeep = 0.0
+        self._last_job = 0.0
         self._failures = 0  # one after the other
         self.problem: str | None = None  # why the queue waits, while it does
+        self.listeners: set[Callable[[str], None]] = set()  # called with the id of a job that ended, or was put back
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="ingest-worker", daemon=True)
@@ -98,7 +106,8 @@ class Worker:
                 if self._guarded_step():
                     continue
                 # What goes wrong again and again is tried less and less often.
-                self._wake.wait(min(MOST_PATIENCE_S, POLL_S * 2**self._failures))
+                patience = _QUIET_S if self._just_worked() else min(MOST_PATIENCE_S, POLL_S * 2**self._failures)
+                self._woken = self._wake.wait(patience)
                 self._wake.clear()
         finally:
             self._leave()
@@ -147,16 +156,24 @@ class Worker:
             self._take_over()
             self._took_over = True
         worked = self.run_one()
+        if worked:
+            self._last_job = time.monotonic()
         # Upkeep has its turn when there is nothing else to do, and now and then when there always is.
-        if not worked or time.monotonic() >= self._next_upkeep:
+        idle = not worked and not self._just_worked()
+        if idle or time.monotonic() >= self._next_upkeep:
             self._next_upkeep = time.monotonic() + UPKEEP_S
             worked = self._upkeep() or worked
         return worked
+
+    def _just_worked(self) -> bool:
+        return time.monotonic() < self._last_job + _QUIET_S
 
     def _take_over(self) -> None:
         abandoned = self._ingestion.queue.requeue_abandoned(self._lease.require)
         if abandoned:
             log.warning("%d jobs that another worker left unfinished go on", abandoned)
+        if self._lease.was_left_behind:
+            self._ingestion.sweep()
         filled = self._ingestion.fill_space(self._stopping.is_set)
         if filled:
             log.info("embedded %d chunks that had no vector of the current embedder", filled)
@@ -164,33 +181,49 @@ class Worker:
     def run_one(self) -> bool:
         """Does the oldest job to its end; False when there is none. The caller holds the worker's lease."""
         queue = self._ingestion.queue
-        job = queue.claim(self._lease.require)
+        woken, self._woken = self._woken, False
+        job = queue.claim(self._lease.require, look_first=not woken)
         if job is None:
             return False
         try:
-            ended = self._run_uploads(job) if job.kind == INGEST else self._run_task(job)
+            if job.kind == INGEST:
+                self._run_uploads(job)
+            else:
+                self._run_task(job)
         except LeaseLost:
             raise
         except IngestError:
             queue.requeue_abandoned(self._lease.require)
             raise
+        for tell in tuple(self.listeners):
+            tell(job.job_id)
+        return True
+
+    def _run_uploads(self, job: ClaimedJob) -> None:
+        def stop() -> bool:
+            return self._stopping.is_set() or self._ingestion.queue.cancel_requested(job.job_id)
+
+        unneeded = self._ingestion.ingest(job, stop, self._lease.require)
+        if unneeded:  # else the last commit ended the job
+            self._end(job, "done")
+            self._ingestion.remove_unused(unneeded)
+        if any(upload.batch for upload in job.uploads):
+            self._ingestion.sweep()  # what was staged before may have made room
+        self._follow()
+
+    def _end(self, job: ClaimedJob, ended: Problem | Literal["done", "later"]) -> None:
+        queue = self._ingestion.queue
         if isinstance(ended, Problem):
             queue.fail(job.job_id, ended)
         elif ended == "later" or self._stopping.is_set():
             queue.put_back(job.job_id, self._lease.require)
         else:
             queue.finish(job.job_id, self._lease.require)
-        self._ingestion.remove_unused({upload.content_hash for upload in job.uploads})
-        return True
 
-    def _run_uploads(self, job: ClaimedJob) -> Literal["done"]:
-        def stop() -> bool:
-            return self._stopping.is_set() or self._ingestion.queue.cancel_requested(job.job_id)
+    def _run_task(self, job: ClaimedJob) -> None:
+        self._end(job, self._task_done(job))
 
-        self._ingestion.ingest(job, stop, self._lease.require)
-        return "done"
-
-    def _run_task(self, job: ClaimedJob) -> Problem | Literal["done", "later"]:
+    def _task_done(self, job: ClaimedJob) -> Problem | Literal["done", "later"]:
         """Does a job of another kind, or says why it can't be done. What may pass is raised, and tried again."""
         queue = self._ingestion.queue
 

@@ -49,8 +49,8 @@ class Embedders:
         if found is None:
             application.spaces.begin(application.embedder.space, named)
             found = application.embedder.space.space_id, named
-        space_id, _ = found
-        if named != application.spaces.asked_for():
+        space_id, asked_for = found
+        if named != asked_for:
             application.spaces.request(application.embedder.space, named, by_settings=True)
         return self.of(space_id)
 

@@ -22,7 +22,7 @@ def erase(
     application.live.forget_gone()
     report(2, _STEPS)
     # 3. All originals that nothing stands on: when this goes on after a kill, nobody knows any more which they were.
-    application.ingestion.remove_unused(application.ingestion.unused_originals())
+    application.ingestion.sweep()
     report(3, _STEPS)
     # 4. The database's own log.
     application.erasure.settle()
@@ -38,7 +38,7 @@ def purge(
 ) -> bool:
     """Takes away what no kept revision shows: rows, chunks in the index, and originals."""
     if application.retention.purge().occurrences:
-        application.ingestion.remove_unused(application.ingestion.unused_originals())
+        application.ingestion.sweep()
     application.live.forget_gone()
     report(1, 1)
     return True

@@ -140,7 +140,12 @@ class Application:
             PURGE: partial(purge, self),
             FILL_SPACE: self.embedders.fill,
         }
-        return Worker(self.ingestion, tasks, self.maintain, self.let_go)
+        return Worker(self.ingestion, tasks, self.maintain, self.let_go, self.follow)
+
+    def follow(self) -> None:
+        """Reads into the index what was committed, where there is one in this process."""
+        if "live" in self.__dict__:
+            self.live.followed()
 
     def maintain(self) -> bool:
         """Upkeep in the process of the worker, a bounded amount of work; False when there was none."""

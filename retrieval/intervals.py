@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select, union_all
 
 from ingest import schema
 from retrieval.ranking import Ranking
@@ -23,6 +23,21 @@ NEVER = np.iinfo(np.int32).max
 # One row an occurrence, in the order of their ids, which is that of the revisions that added them.
 _COLUMNS = np.dtype(
     [("id", np.int64), ("chunk", np.int32), ("collection", np.int32), ("added", np.int32), ("removed", np.int32)]
+)
+
+
+def _changed() -> Any:
+    """Occurrences that came or went after a revision. Built once, since every commit asks it."""
+    table = schema.occurrences
+    since: Any = bindparam("revision")
+    its = select(table.c.occurrence_id, table.c.chunk, table.c.collection, table.c.added_in, table.c.removed_in)
+    # Each half by an index of its own. What came and went since is in both.
+    return union_all(its.where(table.c.added_in > since), its.where(table.c.removed_in > since))
+
+
+_CHANGED = _changed()
+_KEYS = select(schema.chunks.c.number, schema.chunks.c.chunk_id).where(
+    schema.chunks.c.number > bindparam("above"), schema.chunks.c.number <= bindparam("last")
 )
 
 
@@ -44,14 +59,9 @@ class Intervals:
 
     def follow(self, connection: Connection, head: int) -> NDArray[np.int64]:
         """Reads what was added or removed up to revision `head`; returns the chunks that this touched."""
-        table = schema.occurrences
-        added = select(table.c.occurrence_id, table.c.chunk, table.c.collection, table.c.added_in, table.c.removed_in)
-        added = added.where(table.c.added_in > self.revision).order_by(table.c.occurrence_id)
-        new = self._append([self._row(*row) for row in connection.execute(added)])
-        ended = select(table.c.occurrence_id, table.c.removed_in).where(
-            table.c.removed_in > self.revision, table.c.added_in <= self.revision
-        )
-        gone = self._end([(row[0], row[1]) for row in connection.execute(ended)])
+        rows = connection.execute(_CHANGED, {"revision": self.revision}).all()
+        new = self._append(sorted({self._row(*row) for row in rows if row.added_in > self.revision}))
+        gone = self._end([(row.occurrence_id, row.removed_in) for row in rows if row.added_in <= self.revision])
         self.revision = head
         return np.unique(np.concatenate([new, gone]))
 
@@ -118,16 +128,19 @@ class ChunkKeys:
 
     def follow(self, connection: Connection, last: int) -> None:
         """Reads the keys of chunks up to number `last`."""
-        if last <= self._last:
+        if last > self._last:
+            rows = connection.execute(_KEYS, {"above": self._last, "last": last}).all()
+            self.put([row.number for row in rows], [row.chunk_id for row in rows], self._last + 1, last)
+
+    def put(self, numbers: Sequence[int], chunk_ids: Sequence[str], first: int, last: int) -> None:
+        """Takes the chunks numbered `first` to `last`, unless some before them are missing."""
+        if not first <= self._last + 1 <= last:
             return
-        table = schema.chunks
         keys = self._keys
         if last >= len(keys):
             keys = np.zeros(max(last + 1, len(keys) + len(keys) // 8), dtype=np.uint64)
             keys[: self._last + 1] = self._keys[: self._last + 1]
-        query = select(table.c.number, table.c.chunk_id).where(table.c.number > self._last, table.c.number <= last)
-        for number, chunk_id in connection.execute(query):
-            keys[number] = int(chunk_id[:16], 16)
+        keys[list(numbers)] = [int(chunk_id[:16], 16) for chunk_id in chunk_ids]
         self._keys, self._last = keys, last
 
     def ordered(self, ranking: Ranking, k: int) -> Ranking:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from ingest.errors import CatalogUnavailable, IngestError
 from ingest.types import Embedder
 from retrieval.errors import RetrievalError
@@ -48,15 +50,15 @@ class LiveIndex:
         """What serves now, without a look at the catalog."""
         return self._serving
 
-    def followed(self) -> tuple[int, Serving]:
-        """The head revision, and what serves it."""
+    def followed(self, connection: Connection | None = None) -> tuple[int, Serving]:
+        """The head revision, as `connection` sees it or as it is now, and what serves it."""
         serving = self._serving
-        head, in_use = serving.index.follow()
+        head, in_use = serving.index.follow(connection)
         if in_use is not None and in_use != serving.embedder.space.space_id:
             self._change_to(in_use)
             if self._serving is not serving:
                 serving = self._serving
-                head, _ = serving.index.follow()
+                head, _ = serving.index.follow(connection)
         return head, serving
 
     def maintain(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from ingest import schema
 from ingest.catalog import Catalog
@@ -51,24 +51,30 @@ class Searcher:
         query = _checked_query(request.query)
         if request.batch is not None and request.as_of is not None:
             raise BadQuery("a batch is seen on top of the head: leave as_of out")
-        # 2. Choose the snapshot, and what of it the caller sees.
-        revision, serving = self._snapshot(request.as_of)
-        index = serving.index
-        visible = index.visible(revision, request.collections, request.batch)
-        if not visible.count:
-            raise EmptyIndex(_nothing_there(request.collections, revision))
-        # 3. Ask both halves, under the same visibility.
-        wanted = max(k, self._settings.candidates)
-        dense = lexical = None
-        if request.mode != "lexical":
-            dense = index.search_dense(serving.embedder.embed_query(query), wanted, visible)
-        if request.mode != "dense":
-            lexical = index.search_lexical(query, wanted, visible)
-        # 4. Fuse them; ties go by chunk id, so that the order never depends on arrival.
-        best = index.ordered(self._fuse(dense, lexical), k)
-        # 5. Look up where the chunks stand.
+        # 2. Embed the query, before a connection is held.
+        embedder = self._live.serving.embedder
+        vector = None if request.mode == "lexical" else embedder.embed_query(query)
+        with self._catalog.reading() as connection:
+            # 3. Choose the snapshot, and what of it the caller sees.
+            revision, serving = self._snapshot(connection, request.as_of)
+            index = serving.index
+            visible = index.visible(revision, request.collections, request.batch)
+            if not visible.count:
+                raise EmptyIndex(_nothing_there(request.collections, revision))
+            # 4. Ask both halves, under the same visibility.
+            wanted = max(k, self._settings.candidates) if request.mode == "hybrid" else k
+            dense = lexical = None
+            if vector is not None:
+                if serving.embedder is not embedder:  # another one was put in use in this moment
+                    vector = serving.embedder.embed_query(query)
+                dense = index.search_dense(vector, wanted, visible)
+            if request.mode != "dense":
+                lexical = index.search_lexical(query, wanted, visible)
+            # 5. Fuse them; ties go by chunk id, so that the order never depends on arrival.
+            best = index.ordered(self._fuse(dense, lexical), k)
+            # 6. Look up where the chunks stand.
+            places = self._places(connection, best[0].tolist(), revision, request)
         scores = _Scores(dict(_pairs(best)), dict(_pairs(dense)), dict(_pairs(lexical)))
-        places = self._places(best[0].tolist(), revision, request)
         passages = tuple(_passage(number, scores, places[number]) for number in scores.final if number in places)
         return SearchResult(revision=revision, passages=passages)
 
@@ -76,8 +82,8 @@ class Searcher:
         """Reads what was committed since the last time, and returns the head revision; a search does so by itself."""
         return self._live.followed()[0]
 
-    def _snapshot(self, as_of: int | datetime | None) -> tuple[int, Serving]:
-        head, serving = self._live.followed()
+    def _snapshot(self, connection: Connection, as_of: int | datetime | None) -> tuple[int, Serving]:
+        head, serving = self._live.followed(connection)
         if as_of is None:
             return head, serving
         revision = as_of if isinstance(as_of, int) else self._catalog.revision_at(as_of)
@@ -92,17 +98,18 @@ class Searcher:
             return rrf([dense[0], lexical[0]], self._settings.rrf_k)
         return convex(dense, lexical, self._settings.dense_weight)
 
-    def _places(self, numbers: Sequence[int], revision: int, request: SearchRequest) -> dict[int, list[_Place]]:
+    def _places(
+        self, connection: Connection, numbers: Sequence[int], revision: int, request: SearchRequest
+    ) -> dict[int, list[_Place]]:
         """Where each chunk stands for this caller, by URI and position."""
         values = {"numbers": numbers, "revision": revision, "batch": request.batch}
         values["collections"] = sorted(request.collections or ())
         limited = request.collections is not None
         found = [_SHOWN[limited]] if request.batch is None else [_BESIDE_BATCH[limited], _STAGED[limited]]
         places: dict[int, list[_Place]] = {}
-        with self._catalog.reading() as connection:
-            for query in found:
-                for row in connection.execute(query, values).mappings():
-                    places.setdefault(row["chunk"], []).append(_checked(row))
+        for query in found:
+            for row in connection.execute(query, values).mappings():
+                places.setdefault(row["chunk"], []).append(_checked(row))
         for of_chunk in places.values():
             of_chunk.sort(key=lambda place: (str(place["uri"]), int(place["start"]), str(place["document_id"])))
         return places

@@ -13,10 +13,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from ingest import schema, statements
 from ingest.catalog import Catalog
@@ -44,6 +45,27 @@ _NEWEST = select(
         select(schema.facts.c.value).where(schema.facts.c.name == name).scalar_subquery()
         for name in (statements.PURGES, statements.SPACE_IN_USE)
     ),
+)
+
+# As these, which every commit asks.
+_LOW: Any = bindparam("low")
+_HIGH: Any = bindparam("high")
+_CHUNKS = (
+    select(schema.chunks.c.number, schema.chunks.c.chunk_id, schema.chunks.c.input)
+    .where(schema.chunks.c.number.between(_LOW, _HIGH))
+    .order_by(schema.chunks.c.number)
+)
+_VECTORS = (
+    select(schema.vectors.c.arrival, schema.vectors.c.chunk, schema.vectors.c.vector)
+    .where(
+        schema.vectors.c.arrival.between(_LOW, _HIGH),
+        schema.vectors.c.space
+        == select(schema.spaces.c.number).where(schema.spaces.c.space_id == bindparam("space")).scalar_subquery(),
+    )
+    .order_by(schema.vectors.c.arrival)
+)
+_PLACES = select(schema.occurrences.c.chunk, schema.occurrences.c.collection, schema.occurrences.c.document_id).where(
+    schema.occurrences.c.chunk.in_(bindparam("chunks", expanding=True)), schema.occurrences.c.removed_in.is_(None)
 )
 
 # Chunks read from the catalog at a time, when there are many.
@@ -121,13 +143,18 @@ class HybridIndex:
         """The numbers of all chunks that the lexical and the dense half hold, ascending."""
         return self._lexical.numbers(), self._dense.numbers()
 
-    def follow(self) -> tuple[int, str | None]:
-        """Applies what was committed since the last call; returns the head revision and the id of the space in use."""
-        with self._catalog.reading() as connection:
-            newest, in_use = self._newest(connection)
-            if newest != self._progress() or not self._complete:
-                with self._lock:
-                    self._read(connection, newest)
+    def follow(self, connection: Connection | None = None) -> tuple[int, str | None]:
+        """Applies what was committed since the last call; returns the head revision and the id of the space in use.
+
+        The catalog is read as `connection` sees it, or as it is now.
+        """
+        if connection is None:
+            with self._catalog.reading() as its_own:
+                return self.follow(its_own)
+        newest, in_use = self._newest(connection)
+        if newest != self._progress() or not self._complete:
+            with self._lock:
+                self._read(connection, newest)
         return newest.revision, in_use
 
     def visible(self, revision: int, collections: Collections, batch: str | None = None) -> Visible:
@@ -142,9 +169,7 @@ class HybridIndex:
                 with self._catalog.reading() as connection:
                     require_kept(connection, revision, collections)
                 view = self._intervals.visible(revision, collections, self._size())
-                self._views[key] = view
-                if len(self._views) > _VIEWS:
-                    self._views.popitem(last=False)
+                self._keep_view(*key, view)
             self._views.move_to_end(key)
         return view if batch is None else self._with_batch(view, batch, collections)
 
@@ -224,18 +249,23 @@ class HybridIndex:
 
     def _refresh_views(self, connection: Connection, before: int, head: int, touched: NDArray[np.int64]) -> None:
         """The head's bitmaps, each from that of the head before."""
-        wanted = [collections for revision, collections in self._views if revision == before]
+        wanted = {collections: view for (revision, collections), view in self._views.items() if revision == before}
         if len(touched) > _MANY_CHANGES:
             for collections in wanted:
-                self._views[head, collections] = self._intervals.visible(head, collections, self._size())
+                self._keep_view(head, collections, self._intervals.visible(head, collections, self._size()))
             return
         places = _collections_of(connection, touched.tolist())
-        for collections in wanted:
+        for collections, view in wanted.items():
             changes = {
                 number: bool(names) if collections is None else not collections.isdisjoint(names)
                 for number, names in places.items()
             }
-            self._views[head, collections] = self._views[before, collections].with_changes(changes)
+            self._keep_view(head, collections, view.with_changes(changes))
+
+    def _keep_view(self, revision: int, collections: Collections, view: Visible) -> None:
+        self._views[revision, collections] = view
+        while len(self._views) > _VIEWS:
+            self._views.popitem(last=False)
 
     def _with_batch(self, view: Visible, batch: str, collections: Collections) -> Visible:
         staged, staged_occurrences, occurrences = schema.staged, schema.staged_occurrences, schema.occurrences
@@ -263,20 +293,16 @@ class HybridIndex:
         return Progress(self._intervals.revision, self._lexical.last, self._dense.last, self._purges)
 
     def _add_chunks(self, connection: Connection, first: int, last: int) -> None:
-        table = schema.chunks
-        query = select(table.c.number, table.c.input).order_by(table.c.number)
         for low, high in _ranges(first, last):
-            rows = connection.execute(query.where(table.c.number >= low, table.c.number <= high)).all()
+            rows = connection.execute(_CHUNKS, {"low": low, "high": high}).all()
             terms = [self._tokenizer.tokenize(row.input) for row in rows]
-            self._lexical.add(np.array([row.number for row in rows], dtype=np.int64), terms, low, high)
+            numbers = [row.number for row in rows]
+            self._lexical.add(np.array(numbers, dtype=np.int64), terms, low, high)
+            self._keys.put(numbers, [row.chunk_id for row in rows], low, high)
 
     def _add_vectors(self, connection: Connection, first: int, last: int) -> None:
-        table, spaces = schema.vectors, schema.spaces
-        space = select(spaces.c.number).where(spaces.c.space_id == self._space.space_id).scalar_subquery()
-        query = select(table.c.arrival, table.c.chunk, table.c.vector).where(table.c.space == space)
         for low, high in _ranges(first, last):
-            its = query.where(table.c.arrival >= low, table.c.arrival <= high).order_by(table.c.arrival)
-            rows = connection.execute(its).all()
+            rows = connection.execute(_VECTORS, {"space": self._space.space_id, "low": low, "high": high}).all()
             vectors = decoded([row.vector for row in rows], self._space.dimension, self._space.normalised)
             arrivals = np.array([row.arrival for row in rows], dtype=np.int64)
             chunks = np.array([row.chunk for row in rows], dtype=np.int64)
@@ -311,12 +337,9 @@ def _collections_of(
     connection: Connection, numbers: Sequence[int], hidden: frozenset[str] = frozenset()
 ) -> dict[int, set[str]]:
     """For each chunk the collections in which the head shows it, but for the documents `hidden`."""
-    table = schema.occurrences
     places: dict[int, set[str]] = {number: set() for number in numbers}
     for part in statements.parts(numbers):
-        query = select(table.c.chunk, table.c.collection, table.c.document_id)
-        query = query.where(table.c.chunk.in_(part), table.c.removed_in.is_(None))
-        for number, collection, document_id in connection.execute(query):
+        for number, collection, document_id in connection.execute(_PLACES, {"chunks": part}):
             if document_id not in hidden:
                 places[number].add(collection)
     return places

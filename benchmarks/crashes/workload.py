@@ -96,10 +96,12 @@ def perform(application: Application, operation: Operation, state: State, backup
             history.open_batch(note)
         case StageRemoval(note, name):
             history.stage_removal(_batch_id(application, note), name.document_id)
+            application.ingestion.sweep()
         case Promote(note):
             _promote(application, note, conflicts(state, note))
         case Drop(note):
             history.drop_batch(_batch_id(application, note))
+            application.ingestion.sweep()
         case Pin(name, revision):
             application.retention.pin(name, revision)
         case Unpin(name):
@@ -142,7 +144,7 @@ def purge(application: Application, keep_revisions: int) -> None:
 
     purged = Retention(application.catalog, RetentionSettings(keep_revisions=keep_revisions)).purge()
     if purged.occurrences:
-        application.ingestion.remove_unused(application.ingestion.unused_originals())
+        application.ingestion.sweep()
 
 
 def search(application: Application, query: str, mode: str, as_of: int | None) -> list[tuple[str, str, float]]:

@@ -1,11 +1,12 @@
-"""Ragstone itself, through its own ingestion and search: what `POST /documents` and `POST /search` call.
+"""Ragstone itself: at its index, with chunks and vectors given as to the peers, and through its ingestion of uploads.
 
 The functions that touch the product's interfaces stand together, in `Product`. One chunk a document.
 """
 
 from __future__ import annotations
 
-import time
+import hashlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,16 +14,20 @@ import numpy as np
 
 from index_peers.corpus import VectorOf, Vectors
 from index_peers.measure import About, Mode, batches, main
+from ingest.identity import document_id_of
 from ingest.jobs import FINISHED
 from ingest.pipeline import IncomingFile
-from ingest.types import Embedder, Space
+from ingest.statements import PreparedVersion
+from ingest.types import ChunkSpan, Embedder, Extracted, Space
 from ragstone.settings import Settings
 from ragstone.wiring import Application
 from retrieval.search import SearchRequest
 
 COLLECTION = "default"
-POLL_S = 0.001  # between looks whether a job is done, for each of its files
-LOADED_TOGETHER = 500  # documents in one upload
+POLL_S = 0.1  # between looks whether a job is done; the worker says when it was
+LOADED_TOGETHER = 1000  # documents in one commit
+PACKAGES = ("ragstone", "faiss-cpu", "numpy")
+DURABLE = "by fsync (SQLite, synchronous=FULL)"
 
 
 class GivenVectors:
@@ -55,18 +60,29 @@ class Product:
 
     def __init__(self, folder: Path, embedder: Embedder) -> None:
         self._application = Application(Settings(data=folder), embedder=embedder)
+        self._space = embedder.space
+        self._worked = threading.Event()
+        self._application.worker.listeners.add(lambda job_id: self._worked.set())
         self._application.worker.start()
 
+    def commit(self, texts: dict[str, str], vectors: Vectors) -> None:
+        """Shows one-chunk documents by their URI, from one new revision on."""
+        prepared = [_prepared(uri, text, vector) for (uri, text), vector in zip(texts.items(), vectors, strict=True)]
+        self._application.history.commit_versions(prepared, self._space)
+
     def upload(self, texts: dict[str, str]) -> None:
-        """Puts documents by their URI and returns when they are committed."""
+        """Uploads files by their URI and returns when they are ingested."""
         files = [IncomingFile(name=uri, uri=uri, data=text.encode()) for uri, text in texts.items()]
         ingestion, worker = self._application.ingestion, self._application.worker
+        self._worked.clear()
         job_id = ingestion.submit(files, COLLECTION, None)
         worker.wake()
+        self._worked.wait(POLL_S)
         while ingestion.queue.get(job_id).state not in FINISHED:
             if worker.problem is not None:
                 raise RuntimeError(worker.problem)
-            time.sleep(POLL_S * len(files))
+            self._worked.clear()
+            self._worked.wait(POLL_S)
 
     def search(self, query: str, k: int, mode: Mode) -> list[str]:
         request = SearchRequest(query=query, collections=frozenset({COLLECTION}), k=k, mode=mode)
@@ -76,13 +92,19 @@ class Product:
         """Reads the index, so that the first search does not."""
         self._application.searcher.follow()
 
+    def settle(self) -> None:
+        """Writes the index's segments, and waits until none is to be merged."""
+        self.open()
+        while self._application.live.maintain():
+            pass
+
 
 class Ragstone:
     about = About(
         name="ragstone",
-        packages=("ragstone", "faiss-cpu", "numpy"),
-        update="an upload of the document's new text, by the worker's thread",
-        durable="texts, vectors and postings' source by fsync (SQLite, synchronous=FULL)",
+        packages=PACKAGES,
+        update="a commit of the document's new text and vector, which are given as to the peers",
+        durable=DURABLE,
         note="its default settings",
     )
 
@@ -92,15 +114,44 @@ class Ragstone:
 
     def load(self, texts: list[str], vectors: Vectors) -> None:
         for start, end in batches(len(texts), LOADED_TOGETHER):
-            self._product.upload({_uri(number): texts[number] for number in range(start, end)})
-        self._product.open()
+            self._product.commit({_uri(number): texts[number] for number in range(start, end)}, vectors[start:end])
+        self._product.settle()
 
     def update(self, number: int, text: str, vector: Vectors) -> None:
-        self._product.upload({_uri(number): text})
+        self._product.commit({_uri(number): text}, vector[None, :])
 
     def search(self, query: str, vector: Vectors, k: int, mode: Mode) -> list[str]:
         self._vector_of.remember(query, vector)
         return self._product.search(query, k, mode)
+
+
+class Uploading(Ragstone):
+    about = About(
+        name="ragstone, uploads",
+        packages=PACKAGES,
+        update="an upload of the new text as a file: stored, queued, read, cut into chunks and committed by the worker",
+        durable=f"the file and its job as well, {DURABLE}",
+        note="loaded by commits",
+    )
+
+    def update(self, number: int, text: str, vector: Vectors) -> None:
+        self._product.upload({_uri(number): text})
+
+
+def _prepared(uri: str, text: str, vector: Vectors) -> PreparedVersion:
+    span = ChunkSpan(ordinal=0, start=0, end=len(text), heading=(), page=None, input=text)
+    return PreparedVersion(
+        document_id=document_id_of(COLLECTION, uri),
+        collection=COLLECTION,
+        uri=uri,
+        metadata=None,
+        content_hash=hashlib.sha256(text.encode()).hexdigest(),
+        prepared_with="given",
+        size_bytes=len(text.encode()),
+        extracted=Extracted(text=text, title=uri, media_type="text/plain"),
+        spans=[span],
+        vectors={span.chunk_id: vector},
+    )
 
 
 def _uri(number: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Annotated
 
@@ -25,9 +26,8 @@ from ragstone.wiring import Application
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
-# Between looks whether a job has ended: soon at first, since most are done in a moment.
-_FIRST_POLL_S = 0.004
-_LAST_POLL_S = 0.2
+# Between looks whether another process has ended a job.
+_POLL_S = 0.2
 
 
 VersionNumber = Annotated[int, Path(ge=1, lt=2**31)]
@@ -149,13 +149,27 @@ def _incoming(files: list[UploadFile], uris: list[str] | None) -> list[IncomingF
 
 
 async def _finished(parts: Application, job: Job) -> Job:
-    """The job when it has ended, or as it is after `server.wait_timeout_s`."""
+    """The job when it has ended, or as it is after `server.wait_timeout_s`.
+
+    The worker of this process says when; one of another process is found out by looking.
+    """
     deadline = time.monotonic() + parts.settings.server.wait_timeout_s
-    pause = _FIRST_POLL_S
-    while job.state not in FINISHED and time.monotonic() < deadline:
-        await asyncio.sleep(pause)
-        pause = min(_LAST_POLL_S, pause * 1.3)
-        job = await asyncio.to_thread(parts.ingestion.queue.get, job.job_id)
+    worked, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def tell(job_id: str) -> None:
+        if job_id == job.job_id:
+            loop.call_soon_threadsafe(worked.set)
+
+    worked.set()  # it may have ended before we listen
+    parts.worker.listeners.add(tell)
+    try:
+        while job.state not in FINISHED and time.monotonic() < deadline:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(worked.wait(), _POLL_S)
+            worked.clear()
+            job = await asyncio.to_thread(parts.ingestion.queue.get, job.job_id)
+    finally:
+        parts.worker.listeners.discard(tell)
     return job
 
 

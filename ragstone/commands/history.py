@@ -98,7 +98,9 @@ def promote(loaded: LoadedSettings, batch_id: str, as_json: bool) -> None:
 @click.pass_obj
 def drop(loaded: LoadedSettings, batch_id: str) -> None:
     """Forget the batch."""
-    Application(loaded.settings).history.drop_batch(batch_id)
+    application = Application(loaded.settings)
+    application.history.drop_batch(batch_id)
+    application.ingestion.sweep()
     click.echo(f"{batch_id} is dropped")
 
 

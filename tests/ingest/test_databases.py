@@ -180,7 +180,7 @@ def test_a_file_of_more_than_two_gigabytes_has_its_size(catalog: Catalog) -> Non
     large = prepared(["one"])
     size = 3 * 2**30
     with catalog.writing() as connection:
-        statements.put_documents(connection, [large])
+        statements.put_documents(connection, [large], {})
         statements.put_versions(connection, [large], {})
         connection.execute(schema.versions.update().values(size_bytes=size))
         assert connection.execute(select(schema.versions.c.size_bytes)).scalar_one() == size

@@ -100,7 +100,7 @@ def test_after_a_rollback_the_bytes_that_are_shown_are_known_as_current(catalog:
     history.commit_version(first, SPACE)
     history.commit_version(prepared(["one"], way="new chunker"), SPACE)
     history.rollback(1)
-    current = catalog.current_version(first.document_id)
+    current = catalog.current_versions([first.document_id]).get(first.document_id)
     assert current is not None
     assert (current.version, current.prepared_with) == (1, "old chunker")
 

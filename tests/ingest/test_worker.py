@@ -13,8 +13,9 @@ from sqlalchemy import URL
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.errors import CatalogUnavailable
+from ingest.history import History
 from ingest.jobs import FINISHED
-from ingest.leases import Lease
+from ingest.leases import Holder, Lease, this_process
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.types import Embedder, Job, Space, Vectors
@@ -228,3 +229,31 @@ def test_a_running_job_estimates_the_time_left(catalog: Catalog, originals: Orig
     assert seen[0] is None
     assert all(isinstance(eta, float) and eta >= 0 for eta in seen[1:])
     assert len(seen) == 3
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_a_killed_process_left_is_swept(ingestion: Ingestion, originals: Originals, *, killed: bool) -> None:
+    dead = Lease(ingestion.catalog, WORKER, Holder(this_process().host, 1, "never", this_process().machine))
+    assert dead.acquire()
+    dead._stop.set()
+    if not killed:
+        dead.release()
+    unused = originals.put(b"its job was never committed")
+    (originals._root / ".part-1").write_bytes(b"half a fi")
+    worker = Worker(ingestion)
+    worker.start()
+    try:
+        assert wait_for(ingestion, submit(ingestion, "a.md")).state == "done"
+    finally:
+        worker.stop()
+    assert (unused in originals.hashes()) == (not killed)
+    assert bool(originals.unfinished()) == (not killed)
+
+
+def test_a_version_staged_again_leaves_no_original(catalog: Catalog, originals: Originals) -> None:
+    ingestion = Ingestion(catalog, originals, HashEmbedder(), IngestSettings())
+    batch = History(catalog).open_batch()
+    for text in (b"the first", b"the second"):
+        ingestion.submit([IncomingFile("a.md", "a.md", text)], "default", {}, batch)
+        Worker(ingestion).work_off()
+    assert len(originals.hashes()) == 1

@@ -246,7 +246,7 @@ def test_what_retention_takes_is_no_disagreement(folder: Path) -> None:
     purged = application.retention.purge()
     assert purged.occurrences > 0
     application.live.forget_gone()
-    application.ingestion.remove_unused(application.ingestion.unused_originals())
+    application.ingestion.sweep()
     assert [finding.what for finding in findings(application)] == []
     application.close()
 

@@ -318,7 +318,7 @@ def test_after_any_changes_every_kept_revision_is_found_as_by_a_fresh_reader(
 def changed(folder: Path, reader: Reader, action: str, name: Any, detail: Any) -> Reader:
     catalog = reader.catalog
     history, document_id = History(catalog), document_id_of("default", f"{name}.md")
-    shown = catalog.current_version(document_id) is not None
+    shown = document_id in catalog.current_versions([document_id])
     if action == "put":
         put(catalog, f"{name}.md", *[f"{word} {name} {number}" for number, word in enumerate(detail)])
     elif action == "delete" and shown:
@@ -343,3 +343,13 @@ def changed(folder: Path, reader: Reader, action: str, name: Any, detail: Any) -
     elif action == "search":
         reader.find("red pump")
     return reader
+
+
+def test_bitmaps_of_heads_that_were_are_let_go(catalog: Catalog, tmp_path: Path) -> None:
+    reader = Reader(tmp_path, catalog)
+    for number in range(50):
+        put(catalog, "a.md", f"water number {number}")
+        for collections in (None, frozenset({"default"})):
+            assert reader.find("water", collections=collections).passages[0].text == f"water number {number}"
+    assert len(reader.live.serving.index._views) <= 32
+    assert reader.find("water", as_of=3).passages[0].text == "water number 2"

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from ingest.errors import DataFolderUnusable, StorageFull
 
 
 def sync_folder(folder: Path) -> None:
@@ -21,3 +26,18 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in missing:
         sync_folder(path.parent)
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Says what the system's errors mean to the user: raises StorageFull and DataFolderUnusable in their place."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull(f"no space left in {folder}: free some, then try again") from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise DataFolderUnusable(f"{folder} can't be written ({error.strerror}): see to its permissions") from error
+        if error.errno == errno.EIO:
+            raise DataFolderUnusable(f"the disk of {folder} does not work ({error.strerror}): see to it") from error
+        raise

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from ingest.disk import make_folder, sync_folder
-from ingest.errors import NotFound, StorageFull
+from ingest.disk import make_folder, sync_folder, writing_to
+from ingest.errors import NotFound
 
 Opener = Callable[[str, int], int]
 
@@ -27,7 +26,8 @@ class Originals:
         make_folder(root)
 
     def put(self, data: bytes, anew: bool = False) -> str:
-        """Stores `data` and returns its SHA-256 in hex. Raises StorageFull; then nothing is left behind.
+        """Stores `data` and returns its SHA-256 in hex. Raises StorageFull and DataFolderUnusable; then nothing
+        is left behind.
 
         With `anew` bytes that are there already are written once more, so that the time it takes tells nothing.
         """
@@ -37,21 +37,20 @@ class Originals:
         if there and not anew:
             return content_hash
         part = self._root / f".part-{uuid.uuid4().hex}"
-        try:
-            make_folder(path.parent)
-            with open(part, "wb", opener=self._opener) as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(part, path)
-            sync_folder(path.parent)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            if not there:  # a file that may not be on the disk must not be taken for one that is
-                path.unlink(missing_ok=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFull(f"no space left in {self._root}: free some, then upload again") from error
-            raise
+        with writing_to(self._root):
+            try:
+                make_folder(path.parent)
+                with open(part, "wb", opener=self._opener) as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.rename(part, path)
+                sync_folder(path.parent)
+            except OSError:
+                part.unlink(missing_ok=True)
+                if not there:  # a file that may not be on the disk must not be taken for one that is
+                    path.unlink(missing_ok=True)
+                raise
         return content_hash
 
     def read(self, content_hash: str) -> bytes:

@@ -147,28 +147,29 @@ class Bm25Index:
         state = self._state
         if k <= 0 or not terms or not state.view.parts:
             return nothing()
+        view = state.view
         statistics = state.statistics(visible, self._weighing)
         times = self.counted(terms)
-        weights = statistics.weights(state.view, times)
+        weights = statistics.weights(view, times)
         wanted = {term: times[term] * weight for term, weight in weights.items() if weight is not None}
         if not wanted:
             return nothing()
+        values = np.array([*wanted.values()])
         average = statistics.length / statistics.count
-        numbers, scores = kernels.search(
-            state.view.table,
-            state.view.averages,
-            statistics.whole(state.view),
+        ranking: Ranking = kernels.search(
+            view.table,
+            view.averages,
+            statistics.whole(view),
             visible.bits,
             np.array([*wanted], dtype=np.uint64),
-            np.array([*wanted.values()]),
+            values,
             self._formula.floor,
             self._formula.slope(average),
             average,
             k,
             min(wanted.values()) > 0,
         )
-        order = np.lexsort((numbers, -scores))
-        return numbers[order], scores[order]
+        return ranking
 
     def maintain(self, kept: Visible, revision: int) -> bool:
         """Does one piece of the work that is due, of at most one partition; False if there is none.

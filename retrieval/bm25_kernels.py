@@ -64,6 +64,7 @@ _LEAST = 1e-37  # of a sum that is not zero
 # Terms are added for all chunks until the rest gives at most this share of the least sum that counts: then few chunks
 # are left to be looked up. Measured from 0.1 to 0.6: flat between 0.2 and 0.45.
 _SELECTIVE = 0.3
+_FEW = 128  # results that are sorted in less time one by one
 _SINGLE = 6e-8  # half a unit in the last place of float32, relative
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -423,7 +424,9 @@ def search(
     k: int,
     prune: bool,
 ) -> tuple[Counts, Floats]:
-    """The best `k` chunks in the set `bits` that contain a term `wanted`, and all that tie with the last; by number.
+    """The best `k` chunks in the set `bits` that contain a term `wanted`, and all that tie with the last.
+
+    Best first, equal scores by the smaller number.
 
     A chunk scores the sum of weights[i] * tf / (tf + floor + slope * length) over the terms it contains. `average` is
     the average length behind `slope`, `averages` are those behind the segments' bounds. Without `prune`, weights may be
@@ -474,7 +477,24 @@ def search(
     if len(numbers) > k:
         kept = scores >= _kth_largest(scores.copy(), len(scores), k)
         numbers, scores = numbers[kept], scores[kept]
-    return numbers.copy(), scores
+    return _ordered(numbers, scores)
+
+
+@kernel
+def _ordered(numbers: Counts, scores: Floats) -> tuple[Counts, Floats]:
+    """Both by falling score; what is equal stays in the order in which it came."""
+    if len(numbers) > _FEW:
+        order = np.argsort(-scores, kind="mergesort")
+        return numbers[order], scores[order]
+    numbers = numbers.copy()
+    for i in range(1, len(numbers)):
+        number, score = numbers[i], scores[i]
+        at = i
+        while at > 0 and scores[at - 1] < score:
+            numbers[at], scores[at] = numbers[at - 1], scores[at - 1]
+            at -= 1
+        numbers[at], scores[at] = number, score
+    return numbers, scores
 
 
 @kernel

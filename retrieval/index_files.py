@@ -25,7 +25,7 @@ class IndexFiles:
     """Where the derived indexes of one catalog are kept. Deleting the folder costs time, never data."""
 
     def __init__(self, folder: Path, catalog_id: str) -> None:
-        self._folder = folder
+        self.folder = folder
         self._catalog_id = catalog_id
         self._lock: IO[str] | None = None
         self._stores: dict[str, SegmentStore] = {}
@@ -34,7 +34,7 @@ class IndexFiles:
 
     def store(self, name: str, identity: Mapping[str, str | int]) -> SegmentStore:
         """The store of one part; `identity` names all that decides what it holds, beside the catalog."""
-        made = SegmentStore(self._folder / name, {"catalog": self._catalog_id, "part": name, **identity})
+        made = SegmentStore(self.folder / name, {"catalog": self._catalog_id, "part": name, **identity})
         self._stores[name] = made
         return made
 
@@ -50,8 +50,8 @@ class IndexFiles:
     def try_lock(self) -> bool:
         """Whether this process may write from now on. The kernel frees the lock when the process ends."""
         if self._lock is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            file = open(self._folder / "lock", "w")  # noqa: SIM115 (kept open as long as the lock is held)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = open(self.folder / "lock", "w")  # noqa: SIM115 (kept open as long as the lock is held)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -6,10 +6,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from ingest.disk import writing_to
 from ingest.errors import CatalogUnavailable, IngestError
 from ingest.types import Embedder
 from retrieval.errors import RetrievalError
@@ -62,13 +64,17 @@ class LiveIndex:
         return head, serving
 
     def maintain(self) -> bool:
-        """A bounded amount of upkeep of the index's files. False: nothing was due, or another process sees to it."""
-        return self._may_write() and self._serving.index.maintain()
+        """A bounded amount of upkeep of the index's files. False: nothing was due, or another process sees to it.
+
+        Raises StorageFull and DataFolderUnusable.
+        """
+        with self._writing():
+            return self._may_write() and self._serving.index.maintain()
 
     def forget_gone(self) -> None:
         """Takes chunks that the catalog has no more out of the index and its files at once.
 
-        Raises CatalogUnavailable while another process has the files.
+        Raises CatalogUnavailable while another process has the files, StorageFull and DataFolderUnusable.
         """
         deadline = time.monotonic() + _PATIENCE_S
         while not self._may_write():
@@ -77,7 +83,11 @@ class LiveIndex:
                     "another process has the lock of the index folder: try again when it has ended"
                 )
             time.sleep(_PAUSE_S)
-        self._serving.index.forget_gone()
+        with self._writing():
+            self._serving.index.forget_gone()
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._files is None else writing_to(self._files.folder)
 
     def _may_write(self) -> bool:
         """Takes the lock of the files where it is free; what another one has written meanwhile is opened first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from ingest.catalog import Catalog
 from ingest.config import RetentionSettings
 from ingest.erasure import Erasure
-from ingest.errors import RevisionGone
+from ingest.errors import DataFolderUnusable, RevisionGone, StorageFull
 from ingest.history import History
 from ingest.identity import document_id_of
 from ingest.jobs import JobQueue
@@ -353,3 +355,33 @@ def test_bitmaps_of_heads_that_were_are_let_go(catalog: Catalog, tmp_path: Path)
             assert reader.find("water", collections=collections).passages[0].text == f"water number {number}"
     assert len(reader.live.serving.index._views) <= 32
     assert reader.find("water", as_of=3).passages[0].text == "water number 2"
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "said"),
+    [
+        (errno.ENOSPC, StorageFull, "no space left in .*index"),
+        (errno.EROFS, DataFolderUnusable, "can't be written"),
+        (errno.EIO, DataFolderUnusable, "does not work"),
+    ],
+)
+def test_upkeep_says_what_is_wrong_with_the_disk_and_goes_on_later(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, error: type[Exception], said: str
+) -> None:
+    fill(catalog)
+    Retention(catalog, RetentionSettings(keep_revisions=15)).purge()  # so that there is something to write
+    reader = Reader(tmp_path, catalog)
+    reader.searcher.follow()
+    with monkeypatch.context() as broken:
+
+        def fail(*_: Any) -> None:
+            raise OSError(number, os.strerror(number))
+
+        broken.setattr("retrieval.segments.os.fsync", fail)
+        with pytest.raises(error, match=said):
+            while reader.live.maintain():
+                pass
+    assert_alike(reader, tmp_path, [20, 30])
+    reader.write_all()
+    reader.close()
+    assert_alike(Reader(tmp_path, catalog), tmp_path, [20, 30])

@@ -75,8 +75,13 @@ def serving_table(size: str, n_chunks: int, row: Row) -> str:
         ("while ingesting p99 ms", _value("ingesting", "p99_ms")),
         ("ingested a second", _value("ingesting", "ingested_per_s", 1)),
         ("cold open until the first answer, s", _value("cold_open", "cold_open_s")),
-        ("disk a chunk, bytes", _value("bytes", "bytes_on_disk", 0, 1 / n_chunks)),
-        ("memory after a cold open a chunk, bytes", _value("cold_open", "rss_anon", 0, 1 / n_chunks)),
+        *(
+            (f"{part} on disk a chunk, bytes", _value("bytes", f"{part}_on_disk", 0, 1 / n_chunks))
+            for part in ("text", "vectors", "postings", "history")
+        ),
+        ("disk a chunk in all, bytes", _value("bytes", "bytes_on_disk", 0, 1 / n_chunks)),
+        ("memory that opening takes a chunk, bytes", _value("cold_open", "rss_anon_grown", 0, 1 / n_chunks)),
+        ("mapped files after a search a chunk, bytes", _value("cold_open", "rss_file_grown", 0, 1 / n_chunks)),
     ]
     return _table(f"In service, {size} chunks", columns, {OURS: row})
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ingest import statements
+from ingest.background import background
 from ingest.catalog import Catalog, Readable
 from ingest.chunking import chunk
 from ingest.config import IngestSettings
@@ -195,7 +196,8 @@ class Ingestion:
             if not inputs:
                 break
             last = max(inputs)
-            vectors = embedder.embed_documents(list(inputs.values()))
+            with background():
+                vectors = embedder.embed_documents(list(inputs.values()))
             self.catalog.commit_vectors(dict(zip(inputs, vectors, strict=True)), embedder.space)
             filled += len(inputs)
             report(filled)
@@ -345,7 +347,9 @@ class Ingestion:
             if stop():
                 return None
             batch = missing[start : start + self._settings.embed_batch]
-            vectors.update(zip(batch, embedder.embed_documents([inputs[key] for key in batch]), strict=True))
+            with background():
+                embedded = embedder.embed_documents([inputs[key] for key in batch])
+            vectors.update(zip(batch, embedded, strict=True))
         return vectors
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ingest.background import give_way, in_background
 from ingest.types import Space, Vectors
 from retrieval.errors import MissingExtra, ModelUnavailable
 
@@ -32,10 +33,11 @@ class OnnxEmbedder:
     Pooling is that of Reimers and Gurevych, "Sentence-BERT" (2019), section 3, which all-MiniLM-L6-v2 was trained with.
     The model must return token vectors, of shape (batch, tokens, dimension), as its first output.
 
-    Every text is a run of its own, without padding, on one thread; `threads` texts (0: one per core) run at a time. So
-    a vector can depend neither on the batch nor on the number of threads, whatever the model: one that is quantised
-    dynamically computes the scale of its activations over the whole batch, padding included. It is also the fastest way
-    measured on CPUs (`benchmarks/embedder.py`), as nothing is spent on padding.
+    Every text is a run of its own, without padding, on one thread; `threads` texts (0: one per core) run at a time, and
+    those of `ingest.background` at a lower priority. So a vector can depend neither on the batch nor on the number of
+    threads, whatever the model: one that is quantised dynamically computes the scale of its activations over the whole
+    batch, padding included. It is also the fastest way measured on CPUs (`benchmarks/embedder.py`), as nothing is spent
+    on padding.
     """
 
     def __init__(
@@ -64,7 +66,8 @@ class OnnxEmbedder:
         self._tokenizer.enable_truncation(max_tokens)
         self._session = _load_session(model_file)
         self._inputs = frozenset(node.name for node in self._session.get_inputs())
-        self._workers = ThreadPoolExecutor(threads or _cores(), thread_name_prefix="embedder")
+        self._workers = ThreadPoolExecutor(threads or _cores(), "embedder")
+        self._background = ThreadPoolExecutor(threads or _cores(), "embedder-background", initializer=give_way)
         self._query_prefix, self._document_prefix = query_prefix, document_prefix
         self._space = Space(
             model=model,
@@ -90,8 +93,12 @@ class OnnxEmbedder:
         """float32 of shape (len(texts), dimension), rows of length 1, in the order of `texts`."""
         vectors = np.empty((len(texts), self._space.dimension), dtype=np.float32)
         prefixed = [self._document_prefix + text for text in texts]
-        # A single text is not worth a change of thread.
-        embedded = self._workers.map(self._embed, prefixed) if len(prefixed) > 1 else map(self._embed, prefixed)
+        if in_background():
+            embedded = self._background.map(self._embed, prefixed)
+        elif len(prefixed) > 1:
+            embedded = self._workers.map(self._embed, prefixed)
+        else:  # not worth a change of thread
+            embedded = map(self._embed, prefixed)
         for row, vector in enumerate(embedded):
             vectors[row] = vector
         return vectors

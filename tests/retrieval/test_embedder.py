@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
+import threading
 import types
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
+from ingest.background import background
 from ingest.types import Vectors
 from retrieval.embedder import OnnxEmbedder, SentenceTransformersEmbedder
 from retrieval.errors import MissingExtra, ModelUnavailable
@@ -264,3 +267,25 @@ def test_hash_embedder_is_the_same_in_every_process() -> None:
 
 def test_hash_embedder_counts_words() -> None:
     assert HashEmbedder().count_tokens("three small words") == 3
+
+
+@pytest.mark.models
+def test_what_is_ingested_is_embedded_at_a_lower_priority(
+    embedder: OnnxEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    run = embedder._run
+
+    def watched(token_ids: list[int]) -> Vectors:
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return run(token_ids)
+
+    monkeypatch.setattr(embedder, "_run", watched)
+    answering = [embedder.embed_documents(["a pump"]), embedder.embed_documents(["a pump", "a valve"])]
+    embedder.embed_query("a pump")
+    with background():
+        ingesting = embedder.embed_documents(["a pump", "a valve"])
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert seen[:4] == [own] * 4
+    assert seen[4:] == [min(19, own + 10)] * 2
+    assert (ingesting == answering[1]).all()

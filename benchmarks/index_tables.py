@@ -17,6 +17,7 @@ def peer_tables(size: str, n_chunks: int, rows: Mapping[str, Row], parts: Collec
         ("p50 ms", _value("update", "p50_ms")),
         ("p99 ms", _value("update", "p99_ms")),
         ("the call alone, ms", _value("update", "call_ms")),
+        ("the two searches once more, ms", _value("update", "searches_ms")),
         ("updates", _value("update", "updates", 0)),
         ("new text not found", _value("update", "never_shown", 0)),
         ("old text still found", _value("update", "old_text_still_found", 0)),

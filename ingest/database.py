@@ -27,7 +27,7 @@ _NO_TRANSACTION = {"ragstone_no_transaction": True}
 _MAY_BE_LOST = {"ragstone_may_be_lost": True}
 
 # What SQLite keeps of its own promises: a commit is on the disk, references hold, deleted bytes are overwritten.
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "cache_size=-16384")
 
 
 class Database:

@@ -151,23 +151,27 @@ class Bm25Index:
         statistics = state.statistics(visible, self._weighing)
         times = self.counted(terms)
         weights = statistics.weights(view, times)
-        wanted = {term: times[term] * weight for term, weight in weights.items() if weight is not None}
-        if not wanted:
+        hashes, values = [], []
+        for term, count in times.items():
+            weight = weights[term]
+            if weight is not None:
+                hashes.append(term)
+                values.append(count * weight)
+        if not hashes:
             return nothing()
-        values = np.array([*wanted.values()])
         average = statistics.length / statistics.count
         ranking: Ranking = kernels.search(
             view.table,
             view.averages,
             statistics.whole(view),
             visible.bits,
-            np.array([*wanted], dtype=np.uint64),
-            values,
+            np.array(hashes, dtype=np.uint64),
+            np.array(values),
             self._formula.floor,
             self._formula.slope(average),
             average,
             k,
-            min(wanted.values()) > 0,
+            min(values) > 0,
         )
         return ranking
 
@@ -215,9 +219,11 @@ class Bm25Index:
 
     def counted(self, terms: Sequence[str]) -> dict[int, int]:
         """How often each term occurs, by the hash that files know it by, in the order of their first occurrence."""
-        times: dict[int, int] = {}
-        for number in map(self._hashes.__getitem__, terms):
-            times[number] = times.get(number, 0) + 1
+        hashes = [*map(self._hashes.__getitem__, terms)]
+        times = dict.fromkeys(hashes, 1)
+        if len(times) < len(hashes):
+            for term in times:
+                times[term] = hashes.count(term)
         return times
 
     def _merge_tail(self) -> None:

@@ -558,6 +558,10 @@ def _scan(lists: Any, seen: Any, plan: Any, formula: Any, window: Singles, alive
             start = _advance(rows, at[term], ends[term], first)
             at[term] = _advance(rows, start, ends[term], first + _WINDOW)
             _add(lists, start, at[term], weight, formula, window)
+        if prune and low <= 0:  # nothing is known yet, and all terms are added
+            if not whole:
+                _hide(window, bits, origin + first)
+            low = _least_of_best(window, k) * margin
         living = _above(window, max(_LEAST, low - rest[added]), alive)
         if not whole:
             living = _visible(alive, living, bits, origin + first)
@@ -663,6 +667,43 @@ def _above(window: Singles, least: float, alive: Rows) -> int:
                 alive[living] = start + place
                 living += block[place] >= bound
     return living
+
+
+@kernel
+def _hide(window: Singles, bits: Bits, first: int) -> None:
+    """Sets the sums of places to zero whose chunks, from number `first` on, are not in the set."""
+    for start in range(0, _WINDOW, 8):
+        shown = _eight(bits, first + start)
+        if shown == 255:
+            continue
+        for place in range(8):
+            if not (shown >> place) & 1:
+                window[start + place] = 0
+
+
+@kernel
+def _eight(bits: Bits, number: int) -> int:
+    """Whether chunks `number` to `number` + 7 are in the set, a bit for each from the lowest."""
+    byte, shift = number >> 3, number & 7
+    low = np.int64(bits[byte]) if byte < len(bits) else np.int64(0)
+    high = np.int64(bits[byte + 1]) if byte + 1 < len(bits) else np.int64(0)
+    shown: int = ((low | high << 8) >> shift) & 255
+    return shown
+
+
+@kernel
+def _least_of_best(window: Singles, k: int) -> float:
+    """A sum that at least `k` places of the window reach, or zero: the k-th largest of the maxima of its blocks."""
+    if k > _WINDOW // 32:
+        return 0.0
+    size = 64 if k <= _WINDOW // 128 else 16
+    maxima = np.zeros(_WINDOW // size, np.float32)
+    for block in range(len(maxima)):
+        largest = np.float32(0)
+        for place in range(block * size, (block + 1) * size):
+            largest = max(largest, window[place])
+        maxima[block] = largest
+    return _kth_largest(maxima, len(maxima), k)
 
 
 @kernel

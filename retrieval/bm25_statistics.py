@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -116,18 +116,17 @@ class Statistics:
         """Which segments of the view have all their chunks in the set."""
         return self._shown_in(view)[0] if self._whole is None or self._whole[0] is not view else self._whole[1]
 
-    def weights(self, view: View, terms: Iterable[int]) -> dict[int, float | None]:
-        """The weight of each of the terms (hashes), in their order; None if no chunk of the set contains it."""
+    def weights(self, view: View, terms: Iterable[int]) -> Mapping[int, float | None]:
+        """The weight of each of the terms (hashes), and of others; None if no chunk of the set contains it."""
         weights = self._weights
         missing = [term for term in terms if term not in weights]
         if missing:
             floor = self._idf_floor(view) if self._weighing.variant == "okapi" and self.length else 0.0
             for term, frequency in zip(missing, self.frequencies(view, missing), strict=True):
                 weights[term] = self._weighing.weight(frequency, self.count, floor) if frequency else None
-        found = {term: weights[term] for term in terms}
         if len(weights) > MAX_TERMS:
             self._weights = {}
-        return found
+        return weights
 
     def frequencies(self, view: View, terms: Sequence[int]) -> list[int]:
         """The document frequency of each of the terms (hashes), distinct."""

@@ -178,6 +178,7 @@ def update(peer: Peer, corpus: Corpus, updates: Probes, limits: Limits) -> dict[
     old = corpus.text_of(numbers)
     shown: list[float] = []
     returned: list[float] = []
+    searched: list[float] = []
     late = stale = 0
     began = time.perf_counter()
     for number, text, vector in zip(numbers, updates.texts, updates.vectors, strict=False):
@@ -188,12 +189,16 @@ def update(peer: Peer, corpus: Corpus, updates: Probes, limits: Limits) -> dict[
         returned.append(time.perf_counter() - start)
         seen = _wait_until_shown(peer, text, vector)
         shown.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        _wait_until_shown(peer, text, vector)
+        searched.append(time.perf_counter() - start)
         late += not seen
         old_vector = np.array(corpus.vectors[number])
         stale += any(old[number] in peer.search(old[number], old_vector, K, mode) for mode in ("dense", "lexical"))
     return {
         **percentiles(shown),
         "call_ms": 1000 * statistics.median(returned),
+        "searches_ms": 1000 * statistics.median(searched),
         "updates": len(shown),
         "never_shown": late,
         "old_text_still_found": stale,

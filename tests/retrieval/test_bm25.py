@@ -256,11 +256,16 @@ def test_many_windows_and_segments_give_the_best_of_all_scores(variant: Variant)
     corpus = corpus_of(20_000)
     index = in_memory(corpus[:12_000], variant)
     index.add(numbered(*range(12_001, 20_001)), corpus[12_000:], index.last + 1, 20_000)
-    for shown in (range(1, 20_001), range(1, 20_001, 3), range(9_000, 9_200)):
+    for shown in (
+        range(1, 20_001),
+        range(1, 20_001, 3),
+        {*range(1, 20_001)} - {*range(7, 20_001, 50)},
+        range(9_000, 9_200),
+    ):
         visible = visible_of(shown, 20_000)
         for query in (["w1", "w2"], ["w7", "w30", "w200", "w1"], corpus[0], corpus[5_000], ["w400"]):
             every_number, every_score = index.search(query, 20_000, visible)
-            for k in (1, 10, 300):
+            for k in (1, 10, 32, 33, 128, 300):
                 cut = every_score[min(k, len(every_score)) - 1]
                 expected = every_score >= cut
                 numbers, scores = index.search(query, k, visible)

@@ -682,13 +682,12 @@ def _hide(window: Singles, bits: Bits, first: int) -> None:
 
 
 @kernel
-def _eight(bits: Bits, number: int) -> int:
+def _eight(bits: Bits, number: int) -> np.int64:
     """Whether chunks `number` to `number` + 7 are in the set, a bit for each from the lowest."""
     byte, shift = number >> 3, number & 7
     low = np.int64(bits[byte]) if byte < len(bits) else np.int64(0)
     high = np.int64(bits[byte + 1]) if byte + 1 < len(bits) else np.int64(0)
-    shown: int = ((low | high << 8) >> shift) & 255
-    return shown
+    return ((low | high << 8) >> shift) & 255
 
 
 @kernel

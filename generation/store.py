@@ -19,13 +19,18 @@ class AnswerStore:
         self._catalog = catalog
 
     def save(self, answer: Answer, prompt: Prompt | None, completion_token_ids: tuple[int, ...]) -> None:
-        """Stores the answer with its prompt (None where no model was asked) in one transaction."""
+        """Stores the answer with its prompt (None where no model was asked) in one transaction.
+
+        Where a document that it quotes was erased while it was written, it is stored without its quotes.
+        """
         replay = {
             "messages": [[message.role, message.content] for message in prompt.messages] if prompt else [],
             "token_ids": list(prompt.token_ids) if prompt and prompt.token_ids is not None else None,
             "completion_token_ids": list(completion_token_ids),
         }
+        record = answer.model_dump(mode="json")
         with self._catalog.writing() as connection:
+            erased = _quotes_erased(connection, answer)
             connection.execute(
                 insert(schema.answers).values(
                     answer_id=answer.answer_id,
@@ -33,9 +38,9 @@ class AnswerStore:
                     release_id=answer.release,
                     revision=answer.revision,
                     collection=answer.collection,
-                    state="kept",
-                    record=answer.model_dump(mode="json"),
-                    prompt=replay,
+                    state="erased" if erased else "kept",
+                    record=redacted(record) if erased else record,
+                    prompt={} if erased else replay,
                 )
             )
 
@@ -53,6 +58,16 @@ class AnswerStore:
                 raise Erased(f"a document that answer {answer_id} quoted was erased: it takes no feedback any more")
             values = {"answer_id": answer_id, "created_at": datetime.now(UTC), **said}
             connection.execute(insert(schema.feedback).values(values))
+
+
+def _quotes_erased(connection: Connection, answer: Answer) -> bool:
+    """Whether one of its passages stands in a version that was erased by now."""
+    table = schema.tombstones
+    places = {(its.document_id, its.version) for its in answer.passages}
+    places |= {(its.document_id, its.version) for passage in answer.passages for its in passage.also_in}
+    query = select(table.c.document_id, table.c.versions).where(table.c.document_id.in_({name for name, _ in places}))
+    erased = {document_id: versions for document_id, versions in connection.execute(query)}
+    return any(version <= erased.get(document_id, 0) for document_id, version in places)
 
 
 def _row(connection: Connection, answer_id: str, readable: Readable, user: str | None) -> Any:

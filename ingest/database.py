@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -85,12 +85,10 @@ class Database:
         """Moves SQLite's log into its file and empties it; False while a reader or writer is in the way."""
         if not self.is_sqlite:
             return True
-        raw = self.engine.raw_connection()
-        try:
-            busy, *_ = raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        plain = self.engine.execution_options(**_NO_TRANSACTION)
+        with self._translated_errors(writes=True), plain.connect() as connection:
+            busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
             return not busy
-        finally:
-            raw.close()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -132,6 +130,7 @@ def _connect_sqlite(url: URL, busy_timeout_s: float) -> Engine:
     engine = create_engine(url, connect_args={"timeout": busy_timeout_s}, hide_parameters=True, **pooled)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "handle_error", _replace_read_only)
     return engine
 
 
@@ -140,6 +139,11 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _replace_read_only(context: ExceptionContext) -> None:
+    # What was opened while the file could not be written stays read-only: all connections are made anew.
+    context.is_disconnect |= "readonly" in str(context.original_exception)
 
 
 def _begin_sqlite(connection: Connection) -> None:

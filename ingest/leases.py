@@ -56,7 +56,6 @@ class Lease:
         self._name = name
         self._me = holder or this_process()
         self._term = 0
-        self.was_left_behind = False  # the holder before was gone without giving it back
         self._renewing: threading.Thread | None = None
         self._stop = threading.Event()
 
@@ -74,7 +73,6 @@ class Lease:
             if row is not None and not self._free(row):
                 return False
             term = _take(connection, self._name, self._me, 0 if row is None else row["term"])
-            self.was_left_behind = row is not None and row["expires_at"] is not None
         self._term = term
         self._stop.clear()
         self._renewing = threading.Thread(target=self._renew, name=f"lease-{self._name}", daemon=True)

@@ -65,11 +65,12 @@ class Originals:
         return data
 
     def remove(self, content_hash: str) -> None:
-        """Removes the file for good: it does not come back after a power cut."""
+        """Removes the file for good: it does not come back after a power cut. Raises DataFolderUnusable."""
         path = self._path(content_hash)
         if path.exists():
-            path.unlink()
-            sync_folder(path.parent)
+            with writing_to(self._root):
+                path.unlink()
+                sync_folder(path.parent)
 
     def hashes(self) -> set[str]:
         """The names of all complete files."""
@@ -78,6 +79,12 @@ class Originals:
     def unfinished(self) -> list[Path]:
         """What a write that never ended has left behind."""
         return sorted(self._root.glob(".part-*"))
+
+    def remove_unfinished(self) -> None:
+        """For when nothing is being written. Raises DataFolderUnusable."""
+        with writing_to(self._root):
+            for path in self.unfinished():
+                path.unlink(missing_ok=True)
 
     def _path(self, content_hash: str) -> Path:
         return self._root / content_hash[:2] / content_hash

@@ -215,8 +215,7 @@ class Ingestion:
         For when nobody knows which they are: after a kill, or when a batch let go of versions.
         """
         with self.catalog.writing():  # no other upload is being written meanwhile
-            for path in self._originals.unfinished():
-                path.unlink(missing_ok=True)
+            self._originals.remove_unfinished()
         self.remove_unused(self.unused_originals())
 
     def remove_unused(self, content_hashes: set[str]) -> None:

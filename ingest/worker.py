@@ -122,7 +122,7 @@ class Worker:
             try:
                 self._lease.release()
             except IngestError as error:
-                log.warning("the lease was not given back, and runs out: %s", error)
+                log.warning("the lease was not given back: another process takes it when this one has ended: %s", error)
 
     def _guarded_step(self) -> bool:
         """A step whose errors don't end the worker: the job at hand stays in the queue and is tried again."""
@@ -172,8 +172,8 @@ class Worker:
         abandoned = self._ingestion.queue.requeue_abandoned(self._lease.require)
         if abandoned:
             log.warning("%d jobs that another worker left unfinished go on", abandoned)
-        if self._lease.was_left_behind:
-            self._ingestion.sweep()
+        # Always: a process that takes uploads and is not the worker leaves no other trace when it is killed.
+        self._ingestion.sweep()
         filled = self._ingestion.fill_space(self._stopping.is_set)
         if filled:
             log.info("embedded %d chunks that had no vector of the current embedder", filled)

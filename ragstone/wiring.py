@@ -61,8 +61,10 @@ class Application:
     def let_go(self) -> None:
         """Writes what the index has in memory, if this process may, and leaves its files to another one."""
         if "index_files" in vars(self) and self.index_files.locked:
-            self.index.write()
-            self.index_files.release()
+            try:
+                self.index.write()
+            finally:
+                self.index_files.release()
 
     @cached_property
     def models(self) -> ModelStore:

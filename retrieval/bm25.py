@@ -21,7 +21,19 @@ import numpy as np
 
 from retrieval import bm25_kernels as kernels
 from retrieval.bm25_statistics import Statistics, Variant, View, Weighing
-from retrieval.postings import Formula, Numbers, Postings, TermHashes, build, facts_of, from_segment, merged, table_of
+from retrieval.halves import TermsOf
+from retrieval.postings import (
+    Formula,
+    Numbers,
+    Postings,
+    TermHashes,
+    build,
+    differing,
+    facts_of,
+    from_segment,
+    merged,
+    table_of,
+)
 from retrieval.ranking import Ranking, nothing
 from retrieval.segments import SegmentStore
 from retrieval.visibility import Visible
@@ -104,6 +116,10 @@ class Bm25Index:
     def numbers(self) -> Numbers:
         """The chunks held, ascending, visible or not."""
         return np.concatenate([np.empty(0, dtype=np.int64), *(part.numbers() for part in self._state.view.parts)])
+
+    def unlike(self, terms_of: TermsOf) -> Numbers:
+        found = [differing(part, *terms_of(part.first, part.last)) for part in self._state.view.parts]
+        return np.concatenate([np.empty(0, dtype=np.int64), *found])
 
     def gaps(self) -> list[tuple[int, int]]:
         """Ranges of chunk numbers up to `last`, both ends included, that no segment covers: one was damaged.

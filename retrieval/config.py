@@ -67,4 +67,9 @@ class RetrievalSettings(BaseModel):
     dense_exact_up_to: int = Field(
         20_000, ge=0, description="Up to so many visible chunks each is scored; above, those that sketches point to"
     )
-    dense_threads: int = Field(1, ge=1, le=256, description="Threads of one search by FAISS")
+    dense_threads: int | None = Field(
+        None,
+        ge=0,
+        le=256,
+        description="Threads that searches of many chunks use beside those that ask; by default one less than cores",
+    )

@@ -25,6 +25,8 @@ from retrieval.coverage import Ranges, clipped, gaps, union, without
 from retrieval.dense_kernels import scan_codes, scan_sketches
 from retrieval.dense_rows import Rows, Tail
 from retrieval.dense_upkeep import Kept, Sealed, Upkeep, pieces, to_merge
+from retrieval.halves import VectorsOf
+from retrieval.idle_cores import IdleCores
 from retrieval.quantisation import LARGEST, Query, dequantise, quantise_query
 from retrieval.ranking import Ranking, nothing
 from retrieval.segments import Segment, SegmentStore
@@ -40,6 +42,9 @@ FORMAT = 1
 EXACT_UP_TO = 20_000
 
 
+_COMPARED_TOGETHER = 4096
+
+
 @dataclass(frozen=True, slots=True)
 class _State:
     """All that a search reads, never changed: whoever changes the index puts another one in its place."""
@@ -51,7 +56,8 @@ class _State:
 class DenseIndex:
     """See `halves.DenseHalf`, whose methods these are. Any of them may be called from any thread, at any time.
 
-    Nothing here has threads of its own, so a process may be forked; a child that writes needs its own lease, as ever.
+    A search of many rows uses idle cores; a process may be forked all the same. A child that writes needs its own
+    lease, as ever.
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class DenseIndex:
         centre: Vectors | None = None,
         exact_up_to: int = EXACT_UP_TO,
         upkeep: Upkeep | None = None,
+        idle_cores: IdleCores | None = None,
     ) -> None:
         """Opens the segments of `store` (None: all stays in memory), whose `problems` then tell what was left out.
 
@@ -76,6 +83,7 @@ class DenseIndex:
         self._centre = np.zeros(dimension, dtype=np.float32) if centre is None else _checked(centre, "the centre")
         self._exact_up_to = exact_up_to
         self._upkeep = upkeep or Upkeep()
+        self._idle_cores = idle_cores or IdleCores()
         opened = store.open() if store else []
         sealed = tuple(_sealed(segment, dimension) for segment in opened)
         self._state = _State(sealed, Tail.empty(dimension))
@@ -111,6 +119,18 @@ class DenseIndex:
         state = self._state
         parts = [rows.chunks[: rows.count] for rows in (*(part.rows for part in state.sealed), state.tail.rows)]
         return np.sort(np.concatenate(parts)).astype(np.int64)
+
+    def unlike(self, vectors_of: VectorsOf) -> Numbers:
+        state = self._state
+        found = [np.empty(0, dtype=np.int64)]
+        for rows in (*(part.rows for part in state.sealed), state.tail.rows.trimmed()):
+            for start in range(0, rows.count, _COMPARED_TOGETHER):
+                part = rows.taken(slice(start, min(start + _COMPARED_TOGETHER, rows.count)))
+                chunks, vectors = vectors_of(part.chunks.astype(np.int64))
+                wanted = Rows.of(chunks, _checked(vectors, "a vector"), self._centre)
+                _, held, given = np.intersect1d(part.chunks, wanted.chunks, return_indices=True)
+                found.append(wanted.chunks[given][part.taken(held).differing(wanted.taken(given))].astype(np.int64))
+        return np.unique(np.concatenate(found))
 
     def gaps(self) -> list[tuple[int, int]]:
         return gaps(_covered(self._state))
@@ -206,16 +226,16 @@ class DenseIndex:
         if k < 1 or not parts:
             return nothing()
         parts.sort(key=lambda rows: rows.count, reverse=True)  # the more is known, the less is scored in what follows
-        best = np.full(k, -np.inf)
-        found = np.empty(parts[0].count, dtype=np.uint32)
-        scores = np.empty(parts[0].count)
         asked = quantise_query(_checked(query, "the query"), self._centre)
-        hits = []
-        for rows in parts:
-            count = _scan(rows, asked, visible, exact, best, found, scores)
-            reaching = scores[:count] >= best[0]
-            hits.append((found[:count][reaching], scores[:count][reaching]))
-        return _ranked(np.concatenate([its for its, _ in hits]), np.concatenate([its for _, its in hits]), best[0])
+
+        def scanned(share: Sequence[Rows]) -> _Hits:
+            return _hits(share, asked, k, visible, exact)
+
+        hits = self._idle_cores.deal(scanned, parts, sum(rows.count for rows in parts))
+        least = np.sort(np.concatenate([its.best for its in hits]))[-k]
+        return _ranked(
+            np.concatenate([its.chunks for its in hits]), np.concatenate([its.scores for its in hits]), least
+        )
 
     def _sample(self, visible: Visible, size: int) -> Vectors:
         """Vectors of up to about `size` visible chunks, evenly spread over the rows."""
@@ -290,6 +310,27 @@ def _sealed(segment: Segment, dimension: int) -> Sealed:
 
 def _covered(state: _State) -> Ranges:
     return union([*state.tail.covered, *(its for part in state.sealed for its in part.covered)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Hits:
+    """Chunks that reach the least of `best`, the best scores of a share of the rows, with their scores."""
+
+    best: NDArray[np.float64]
+    chunks: NDArray[np.uint32]
+    scores: NDArray[np.float64]
+
+
+def _hits(share: Sequence[Rows], query: Query, k: int, visible: Visible, exact: bool) -> _Hits:
+    """`share` is ordered by size, the largest first."""
+    best = np.full(k, -np.inf)
+    found, scores = np.empty(share[0].count, dtype=np.uint32), np.empty(share[0].count)
+    taken = []
+    for rows in share:
+        count = _scan(rows, query, visible, exact, best, found, scores)
+        reaching = scores[:count] >= best[0]
+        taken.append((found[:count][reaching], scores[:count][reaching]))
+    return _Hits(best, np.concatenate([its for its, _ in taken]), np.concatenate([its for _, its in taken]))
 
 
 def _scan(

@@ -65,6 +65,17 @@ class Rows:
         its = Codes(codes.codes[places], codes.scales[places], codes.signs[:, places], codes.factors[places])
         return Rows(len(chunks), chunks, its)
 
+    def differing(self, other: Rows) -> NDArray[np.bool_]:
+        """Which rows are not those of `other`, of as many."""
+        mine, its = self.trimmed().codes, other.trimmed().codes
+        differ: NDArray[np.bool_] = (
+            (mine.codes != its.codes).any(axis=1)
+            | (mine.scales != its.scales)
+            | (mine.signs != its.signs).any(axis=0)
+            | (mine.factors != its.factors)
+        )
+        return differ
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `of_segment` takes."""
         rows = self.trimmed()

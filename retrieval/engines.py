@@ -28,9 +28,11 @@ def dense_half(space: Space, settings: RetrievalSettings, files: IndexFiles | No
     if settings.dense_engine == "faiss":
         from retrieval.faiss_index import FaissIndex
 
-        return FaissIndex(space.dimension, settings.dense_threads)
+        return FaissIndex(space.dimension, 1)
     from retrieval.dense_index import FORMAT, DenseIndex
+    from retrieval.idle_cores import IdleCores
 
     identity: dict[str, str | int] = {"space": space.space_id, "dimension": space.dimension, "format": FORMAT}
     store = files.store(f"dense-{space.space_id}", identity) if files else None
-    return DenseIndex(store, space.dimension, exact_up_to=settings.dense_exact_up_to)
+    cores = IdleCores(settings.dense_threads)
+    return DenseIndex(store, space.dimension, exact_up_to=settings.dense_exact_up_to, idle_cores=cores)

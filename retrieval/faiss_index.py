@@ -14,7 +14,7 @@ import numpy as np
 from ingest.types import Vectors
 from retrieval.coverage import clipped, gaps, union
 from retrieval.errors import MissingExtra
-from retrieval.halves import Numbers
+from retrieval.halves import Numbers, VectorsOf
 from retrieval.ranking import Ranking, nothing
 from retrieval.visibility import Visible
 
@@ -68,6 +68,10 @@ class FaissIndex:
     def recall(self, visible: Visible) -> float | None:
         """Each visible chunk is scored: nothing is missed."""
         return 1.0 if visible.count else None
+
+    def unlike(self, vectors_of: VectorsOf) -> Numbers:
+        """None: it is built from the catalog at each start."""
+        return np.empty(0, dtype=np.int64)
 
     def gaps(self) -> list[tuple[int, int]]:
         return gaps(self._covered)

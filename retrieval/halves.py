@@ -7,7 +7,7 @@ nothing of it twice. Searches may run at any time; the methods that change a hal
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -63,6 +63,12 @@ class Half(Protocol):
         ...
 
 
+# The chunks of a range of numbers, both ends included, with the terms of each.
+TermsOf = Callable[[int, int], tuple[Numbers, Sequence[Sequence[str]]]]
+# Those of some chunks that have vectors, with these, float32 of shape (n, dimension).
+VectorsOf = Callable[[Numbers], tuple[Numbers, Vectors]]
+
+
 class LexicalHalf(Half, Protocol):
     """Chunks by their terms."""
 
@@ -75,6 +81,10 @@ class LexicalHalf(Half, Protocol):
 
         A term that occurs n times in `terms` counts n times.
         """
+        ...
+
+    def unlike(self, terms_of: TermsOf) -> Numbers:
+        """Chunks that it holds with other terms than those given, ascending. For the doctor: it reads everything."""
         ...
 
 
@@ -91,4 +101,8 @@ class DenseHalf(Half, Protocol):
 
     def recall(self, visible: Visible) -> float | None:
         """Of the 10 nearest of some visible chunks, the share that `search` finds; None where there is none."""
+        ...
+
+    def unlike(self, vectors_of: VectorsOf) -> Numbers:
+        """Chunks that it holds with other vectors than those given, ascending. For the doctor: it reads everything."""
         ...

@@ -13,8 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from retrieval.intervals import ChunkKeys, Intervals
-from retrieval.segments import SegmentStore
+from retrieval.segments import SegmentStore, drop_segments, remove_leftovers
 
 # Rows that are worth writing the columns anew, and their share of all rows.
 _MANY_NEW_ROWS = 20_000
@@ -48,7 +51,10 @@ class IndexFiles:
         return all(store.is_current() for store in self._stores.values())
 
     def try_lock(self) -> bool:
-        """Whether this process may write from now on. The kernel frees the lock when the process ends."""
+        """Whether this process may write from now on. The kernel frees the lock when the process ends.
+
+        Whoever gets the lock takes away what a writer before it left unfinished.
+        """
         if self._lock is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = open(self.folder / "lock", "w")  # noqa: SIM115 (kept open as long as the lock is held)
@@ -58,12 +64,28 @@ class IndexFiles:
                 file.close()
                 return False
             self._lock = file
+            try:
+                for folder in self.folder.iterdir():
+                    if folder.is_dir():
+                        remove_leftovers(folder)
+            except OSError:
+                self.release()
+                raise
         return True
 
     def release(self) -> None:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def forget_in_other_spaces(self, chunks: NDArray[np.int64], space_id: str) -> None:
+        """Takes what holds one of the chunks out of the dense halves of all spaces but this one.
+
+        When such a space is served again, it is filled from the catalog.
+        """
+        for folder in self.folder.glob("dense-*"):
+            if folder.name != f"dense-{space_id}":
+                drop_segments(folder, lambda arrays: bool(np.isin(arrays["chunks"], chunks).any()))
 
     def load(self) -> tuple[Intervals, ChunkKeys, int]:
         """Intervals, keys, and the number of purges when they were written; empty ones where there is none sound."""

@@ -77,13 +77,13 @@ class LiveIndex:
         Raises CatalogUnavailable while another process has the files, StorageFull and DataFolderUnusable.
         """
         deadline = time.monotonic() + _PATIENCE_S
-        while not self._may_write():
-            if time.monotonic() > deadline:
-                raise CatalogUnavailable(
-                    "another process has the lock of the index folder: try again when it has ended"
-                )
-            time.sleep(_PAUSE_S)
         with self._writing():
+            while not self._may_write():
+                if time.monotonic() > deadline:
+                    raise CatalogUnavailable(
+                        "another process has the lock of the index folder: try again when it has ended"
+                    )
+                time.sleep(_PAUSE_S)
             self._serving.index.forget_gone()
 
     def _writing(self) -> AbstractContextManager[None]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from retrieval import bm25_kernels as kernels
 from retrieval.bm25_kernels import ABSENT, Bits, Hashes, Table
 from retrieval.segments import Segment
+from retrieval.visibility import Visible
 
 Numbers = NDArray[np.int64]
 
@@ -195,6 +197,32 @@ def merged(parts: Sequence[Postings], formula: Formula, kept: Bits | None = None
         "lengths": lengths,
     }
     return _with_bounds(first, last, parts[0].partition, arrays, formula)
+
+
+def differing(part: Postings, numbers: Numbers, rows: Sequence[Sequence[str]]) -> Numbers:
+    """Those of the chunks `numbers`, ascending, that `part` has with other terms than `rows`; others are left out."""
+    common = np.isin(numbers, part.numbers())
+    numbers, kept = numbers[common], [row for row, there in zip(rows, common.tolist(), strict=True) if there]
+    if not len(numbers):
+        return numbers
+    lengths = np.fromiter(map(len, kept), np.int64, len(kept))
+    hashes = np.fromiter(map(TermHashes().__getitem__, chain.from_iterable(kept)), np.uint64, int(lengths.sum()))
+    formula = Formula(1.5, 0.75)
+    wanted = build(part.first, part.last, part.partition, numbers, lengths, hashes, formula)
+    held = merged([part], formula, Visible.of(numbers, part.last + 1).bits)
+    held_otherwise = np.setxor1d(_triples(held), _triples(wanted))["row"].astype(np.int64)
+    of_other_length = np.flatnonzero(held.arrays["lengths"] != wanted.arrays["lengths"])
+    return np.union1d(held_otherwise + part.first - part.first % part.partition, of_other_length + part.first)
+
+
+def _triples(part: Postings) -> NDArray[Any]:
+    """Each posting's term, row and frequency."""
+    arrays = part.arrays
+    found = np.empty(len(arrays["rows"]), dtype=[("term", np.uint64), ("row", np.uint16), ("frequency", np.uint32)])
+    offsets = arrays["offsets"].astype(np.int64)
+    found["term"] = np.repeat(arrays["hashes"], offsets[1:] - offsets[:-1])
+    found["row"], found["frequency"] = arrays["rows"], arrays["frequencies"]
+    return found
 
 
 def facts_of(part: Postings, formula: Formula) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from retrieval.halves import TermsOf
 from retrieval.postings import Numbers
 from retrieval.ranking import Ranking, nothing
 from retrieval.visibility import Visible
@@ -53,6 +54,10 @@ class RankBm25Index:
     @property
     def segments(self) -> int:
         return 1
+
+    def unlike(self, terms_of: TermsOf) -> Numbers:
+        """None: it is built from the catalog at each start."""
+        return np.empty(0, dtype=np.int64)
 
     def gaps(self) -> list[tuple[int, int]]:
         """None: nothing is kept on disk that could be damaged."""

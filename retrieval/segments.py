@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ class SegmentStore:
         os.rename(part, self._folder / _MANIFEST)
         sync_folder(self._folder)
         self.revision, self._known = revision, checksum
-        self._remove_all_but({segment.name for segment in segments})
+        _remove_all_but(self._folder, {segment.name for segment in segments})
 
     def is_current(self) -> bool:
         """Whether no other process has written since this store was opened or written."""
@@ -171,11 +171,42 @@ class SegmentStore:
                 arrays[key] = np.load(path, allow_pickle=False)
         return arrays
 
-    def _remove_all_but(self, names: set[str]) -> None:
-        """Old segments, and what a writer that was killed has left. Readers that have them open keep them."""
-        for path in self._folder.iterdir():
-            if path.name not in names and path.name != _MANIFEST:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+def drop_segments(folder: Path, unwanted: Callable[[dict[str, NDArray[Any]]], bool]) -> None:
+    """Takes the segments out of a store whose arrays are `unwanted`, as one that finds them missing when it opens it.
+
+    For the one process that writes, and a store that it has not opened.
+    """
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_bytes())
+        store = SegmentStore(folder, manifest["identity"])
+        segments = store.open()
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # whoever opens it builds it anew
+    wanted = [segment for segment in segments if not unwanted(segment.arrays)]
+    if len(wanted) < len(manifest["segments"]):
+        store.commit(wanted, store.revision)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Takes away what a writer that was killed has left in the folder of a store. For the one process that writes.
+
+    Nothing where the manifest can't be read: the next `commit` does it.
+    """
+    try:
+        names = {str(entry["name"]) for entry in json.loads((folder / _MANIFEST).read_bytes())["segments"]}
+    except FileNotFoundError:
+        names = set()
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    _remove_all_but(folder, names)
+
+
+def _remove_all_but(folder: Path, names: set[str]) -> None:
+    """Takes all other segments and unfinished files away. Readers that have them open keep them."""
+    for path in folder.iterdir():
+        if path.name not in names and path.name != _MANIFEST:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 class _Unusable(Exception):
@@ -183,8 +214,11 @@ class _Unusable(Exception):
 
 
 def _write_array(path: Path, array: NDArray[Any]) -> str:
+    array = np.ascontiguousarray(array)
     with path.open("wb") as file:
-        np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+        # As np.save does, whose errors don't say why a write failed, such as that the disk is full.
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.data)
         file.flush()
         os.fsync(file.fileno())
     return _checksum_of_file(path)

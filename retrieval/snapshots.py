@@ -21,6 +21,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from ingest import schema, statements
 from ingest.catalog import Catalog
+from ingest.disk import writing_to
 from ingest.history import require_kept
 from ingest.types import Space, Vectors
 from ingest.vectors import decoded
@@ -63,6 +64,13 @@ _VECTORS = (
         == select(schema.spaces.c.number).where(schema.spaces.c.space_id == bindparam("space")).scalar_subquery(),
     )
     .order_by(schema.vectors.c.arrival)
+)
+_VECTORS_OF = (
+    select(schema.vectors.c.chunk, schema.vectors.c.vector)
+    .join(schema.spaces, schema.spaces.c.number == schema.vectors.c.space)
+    .where(
+        schema.spaces.c.space_id == bindparam("space"), schema.vectors.c.chunk.in_(bindparam("chunks", expanding=True))
+    )
 )
 _PLACES = select(schema.occurrences.c.chunk, schema.occurrences.c.collection, schema.occurrences.c.document_id).where(
     schema.occurrences.c.chunk.in_(bindparam("chunks", expanding=True)), schema.occurrences.c.removed_in.is_(None)
@@ -143,6 +151,24 @@ class HybridIndex:
         """The numbers of all chunks that the lexical and the dense half hold, ascending."""
         return self._lexical.numbers(), self._dense.numbers()
 
+    def unlike(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Chunks that the lexical and the dense half hold otherwise than the catalog has them. Reads all of both."""
+        with self._catalog.reading() as connection:
+
+            def terms_of(first: int, last: int) -> tuple[NDArray[np.int64], list[Sequence[str]]]:
+                rows = connection.execute(_CHUNKS, {"low": first, "high": last})
+                found = [(row.number, self._tokenizer.tokenize(row.input)) for row in rows]
+                return np.array([number for number, _ in found], dtype=np.int64), [terms for _, terms in found]
+
+            def vectors_of(chunks: NDArray[np.int64]) -> tuple[NDArray[np.int64], Vectors]:
+                rows: list[Any] = []
+                for part in statements.parts(chunks.tolist()):
+                    rows += connection.execute(_VECTORS_OF, {"space": self._space.space_id, "chunks": part}).all()
+                vectors = decoded([row.vector for row in rows], self._space.dimension, self._space.normalised)
+                return np.array([row.chunk for row in rows], dtype=np.int64), vectors
+
+            return self._lexical.unlike(terms_of), self._dense.unlike(vectors_of)
+
     def follow(self, connection: Connection | None = None) -> tuple[int, str | None]:
         """Applies what was committed since the last call; returns the head revision and the id of the space in use.
 
@@ -199,12 +225,13 @@ class HybridIndex:
             return self._files.keep(self._intervals, self._keys, self._purges) or worked
 
     def write(self) -> None:
-        """Writes to disk all that is in memory, as when the process ends."""
+        """Writes to disk all that is in memory, as when the process ends. Raises StorageFull and DataFolderUnusable."""
         if self._files is not None:
-            self._lexical.seal()
-            self._dense.seal()
-            with self._lock:
-                self._files.keep(self._intervals, self._keys, self._purges, now=True)
+            with writing_to(self._files.folder):
+                self._lexical.seal()
+                self._dense.seal()
+                with self._lock:
+                    self._files.keep(self._intervals, self._keys, self._purges, now=True)
 
     def forget(self, chunks: Sequence[int]) -> None:
         """Takes chunks out of both halves and their files at once."""
@@ -223,6 +250,8 @@ class HybridIndex:
         if len(gone):
             self.follow()
             self.forget(gone.tolist())
+            if self._files is not None:
+                self._files.forget_in_other_spaces(gone, self._space.space_id)
             with self._catalog.writing() as connection:
                 for part in statements.parts(gone.tolist()):
                     connection.execute(table.delete().where(table.c.number.in_(part)))

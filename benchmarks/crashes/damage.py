@@ -51,7 +51,7 @@ def damage_rounds(seed: str, rounds: int, place: Path) -> Tally:
     sound = [_closed(seed, place / "closed"), _killed(seed, place / "killed", place / "closed")]
     for number in range(rounds):
         random = Random(f"{seed}/{number}")
-        kinds = ("catalog", "catalog", "log", "original", "index array", "index manifest", "index lock", "backup")
+        kinds = ("catalog", "index array", "original", "log", "catalog", "index manifest", "index lock", "backup")
         kind = kinds[number % len(kinds)]
         of = sound[1] if kind == "log" else sound[0]
         copy = place / "damaged"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
+from crashes.answers import RELEASE, Stored, answer_differences
 from crashes.documents import CHUNK_TOKENS, Name, chunk_ids
 from crashes.model import COMMIT_FILES, FIRST_DIMENSION, Job, Shown, State
 from ingest import schema, statements
@@ -36,7 +38,20 @@ class HashEmbedders(Embedders):
 
 
 class SmallSegments(Application):
-    """Writes and merges segments of the index after a few chunks, not thousands: both happen in a short life."""
+    """Writes and merges segments of the index after a few chunks, not thousands: both happen in a short life.
+
+    `idle` is set whenever the worker has found that no upkeep is due.
+    """
+
+    @cached_property
+    def idle(self) -> threading.Event:
+        return threading.Event()
+
+    def maintain(self) -> bool:
+        worked = super().maintain()
+        if not worked:
+            self.idle.set()
+        return worked
 
     def _index_of(self, space: Space) -> HybridIndex:
         files, dimension = self.index_files, space.dimension
@@ -48,7 +63,9 @@ class SmallSegments(Application):
         return HybridIndex(self.catalog, space, dense, lexical, self.tokenizer, files)
 
 
-def application_on(data: Path) -> Application:
+def application_on(data: Path) -> SmallSegments:
+    """With the settings of `ragstone.toml` beside the folder, where there is one: they can name another catalog."""
+    file = data.with_name("ragstone.toml")
     flags: dict[str, Any] = {
         "data": data,
         "ingest.chunk_tokens": CHUNK_TOKENS,
@@ -56,7 +73,7 @@ def application_on(data: Path) -> Application:
         "retrieval.embedder.model": f"hash-{FIRST_DIMENSION}",
         "models.folder": data.parent / "no-models",
     }
-    application = SmallSegments(load_settings(flags=flags).settings)
+    application = SmallSegments(load_settings(file if file.exists() else None, flags).settings)
     application.embedders = HashEmbedders(application)
     application.tokenizer = _tokenizer(application.settings.retrieval.language)
     return application
@@ -86,6 +103,7 @@ class Truth:
     pins: dict[str, int]
     horizons: dict[str, int]
     dimension: int
+    answers: dict[str, Stored]
 
 
 def truth_of(catalog: Catalog) -> Truth:
@@ -133,7 +151,20 @@ def truth_of(catalog: Catalog) -> Truth:
             pins=dict(rows(schema.pins.c.name, schema.pins.c.revision)),
             horizons=dict(rows(schema.collections.c.collection, schema.collections.c.horizon)),
             dimension=spaces[in_use]["dimension"] if in_use else FIRST_DIMENSION,
+            answers=_answers(rows),
         )
+
+
+def _answers(rows: Any) -> dict[str, Stored]:
+    answers, feedback = schema.answers.c, schema.feedback.c
+    said = rows(feedback.feedback_id, feedback.answer_id, feedback.rating, feedback.correction, feedback.reason)
+    return {
+        answer_id: Stored(state, record, prompt, [tuple(row[2:]) for row in sorted(said) if row[1] == answer_id])
+        for answer_id, release, state, record, prompt in rows(
+            answers.answer_id, answers.release_id, answers.state, answers.record, answers.prompt
+        )
+        if release == RELEASE
+    }
 
 
 def _standing(rows: Any, table: Any, more: tuple[str, ...]) -> list[Any]:
@@ -204,7 +235,7 @@ def differences(truth: Truth, state: State) -> list[str]:
     ):
         if there != wanted_value:
             found.append(f"{what}: {there}, not {wanted_value}")
-    return found + _waiting_differences(truth, state)
+    return found + answer_differences(truth.answers, state.answers) + _waiting_differences(truth, state)
 
 
 def _documents(state: State, revision: int) -> set[str]:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from crashes import shim
 from crashes.checks import Depth, Found, check, check_backup
 from crashes.migration import make_old_folder
+from crashes.model import State
 from crashes.past import Past, followed, live, teller
 from crashes.processes import ended, forked, looked_at
 
@@ -30,32 +32,45 @@ class Tally:
     rounds: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
-    litter: Counter[str] = field(default_factory=Counter)
     killed_at: Counter[str] = field(default_factory=Counter)
 
     def as_json(self) -> dict[str, Any]:
-        counts = {name: dict(getattr(self, name)) for name in ("counts", "litter", "killed_at")}
+        counts = {name: dict(getattr(self, name)) for name in ("counts", "killed_at")}
         return {"rounds": self.rounds, **counts, "problems": self.problems}
 
     def add(self, found: Found, where: str) -> bool:
         """Returns whether all was well."""
         self.counts += found.counts
-        self.litter += found.litter
         self.problems += [f"{where}: {problem}" for problem in found.problems]
         return not found.problems
+
+
+def begin_folder(number: int, data: Path) -> State:
+    """A new folder for round `number`; every third one is as the first schema had it, and migrated by that round."""
+    return make_old_folder(data) if number // ROUNDS_A_FOLDER % 3 == 2 else State()
 
 
 class KillRounds:
     """Rounds over folders in `place`, which grow old and are replaced.
 
-    With `by_call`, which needs the shim, most children are killed at one of their changes.
+    Most children are killed at one of their changes, which needs the shim.
+
+    `begin` puts into an empty folder what it is to begin with, and says what that is; `settle` waits for what goes on
+    after a child was killed.
     """
 
-    def __init__(self, seed: str, place: Path, by_call: bool = True) -> None:
+    def __init__(
+        self,
+        seed: str,
+        place: Path,
+        begin: Callable[[int, Path], State] = begin_folder,
+        settle: Callable[[], object] = lambda: None,
+    ) -> None:
         self.tally = Tally()
         self._seed = seed
         self._place = place
-        self._by_call = by_call
+        self._begin_folder = begin
+        self._settle = settle
         self._disk = place / "disk"
         self._data, self._backup = self._disk / "data", self._disk / "backup.tar.gz"
         self._past = Past()
@@ -76,18 +91,15 @@ class KillRounds:
         return self.tally
 
     def _begin(self, number: int) -> None:
-        """A new folder; every third one is as the first schema had it, and migrated by the first round."""
         shutil.rmtree(self._disk, ignore_errors=True)
         self._data.mkdir(parents=True)
-        self._past = Past()
-        if number // ROUNDS_A_FOLDER % 3 == 2:
-            self._past.state = make_old_folder(self._data)
+        self._past = Past(self._begin_folder(number, self._data))
 
     def _round(self, number: int, last: bool, longest_s: float) -> bool:
         random, past = Random(f"{self._seed}/{number}"), self._past
         seed, told = f"{self._seed}/{number}/life", self._place / "told"
         told.unlink(missing_ok=True)
-        how = "at a call" if self._by_call and random.random() < 0.6 else "at a time"
+        how = "at a call" if random.random() < 0.6 else "at a time"
         call = random.randint(1, random.choice((20, 200, 1500)))
 
         def work() -> None:
@@ -100,6 +112,7 @@ class KillRounds:
             time.sleep(random.uniform(0.01, longest_s))
             os.kill(pid, signal.SIGKILL)
         status = ended(pid, 20)
+        self._settle()
         end = followed(past, seed, told.read_bytes() if told.exists() else b"")
         where = f"round {number}, killed {how} in {end.at}"
         self.tally.killed_at[end.at] += 1

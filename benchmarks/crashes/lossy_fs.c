@@ -1,5 +1,6 @@
 /* Stands between a process and its files (LD_PRELOAD) once it is armed: writes down each change below one folder with
- * the points of sync, kills the process at a change, or makes changes and syncs fail as a full or broken disk does.
+ * the points of sync, kills the process at a change or at a message to a server, or makes changes and syncs fail as a
+ * full, read-only or broken disk does.
  *
  * What is written down is enough to build the folder as a power cut at any moment may have left it; `journal.py` does
  * that. Stores into mapped memory are not seen: of what Ragstone keeps, only SQLite's -shm file is written so, which
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -35,7 +37,7 @@ struct record {
 static char root[PATH_MAX];
 static size_t root_length;
 static int journal = -1;
-static long changes, syncs, kill_at, full_from, full_to, sync_fails_at;
+static long changes, syncs, kill_at, full_from, full_to, read_only_from, sync_fails_at;
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 #define REAL(name) ((__typeof__(&name))real(#name))
@@ -43,8 +45,9 @@ static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static void *real(const char *name) { return dlsym(RTLD_NEXT, name); }
 
 /* Armed for what lies below `folder`. Numbers count from 1 and mean never where they are 0: `die` is the change at which
- * the process is killed, changes from `from` to `to` find the disk full, the sync number `fail` fails once. */
-void lossy_arm(const char *folder, int journal_descriptor, long die, long from, long to, long fail) {
+ * the process is killed, changes from `from` to `to` find the disk full, from `read_only` on nothing can be changed until
+ * it is armed anew, the sync number `fail` fails once. */
+void lossy_arm(const char *folder, int journal_descriptor, long die, long from, long to, long read_only, long fail) {
     strncpy(root, folder, sizeof root - 1);
     root_length = strlen(root);
     journal = journal_descriptor;
@@ -52,6 +55,7 @@ void lossy_arm(const char *folder, int journal_descriptor, long die, long from, 
     kill_at = die;
     full_from = from;
     full_to = to;
+    read_only_from = read_only;
     sync_fails_at = fail;
 }
 
@@ -127,23 +131,29 @@ void lossy_mark(const char *text) {
     pthread_mutex_unlock(&lock);
 }
 
-/* Counts a change that is about to be made; whether the disk is full for it. */
-static int refused(void) {
-    changes++;
-    if (changes == kill_at) kill(getpid(), SIGKILL);
-    if (full_from && changes >= full_from && changes <= full_to) {
-        errno = ENOSPC;
-        return 1;
-    }
-    return 0;
+static int read_only(void) {
+    if (!read_only_from || changes < read_only_from) return 0;
+    errno = EROFS;
+    return 1;
 }
 
-/* Changes that free room succeed on a full disk. */
+/* Counts what is about to be done, and kills the process at its number. */
 static void counted(void) {
-    long from = full_from;
-    full_from = 0;
-    refused();
-    full_from = from;
+    if (++changes == kill_at) kill(getpid(), SIGKILL);
+}
+
+/* Counts a change that is about to be made; whether it must fail. */
+static int forbidden(void) {
+    counted();
+    return read_only();
+}
+
+/* The same for one that takes room. Changes that free room succeed on a full disk. */
+static int refused(void) {
+    if (forbidden()) return 1;
+    if (!full_from || changes < full_from || changes > full_to) return 0;
+    errno = ENOSPC;
+    return 1;
 }
 
 #define LOCKED pthread_mutex_lock(&lock)
@@ -153,9 +163,11 @@ static void counted(void) {
 
 static int opened(int folder, const char *name, int flags, mode_t mode) {
     char path[PATH_MAX];
-    if (!(flags & (O_CREAT | O_TRUNC)) || (flags & O_TMPFILE) == O_TMPFILE || !path_at(folder, name, path))
+    int writes = (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC));
+    if (!writes || (flags & O_TMPFILE) == O_TMPFILE || !path_at(folder, name, path))
         return REAL(openat)(folder, name, flags, mode);
     LOCKED;
+    if (((flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC)) && read_only()) RETURN(-1);
     int new = (flags & O_CREAT) && faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW) != 0;
     if ((new || (flags & O_TRUNC)) && refused()) RETURN(-1);
     int descriptor = REAL(openat)(folder, name, flags, mode);
@@ -254,7 +266,7 @@ int ftruncate64(int descriptor, off64_t length) {
     char path[PATH_MAX];
     if (!root_length || !path_of(descriptor, path)) return REAL(ftruncate64)(descriptor, length);
     LOCKED;
-    counted();
+    if (forbidden()) RETURN(-1);
     int result = REAL(ftruncate64)(descriptor, length);
     if (!result) note(TRUNCATE, inode_of(descriptor), length, "", "", "", 0);
     RETURN(result);
@@ -285,6 +297,17 @@ static int synced(int descriptor, int whole) {
 int fsync(int descriptor) { return synced(descriptor, 1); }
 int fdatasync(int descriptor) { return synced(descriptor, 0); }
 
+/* Messages to a server */
+
+ssize_t send(int descriptor, const void *data, size_t length, int flags) {
+    if (root_length) {
+        LOCKED;
+        counted();
+        pthread_mutex_unlock(&lock);
+    }
+    return REAL(send)(descriptor, data, length, flags);
+}
+
 /* Names */
 
 int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned int flags) {
@@ -292,7 +315,7 @@ int renameat2(int from_folder, const char *from, int to_folder, const char *to, 
     int tracked = path_at(from_folder, from, first) && path_at(to_folder, to, second);
     if (!tracked) return REAL(renameat2)(from_folder, from, to_folder, to, flags);
     LOCKED;
-    counted();
+    if (forbidden()) RETURN(-1);
     int result = REAL(renameat2)(from_folder, from, to_folder, to, flags);
     if (!result) note(RENAME, 0, 0, first, second, "", 0);
     RETURN(result);
@@ -308,7 +331,7 @@ int unlinkat(int folder, const char *name, int flags) {
     char path[PATH_MAX];
     if (!path_at(folder, name, path)) return REAL(unlinkat)(folder, name, flags);
     LOCKED;
-    counted();
+    if (forbidden()) RETURN(-1);
     int result = REAL(unlinkat)(folder, name, flags);
     if (!result) note(flags & AT_REMOVEDIR ? RMDIR : UNLINK, 0, 0, path, "", "", 0);
     RETURN(result);

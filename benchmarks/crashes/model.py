@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from crashes.answers import Kept
 from crashes.documents import Content, Name
 
 COMMIT_FILES = 3
@@ -66,6 +67,7 @@ class State:
     horizons: Mapping[str, int] = field(default_factory=dict)  # by collection
     dimension: int = FIRST_DIMENSION
     dimension_before: int | None = None
+    answers: Mapping[str, Kept] = field(default_factory=dict)  # by their ids
 
     @property
     def head(self) -> int:
@@ -94,7 +96,9 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """All waiting jobs, as the worker does them."""
+    """All waiting jobs, as the worker does them; with `idle` it also does all upkeep that is due."""
+
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,18 @@ class EmbedderBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Reply:
+    answer_id: str
+    answer: Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Correct:
+    answer_id: str
+    correction: str
+
+
+@dataclass(frozen=True, slots=True)
 class Maintain:
     pass
 
@@ -196,6 +212,8 @@ Operation = (
     | Erase
     | UseEmbedder
     | EmbedderBack
+    | Reply
+    | Correct
     | Maintain
     | Search
     | Backup
@@ -250,6 +268,12 @@ def _after(state: State, operation: Operation) -> State:
             return _enqueued(state, Job(state.last_job + 1, "fill", dimension=dimension))
         case EmbedderBack():
             return _back(state)
+        case Reply(answer_id, answer):
+            return replace(state, answers={**state.answers, answer_id: answer})
+        case Correct(answer_id, correction):
+            answer = state.answers[answer_id]
+            corrected = replace(answer, corrections=(*answer.corrections, correction))
+            return replace(state, answers={**state.answers, answer_id: corrected})
         case _:
             return state
 
@@ -365,7 +389,7 @@ def _with_job(state: State, job: Job) -> State:
 
 
 def _purged(state: State, job: Job) -> State:
-    """Without the document in any revision, batch, or upload that came before it was erased."""
+    """Without the document in any revision, batch, answer, or upload that came before it was erased."""
     assert job.name is not None
     name = job.name
     last = state.tombstones[name]
@@ -385,7 +409,11 @@ def _purged(state: State, job: Job) -> State:
         for other in state.jobs
     )
     changed = {key: revision for key, revision in state.changed.items() if key != name}
-    purged = replace(state, snapshots=snapshots, batches=batches, jobs=jobs, changed=changed)
+    answers = {
+        answer_id: replace(answer, erased=answer.erased or name in dict(answer.quoted))
+        for answer_id, answer in state.answers.items()
+    }
+    purged = replace(state, snapshots=snapshots, batches=batches, jobs=jobs, changed=changed, answers=answers)
     return _with_job(purged, replace(job, applied=True))
 
 

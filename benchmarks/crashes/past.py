@@ -12,7 +12,7 @@ from random import Random
 
 from crashes.checks import Depth, check
 from crashes.documents import Name
-from crashes.folder import application_on
+from crashes.folder import SmallSegments, application_on
 from crashes.model import Backup, Operation, Search, State, Submit, Work, steps
 from crashes.workload import choose, perform
 
@@ -68,16 +68,28 @@ def live(
     tell: Callable[[bytes], object],
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """A child's life: operations at random, each told before it begins and when it is acknowledged."""
-    random = Random(seed)
+    """A child's life on a folder, which it closes in the end."""
     application = application_on(data)
+    operate(application, seed, state, backup, tell, stop)
+    application.close()
+
+
+def operate(
+    application: SmallSegments,
+    seed: str,
+    state: State,
+    backup: Path,
+    tell: Callable[[bytes], object],
+    stop: Callable[[], bool],
+) -> None:
+    """Operations at random, each told before it begins and when it is acknowledged."""
+    random = Random(seed)
     while not stop():
         operation = choose(random, state)
         tell(BEGUN)
         perform(application, operation, state, backup)
         tell(DONE)
         state = [state, *steps(state, operation)][-1]
-    application.close()
 
 
 def teller(told: Path) -> Callable[[bytes], object]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _SOURCE = Path(__file__).with_name("lossy_fs.c")
-_VARIABLE = "LD_PRELOAD"
+VARIABLE = "LD_PRELOAD"
 # One thread a library: a process with others is not forked from.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
@@ -28,21 +28,28 @@ def is_loaded() -> bool:
 
 def start_again(place: Path, arguments: Sequence[str]) -> None:
     """Replaces this process by one of the same program that the shim stands before."""
-    environment = {**os.environ, **_ENVIRONMENT, _VARIABLE: str(compiled(place))}
+    environment = {**os.environ, **_ENVIRONMENT, VARIABLE: str(compiled(place))}
     os.execve(sys.executable, [sys.executable, *arguments], environment)
 
 
 def arm(
-    folder: Path, *, journal: int = -1, kill_at: int = 0, full: tuple[int, int] = (0, 0), sync_fails_at: int = 0
+    folder: Path,
+    *,
+    journal: int = -1,
+    kill_at: int = 0,
+    full: tuple[int, int] = (0, 0),
+    read_only_from: int = 0,
+    sync_fails_at: int = 0,
 ) -> None:
     """For this process from now on: what happens below `folder` is written to the open file `journal`.
 
-    The process is killed at its change number `kill_at`; changes within `full` find no space; one sync fails.
+    The process is killed at its change or message to a server number `kill_at`; changes within `full` find no space;
+    from change `read_only_from` on all fail until it is armed again; one sync fails.
     """
     of_c = ctypes.CDLL(None).lossy_arm
-    of_c.argtypes = [ctypes.c_char_p, ctypes.c_int, *[ctypes.c_long] * 4]
+    of_c.argtypes = [ctypes.c_char_p, ctypes.c_int, *[ctypes.c_long] * 5]
     of_c.restype = None
-    of_c(os.fsencode(folder), journal, kill_at, *full, sync_fails_at)
+    of_c(os.fsencode(folder), journal, kill_at, *full, read_only_from, sync_fails_at)
 
 
 def mark(word: str) -> None:

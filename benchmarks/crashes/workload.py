@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from crashes.answers import Kept, answer_of, prompt_of, said_of
 from crashes.documents import Content, Name, new_content, new_word, queries
+from crashes.folder import SmallSegments
 from crashes.model import (
     Backup,
+    Correct,
     Delete,
     DeleteCollection,
     Drop,
@@ -20,6 +24,7 @@ from crashes.model import (
     Pin,
     Promote,
     Purge,
+    Reply,
     Rollback,
     Search,
     StageRemoval,
@@ -48,7 +53,7 @@ _PATIENCE_S = 60.0
 
 
 class Stuck(Exception):
-    """The worker did not come to its end, or an operation did what it must not."""
+    """The worker met a problem or did not come to its end, or an operation did what it must not."""
 
 
 def choose(random: Random, state: State) -> Operation:
@@ -64,6 +69,8 @@ def choose(random: Random, state: State) -> Operation:
         _purge: 3,
         _erase: 6,
         _embedder: 2,
+        _reply: 10,
+        _correct: 6,
         _maintain: 5,
         _search: 4,
         _backup: 2,
@@ -75,7 +82,7 @@ def choose(random: Random, state: State) -> Operation:
             return operation
 
 
-def perform(application: Application, operation: Operation, state: State, backup: Path) -> None:
+def perform(application: SmallSegments, operation: Operation, state: State, backup: Path) -> None:
     """Does what `operation` says; when this returns, it is acknowledged. `state` is the one before."""
     history = application.history
     match operation:
@@ -84,8 +91,8 @@ def perform(application: Application, operation: Operation, state: State, backup
             batch = uploads[0].batch
             collection = uploads[0].name.collection
             application.ingestion.submit(files, collection, None, batch and _batch_id(application, batch))
-        case Work():
-            work(application)
+        case Work(idle):
+            work(application, idle=idle)
         case Delete(name):
             history.delete_document(name.document_id)
         case DeleteCollection(collection):
@@ -114,8 +121,13 @@ def perform(application: Application, operation: Operation, state: State, backup
             application.embedders.request(OnnxEmbedderSettings(model=f"hash-{dimension}"))
         case EmbedderBack():
             application.spaces.back()
+        case Reply(answer_id, answer):
+            tokens = prompt_of(answer).token_ids or ()
+            application.answers.save(answer_of(answer_id, answer), prompt_of(answer), tokens)
+        case Correct(answer_id, correction):
+            application.answers.add_feedback(answer_id, said_of(correction))
         case Maintain():
-            application.index.maintain()
+            application.live.maintain()
         case Search(query, mode):
             search(application, query, mode, None)
         case Backup():
@@ -123,19 +135,50 @@ def perform(application: Application, operation: Operation, state: State, backup
             take(source, backup, force=True, progress=lambda step, done, total: None)
 
 
-def work(application: Application) -> None:
-    """Has the worker do all jobs, as a service that starts, idles and stops."""
-    vars(application).pop("worker", None)  # one worker is for one start
+def work(application: SmallSegments, *, idle: bool) -> None:
+    """Has a worker do all jobs, as a service that starts and stops; with `idle`, all upkeep that is due as well.
+
+    Raises Stuck when the worker meets a problem, and leaves it running.
+    """
     worker = application.worker
     worker.start()
+    _wait(lambda: _all_done(application) or worker.problem is not None)
+    application.idle.clear()
+    _wait(lambda: not idle or application.idle.is_set() or worker.problem is not None)
+    if worker.problem is not None:
+        raise Stuck(worker.problem)
+    _stop(application)
+
+
+def work_once_mended(application: SmallSegments, mend: Callable[[], object]) -> None:
+    """Has the worker meet what an operation met, and do all jobs and upkeep after `mend` has taken it away."""
+    worker = application.worker
+    if worker.problem is None:
+        worker.start()
+    _wait(lambda: worker.problem is not None)
+    mend()
+    worker.wake()
+    _wait(lambda: worker.problem is None and _all_done(application))
+    application.idle.clear()
+    _wait(application.idle.is_set)
+    _stop(application)
+
+
+def _stop(application: SmallSegments) -> None:
+    application.worker.stop()
+    del application.worker  # one is for one start
+
+
+def _all_done(application: SmallSegments) -> bool:
+    return all(job.state in FINISHED for job in application.queue.list(10_000))
+
+
+def _wait(reached: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE_S
-    try:
-        while any(job.state not in FINISHED for job in application.queue.list(10_000)):
-            if time.monotonic() > deadline or worker.problem is not None:
-                raise Stuck(f"the worker does not end: {worker.problem}")
-            time.sleep(0.002)
-    finally:
-        worker.stop()
+    while not reached():
+        if time.monotonic() > deadline:
+            raise Stuck("the worker does not get on")
+        time.sleep(0.002)
 
 
 def purge(application: Application, keep_revisions: int) -> None:
@@ -192,7 +235,7 @@ def _upload(random: Random, state: State, collection: str, batch: str | None) ->
 
 
 def _work(random: Random, state: State) -> Operation | None:
-    return Work() if state.jobs else None
+    return Work(idle=random.random() < 0.2) if state.jobs else None
 
 
 def _delete(random: Random, state: State) -> Operation | None:
@@ -244,7 +287,9 @@ def _erase(random: Random, state: State) -> Operation | None:
         for name in state.snapshots[revision]
         if state.holds(revision, name.collection) and not state.erasing(name)
     }
-    return Erase(random.choice(sorted(names))) if names else None
+    quoted = {name for answer in state.answers.values() if not answer.erased for name, _ in answer.quoted}
+    preferred = names & quoted if random.random() < 0.5 else names
+    return Erase(random.choice(sorted(preferred or names))) if names else None
 
 
 def _embedder(random: Random, state: State) -> Operation | None:
@@ -253,6 +298,25 @@ def _embedder(random: Random, state: State) -> Operation | None:
     if state.dimension_before is not None and random.random() < 0.4:
         return EmbedderBack()
     return UseEmbedder(random.choice([dimension for dimension in DIMENSIONS if dimension != state.dimension]))
+
+
+def _reply(random: Random, state: State) -> Operation | None:
+    """One that quotes what is shown, or was when its question came: it may wait to be erased by now."""
+    shown = state.snapshots[random.randrange(max(0, state.head - 3), state.head + 1)]
+    if not shown:
+        return None
+    names = random.sample(sorted(shown), min(len(shown), 2))
+    quoted = tuple((name, shown[name].content) for name in names)
+    return Reply(new_word(random, "a-"), Kept(queries(random, 1)[0], state.head, quoted))
+
+
+def _correct(random: Random, state: State) -> Operation | None:
+    """One that quotes the document once more."""
+    answers = [answer_id for answer_id, answer in sorted(state.answers.items()) if not answer.erased]
+    if not answers:
+        return None
+    answer_id = random.choice(answers)
+    return Correct(answer_id, state.answers[answer_id].quoted[0][1].text)
 
 
 def _maintain(random: Random, state: State) -> Operation:

@@ -13,7 +13,7 @@ from random import Random
 
 from sqlalchemy import select
 
-from crashes.checks import Depth, Found, findings_of, rebuilt_equals
+from crashes.checks import Depth, Found, doctor_is_clean, rebuilt_equals
 from crashes.documents import Name, new_content
 from crashes.folder import application_on
 from crashes.killing import Tally
@@ -85,7 +85,7 @@ def _check(data: Path, told: list[list[str]], random: Random) -> Found:
     """Every acknowledged upload was ingested, revisions have no gap, and the index is that of a fresh build."""
     found = Found(state=0)
     application = application_on(data)
-    work(application)
+    work(application, idle=True)
     with application.catalog.reading() as connection:
         its = select(schema.versions.c.document_id, schema.versions.c.content_hash)
         versions = {tuple(row) for row in connection.execute(its)}
@@ -101,8 +101,5 @@ def _check(data: Path, told: list[list[str]], random: Random) -> Found:
     with closing(application_on(data)) as application:
         rebuilt_equals(application, State(snapshots=({},) * (len(revisions) + 1)), random, Depth(4, 1), found)
     with closing(application_on(data)) as application:
-        told_by_doctor = findings_of(application)
-    # What an upload that was killed has left stands on no version, and is for `doctor --repair`.
-    found.problems += [f"doctor: {each}" for each in told_by_doctor if not each.startswith("originals: no version")]
-    found.counts["doctor runs"] += 1
+        doctor_is_clean(application, found)
     return found

@@ -109,6 +109,9 @@ def halves(application: Application) -> Iterator[Finding]:
     if shown != counted:
         yield Finding(f"the index shows {shown} chunks where the catalog has {counted}", _rebuild(application))
     yield from _held(application)
+    for name, chunks in zip(("lexical", "dense"), application.index.unlike(), strict=True):
+        if said := listed(chunks):
+            yield Finding(f"the {name} half holds chunk {said} otherwise than the catalog", _rebuild(application))
 
 
 def _held(application: Application) -> Iterator[Finding]:

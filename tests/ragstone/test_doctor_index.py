@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -90,6 +91,16 @@ def rewritten(folder: Path, array: str, place: int, value: int) -> None:
     application.close()
 
 
+def changed(folder: Path, name: str, array: str, place: int, change: int) -> None:
+    """The first segment of a half, sound in itself, with one number that is another."""
+    identity = json.loads((part(folder, name) / "manifest.json").read_bytes())["identity"]
+    store = SegmentStore(part(folder, name), identity)
+    first, *others = store.open()
+    arrays = {key: np.array(values) for key, values in first.arrays.items()}
+    arrays[array].flat[place] += change
+    store.commit([store.write(arrays, first.facts), *others], store.revision)
+
+
 def test_a_written_index_is_sound(folder: Path) -> None:
     assert said(folder) == []
 
@@ -156,6 +167,28 @@ def test_chunks_that_the_halves_lack_are_named_and_come_back(folder: Path) -> No
     application.index.forget([5])
     application.close()
     assert {"the lexical half lacks chunk 5", "the dense half lacks chunk 5"} <= set(said(folder))
+    mend(folder)
+    assert said(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("half", "array", "change"),
+    [
+        ("lexical", "frequencies", 1),
+        ("lexical", "hashes", 1),
+        ("lexical", "lengths", 1),
+        ("dense", "codes", 1),
+        ("dense", "scales", 1),
+        ("dense", "signs", 1),
+        ("dense", "factors", 1),
+    ],
+)
+def test_chunks_that_a_half_holds_otherwise_than_the_catalog_are_named(
+    folder: Path, half: str, array: str, change: int
+) -> None:
+    changed(folder, half, array, 0, change)
+    (what,) = said(folder)
+    assert re.fullmatch(rf"the {half} half holds chunk \d+(, \d+)* otherwise than the catalog", what)
     mend(folder)
     assert said(folder) == []
 

@@ -13,6 +13,7 @@ from service import service, upload
 from sqlalchemy import select
 
 from generation.language_models.scripted import ScriptedLanguageModel
+from generation.types import Message, Prompt
 from ingest import schema
 from ingest.errors import NotFound
 from ingest.identity import document_id_of
@@ -113,6 +114,26 @@ def test_an_answer_that_quoted_it_says_so_and_quotes_no_more(client: TestClient)
     assert "velociraptor" not in reply.text
     with application(client).catalog.reading() as connection:
         assert connection.execute(select(schema.answers.c.state)).scalars().all() == ["erased"]
+
+
+def test_an_answer_that_was_being_written_is_stored_without_its_quotes(client: TestClient) -> None:
+    parts = application(client)
+    answer = parts.answers.get(fill(client))
+    prompt = Prompt((Message("user", "Of the velociraptor?"),), (1, 2), 2)
+    erase(client)
+    parts.answers.save(answer.model_copy(update={"answer_id": "late"}), prompt, ())
+    assert "velociraptor" not in client.get("/v1/answers/late").text
+    with parts.catalog.reading() as connection:
+        of_it = schema.answers.c.answer_id == "late"
+        state, prompt_kept = connection.execute(
+            select(schema.answers.c.state, schema.answers.c.prompt).where(of_it)
+        ).one()
+    assert (state, prompt_kept) == ("erased", {})
+    (again,) = upload(client, NAME, b"The velociraptor came again.")["documents"]
+    assert again["state"] == "indexed"
+    passages = (answer.passages[0].model_copy(update={"version": again["version"], "also_in": ()}),)
+    parts.answers.save(answer.model_copy(update={"answer_id": "new", "passages": passages}), prompt, ())
+    assert "velociraptor" in client.get("/v1/answers/new").text
 
 
 def test_an_upload_that_waited_while_its_document_was_erased_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from ingest.types import Vectors
 from retrieval.dense_index import DenseIndex
 from retrieval.dense_upkeep import Upkeep
 from retrieval.halves import DenseHalf
+from retrieval.idle_cores import IdleCores
 from retrieval.quantisation import LARGEST, quantise, quantise_query
 from retrieval.ranking import Ranking
 from retrieval.segments import SegmentStore
@@ -405,3 +407,28 @@ def test_searches_are_not_disturbed_by_what_is_added_and_rewritten_meanwhile(tmp
     assert min(searches) >= 10
     assert len(index) == 1_900
     assert index.gaps() == []
+
+
+@pytest.mark.parametrize("exact_up_to", [EXACT, BY_SKETCHES])
+def test_a_scan_shared_by_threads_finds_the_same(exact_up_to: int, tmp_path: Path) -> None:
+    vectors = clustered(6_000, 48, seed=3)
+    numbers = np.arange(1, len(vectors) + 1)
+    alone, shared = (
+        DenseIndex(
+            SegmentStore(tmp_path / name, IDENTITY),
+            48,
+            exact_up_to=exact_up_to,
+            upkeep=Upkeep(sealed=500, merged=9, full=1_000),
+            idle_cores=cores,
+        )
+        for name, cores in (("alone", IdleCores(0)), ("shared", IdleCores(3, worth=1_000)))
+    )
+    for index in (alone, shared):
+        index.add(numbers, numbers, vectors, 1, len(vectors))
+        index.maintain(upto(len(vectors)), 1)
+        assert index.segments == 6
+    sets = [upto(6_000), visible(*range(1, 6_000, 7)), visible(9)]
+    wanted = [(query, k, seen) for query in vectors[:40] for k in (1, 10, 300) for seen in sets]
+    with ThreadPoolExecutor(6) as callers:
+        found = list(callers.map(lambda asked: as_lists(shared.search(*asked)), wanted))
+    assert found == [as_lists(alone.search(*asked)) for asked in wanted]

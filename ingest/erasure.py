@@ -136,7 +136,10 @@ def _redact_jobs(connection: Connection, document_id: str) -> None:
     named &= jobs.c.number <= func.coalesce(last_job.scalar_subquery(), _ALL_JOBS)
     for row in connection.execute(select(jobs).where(named)).mappings().all():
         outcomes = [_nameless(item) if item["document_id"] == document_id else item for item in row["outcomes"]]
-        problems = [_nameless(problem) if problem.get("uri") == uri else problem for problem in row["problems"]]
+        of_it = uri is not None and any(document_id_of(name, uri) == document_id for name in row["collections"])
+        problems = [
+            _nameless(problem) if of_it and problem.get("uri") == uri else problem for problem in row["problems"]
+        ]
         payload = dict(row["payload"])
         if "uploads" in payload:
             payload["uploads"] = [

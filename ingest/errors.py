@@ -72,6 +72,10 @@ class Erased(IngestError):
     code = "erased"
 
 
+class VectorsGone(IngestError):
+    code = "vectors-gone"
+
+
 class BatchConflict(IngestError):
     code = "batch-conflict"
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, insert, lite
 
 from ingest import schema, statements
 from ingest.catalog import Catalog
-from ingest.errors import BatchConflict, NotFound, RevisionGone, UnknownRevision
+from ingest.errors import BatchConflict, NotFound, RevisionGone, UnknownRevision, VectorsGone
 from ingest.statements import Guard, PreparedVersion, unguarded, visible_at
 from ingest.types import Space
 
@@ -165,7 +165,7 @@ class History:
         """As `commit_version`, but visible to those only who name the batch."""
         with self._catalog.writing() as connection:
             guard(connection)
-            _require_open(connection, batch_id)
+            require_open(connection, batch_id)
             if _erased(connection, [prepared.document_id], job):
                 return NOT_COMMITTED
             current = statements.current_versions(connection, [prepared.document_id])
@@ -183,7 +183,7 @@ class History:
     def stage_removal(self, batch_id: str, document_id: str) -> None:
         """The batch hides the document."""
         with self._catalog.writing() as connection:
-            _require_open(connection, batch_id)
+            require_open(connection, batch_id)
             statements.document(connection, document_id)
             before = _unstage(connection, batch_id, document_id)
             connection.execute(insert(schema.staged).values(batch_id=batch_id, document_id=document_id))
@@ -197,7 +197,7 @@ class History:
         """
         staged = schema.staged
         with self._catalog.writing() as connection:
-            batch = _require_open(connection, batch_id)
+            batch = require_open(connection, batch_id)
             for table in (schema.staged_occurrences, staged):
                 connection.execute(delete(table).where(table.c.batch_id == batch_id, _is_erased(table)))
             changes = connection.execute(select(staged).where(staged.c.batch_id == batch_id)).mappings().all()
@@ -223,7 +223,7 @@ class History:
         """Forgets the batch, and what only it held."""
         table = schema.staged_occurrences
         with self._catalog.writing() as connection:
-            _require_open(connection, batch_id)
+            require_open(connection, batch_id)
             numbers = connection.execute(select(table.c.chunk).distinct().where(table.c.batch_id == batch_id)).scalars()
             its = list(numbers)
             _close(connection, batch_id, "dropped", None)
@@ -257,10 +257,17 @@ def require_kept(connection: Connection, revision: int, collections: Collection[
 def _stored(
     connection: Connection, prepared: Sequence[PreparedVersion], numbers: Sequence[int], space: Space
 ) -> list[dict[str, Any]]:
-    """Stores chunks and vectors, and returns the rows that say where they stand."""
+    """Stores chunks and vectors, and returns the rows that say where they stand.
+
+    Raises VectorsGone when a chunk came without its vector, as the catalog had one, and it has none any more.
+    """
     chunks, new = statements.put_chunks(connection, (span for its in prepared for span in its.spans))
     vectors = {chunks[chunk_id]: vector for its in prepared for chunk_id, vector in its.vectors.items()}
-    statements.put_vectors(connection, vectors, statements.put_space(connection, space), new)
+    number = statements.put_space(connection, space)
+    present = statements.with_vector(connection, sorted({*chunks.values()} - new), number)
+    if not {*chunks.values()} <= present | vectors.keys():
+        raise VectorsGone("chunks of this version lost their vectors while it was prepared: prepare it again")
+    statements.add_vectors(connection, vectors, number, present)
     return [
         row
         for its, number in zip(prepared, numbers, strict=True)
@@ -341,7 +348,8 @@ def _is_erased(table: Any) -> Any:
     return exists().where(tombstones.c.document_id == table.c.document_id, tombstones.c.versions >= table.c.version)
 
 
-def _require_open(connection: Connection, batch_id: str) -> Any:
+def require_open(connection: Connection, batch_id: str) -> Any:
+    """The batch. Raises NotFound, and BatchConflict when it was promoted or dropped."""
     table = schema.batches
     row = connection.execute(select(table).where(table.c.batch_id == batch_id)).mappings().one_or_none()
     if row is None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from ingest import schema, statements
 from ingest.catalog import Catalog, Readable
-from ingest.errors import NotFound
+from ingest.errors import NotAllowed, NotFound
 from ingest.statements import Guard, aware, unguarded
 from ingest.types import DocumentOutcome, Job, Problem
 
@@ -208,10 +208,16 @@ class JobQueue:
             connection.execute(update(table).where(running).values(state=state, finished_at=datetime.now(UTC)))
 
     def request_cancel(self, job_id: str) -> Job:
-        """Asks a job to stop after the file at hand; a queued one ends at once, a finished one stays as it is."""
+        """Asks a job to stop after the file at hand; a queued one ends at once, a finished one stays as it is.
+
+        Raises NotAllowed for a job that takes content away for good: that was promised to whoever asked for it.
+        """
         table = schema.jobs
-        self._cancelled.add(job_id)
         with self._catalog.writing() as connection:
+            its = table.c.job_id == job_id
+            if connection.execute(select(table.c.kind).where(its)).scalar() not in (INGEST, *BACKGROUND):
+                raise NotAllowed("what takes content away for good can't be cancelled")
+            self._cancelled.add(job_id)
             waiting = (table.c.job_id == job_id) & (table.c.state == "queued")
             connection.execute(update(table).where(table.c.job_id == job_id).values(cancel_requested=True))
             connection.execute(update(table).where(waiting).values(state="cancelled", finished_at=datetime.now(UTC)))

@@ -34,7 +34,7 @@ class Originals:
         content_hash = hashlib.sha256(data).hexdigest()
         path = self._path(content_hash)
         there = path.exists()
-        if there and not anew:
+        if there and not anew and path.read_bytes() == data:  # one that was damaged is mended
             return content_hash
         part = self._root / f".part-{uuid.uuid4().hex}"
         with writing_to(self._root):

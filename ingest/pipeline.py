@@ -25,6 +25,7 @@ from ingest.errors import (
     IngestError,
     NotFound,
     RefusedDocument,
+    VectorsGone,
 )
 from ingest.history import NOT_COMMITTED, Committed, History
 from ingest.identity import canonical_json, document_id_of
@@ -129,7 +130,8 @@ class Ingestion:
                 break
             # 2. One transaction shows all of them and notes what became of each.
             unneeded_here = self._commit_group(group, embedder.space, job, guard)
-            # 3. Go on with the others; with the same ones where another embedder was put in use meanwhile.
+            # 3. Go on with the others; with the same ones where another embedder was put in use meanwhile, or vectors
+            #    that these counted on were taken away.
             if unneeded_here is None:
                 self._in_use = None
             else:
@@ -273,12 +275,15 @@ class Ingestion:
             return _failed(upload, "internal-error", f"{upload.name}: {logged_bug(f'while ingesting {upload.uri}')}")
 
     def _commit_group(self, group: Sequence[_Prepared], space: Space, job: ClaimedJob, guard: Guard) -> set[str] | None:
-        """Commits a group's versions and the outcomes of all its files; None when another space is in use by now.
+        """Commits a group's versions and the outcomes of all its files; None when they are to be prepared anew.
 
         Returns the hashes of the originals that no version was made of.
         """
         unneeded: set[str] = set()
-        group = [(upload, self._staged(upload, prepared, space, job, guard)) for upload, prepared in group]
+        try:
+            group = [(upload, self._staged(upload, prepared, space, job, guard)) for upload, prepared in group]
+        except VectorsGone:
+            return None
         versions = [prepared for _, prepared in group if isinstance(prepared, PreparedVersion)]
 
         def record(connection: Connection, results: Sequence[Committed]) -> None:
@@ -292,7 +297,7 @@ class Ingestion:
 
         try:
             self._history.commit_versions(versions, space, job.number, guard, record)
-        except _SpaceChanged:
+        except (_SpaceChanged, VectorsGone):
             return None
         return unneeded
 
@@ -339,9 +344,10 @@ class Ingestion:
         known: Mapping[str, Vectors],
         stop: Callable[[], bool],
     ) -> dict[str, Vectors] | None:
-        inputs = {span.chunk_id: span.input for span in spans if span.chunk_id not in known}
-        missing = sorted(self.catalog.missing_vectors(inputs, embedder.space, readable))
-        vectors: dict[str, Vectors] = {}
+        inputs = {span.chunk_id: span.input for span in spans}
+        # Those that another file of the group brings are taken along: it may be erased before the commit.
+        vectors = {chunk_id: known[chunk_id] for chunk_id in inputs if chunk_id in known}
+        missing = sorted(self.catalog.missing_vectors(inputs.keys() - vectors.keys(), embedder.space, readable))
         for start in range(0, len(missing), self._settings.embed_batch):
             if stop():
                 return None

@@ -218,14 +218,22 @@ def put_chunks(connection: Connection, spans: Iterable[ChunkSpan]) -> tuple[dict
     return known | added, set(added.values())
 
 
-def put_vectors(
-    connection: Connection, vectors: Mapping[int, Vectors], space: int, new: Collection[int] = frozenset()
-) -> None:
-    """Adds the vectors by chunk number; a chunk that has one in this space keeps it. `new` chunks have none."""
-    table = schema.vectors
+def put_vectors(connection: Connection, vectors: Mapping[int, Vectors], space: int) -> None:
+    """Adds the vectors by chunk number; a chunk that has one in this space keeps it."""
+    add_vectors(connection, vectors, space, with_vector(connection, list(vectors), space))
+
+
+def with_vector(connection: Connection, chunks: Sequence[int], space: int) -> set[int]:
+    """Those of the chunks that have a vector in the space."""
     present: set[int] = set()
-    for part in parts([number for number in vectors if number not in new]):
+    for part in parts(chunks):
         present.update(connection.execute(_VECTORS_THERE, {"chunks": part, "space": space}).scalars())
+    return present
+
+
+def add_vectors(connection: Connection, vectors: Mapping[int, Vectors], space: int, present: Collection[int]) -> None:
+    """Adds the vectors of chunks that are not among `present`, which have one."""
+    table = schema.vectors
     rows = [
         {"chunk": chunk, "space": space, "vector": encoded(vector)}
         for chunk, vector in vectors.items()

@@ -115,14 +115,18 @@ class Worker:
     def _leave(self) -> None:
         """This process is the worker no more. Neither a full disk nor a catalog that is away must hinder the other."""
         try:
-            self._let_go()
-        except (IngestError, OSError) as error:
-            log.warning("what the index had in memory was not written, and is built anew: %s", error)
+            self._stand_by()
         finally:
             try:
                 self._lease.release()
             except IngestError as error:
                 log.warning("the lease was not given back: another process takes it when this one has ended: %s", error)
+
+    def _stand_by(self) -> None:
+        try:
+            self._let_go()
+        except (IngestError, OSError) as error:
+            log.warning("what the index had in memory was not written, and is built anew: %s", error)
 
     def _guarded_step(self) -> bool:
         """A step whose errors don't end the worker: the job at hand stays in the queue and is tried again."""
@@ -130,7 +134,7 @@ class Worker:
             did_something = self._step()
         except LeaseLost as error:
             log.error("this worker stands by: %s", error)
-            self._let_go()
+            self._stand_by()
             return False
         except IngestError as error:
             log.error("the queue waits: %s", error)

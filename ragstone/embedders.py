@@ -38,11 +38,18 @@ class Embedders:
         self._lock = threading.RLock()
 
     def in_use(self) -> Embedder:
-        """The embedder of the space in use, which at the first start is the one that the settings name.
+        """The embedder of the space in use, which at the first start is the one that the settings name."""
+        return self._in_use(follows_settings=False)
 
-        When the settings name another one than they did, that asks for its space: it is filled in the background, and
-        put in use when it is complete.
+    def of_worker(self) -> Embedder:
+        """The same, for the process that does the jobs.
+
+        When its settings name another one than they did, that asks for its space: it is filled in the background, and
+        put in use when it is complete. A process that only reads, such as a search from a shell, changes nothing.
         """
+        return self._in_use(follows_settings=True)
+
+    def _in_use(self, *, follows_settings: bool) -> Embedder:
         application = self._application
         named = application.settings.retrieval.embedder.model_dump(mode="json")
         found = application.spaces.in_use()
@@ -50,7 +57,7 @@ class Embedders:
             application.spaces.begin(application.embedder.space, named)
             found = application.embedder.space.space_id, named
         space_id, asked_for = found
-        if named != asked_for:
+        if follows_settings and named != asked_for:
             application.spaces.request(application.embedder.space, named, by_settings=True)
         return self.of(space_id)
 

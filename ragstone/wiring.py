@@ -128,7 +128,7 @@ class Application:
     def ingestion(self) -> Ingestion:
         from ingest.pipeline import Ingestion
 
-        return Ingestion(self.catalog, self.originals, self.embedders.in_use, self.settings.ingest)
+        return Ingestion(self.catalog, self.originals, self.embedders.of_worker, self.settings.ingest)
 
     @cached_property
     def worker(self) -> Worker:

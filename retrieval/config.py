@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+import Stemmer  # type: ignore[import-not-found]
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from ingest.config import kind_or
 
@@ -73,3 +74,11 @@ class RetrievalSettings(BaseModel):
         le=256,
         description="Threads that searches of many chunks use beside those that ask; by default one less than cores",
     )
+
+    @field_validator("language")
+    @classmethod
+    def _known_language(cls, language: str) -> str:
+        known = ("none", *sorted(Stemmer.algorithms()))
+        if language not in known:
+            raise ValueError(f"there is no stemmer for {language!r}: choose one of {', '.join(known)}")
+        return language

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from ingest import schema, statements
 from ingest.catalog import Catalog
 from ingest.disk import writing_to
-from ingest.history import require_kept
+from ingest.history import require_kept, require_open
 from ingest.types import Space, Vectors
 from ingest.vectors import decoded
 from retrieval.halves import DenseHalf, Half, LexicalHalf
@@ -299,6 +299,7 @@ class HybridIndex:
     def _with_batch(self, view: Visible, batch: str, collections: Collections) -> Visible:
         staged, staged_occurrences, occurrences = schema.staged, schema.staged_occurrences, schema.occurrences
         with self._catalog.reading() as connection:
+            require_open(connection, batch)
             its = list(connection.execute(select(staged.c.document_id).where(staged.c.batch_id == batch)).scalars())
             touched: set[int] = set()
             for part in statements.parts(its):

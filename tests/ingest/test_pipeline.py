@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ from embedders import CountingEmbedder
 
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
+from ingest.erasure import ERASE, Erasure
 from ingest.errors import NotFound, StorageFull
 from ingest.history import History
 from ingest.identity import document_id_of
+from ingest.jobs import JobQueue
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.types import DocumentOutcome, Job
@@ -203,3 +206,56 @@ def test_document_ids_follow_collection_and_uri() -> None:
     ids = {document_id_of(collection, uri) for collection in ("a", "b") for uri in ("x", "y")}
     assert len(ids) == 4
     assert document_id_of("a", "x") in ids
+
+
+class InterruptedEmbedder(HashEmbedder):
+    """Something happens once, while texts that hold a word are embedded."""
+
+    def __init__(self, word: str, happens: Callable[[], object]) -> None:
+        super().__init__()
+        self._word, self._happens, self._happened = word, happens, False
+
+    def embed_documents(self, texts):  # type: ignore[no-untyped-def]
+        if not self._happened and any(self._word in text for text in texts):
+            self._happened = True
+            self._happens()
+        return super().embed_documents(texts)
+
+
+SMALL_CHUNKS = IngestSettings(chunk_tokens=40, chunk_overlap_tokens=0)
+SHARED, OTHER = SECTIONS[0].encode(), (SECTIONS[0] + SECTIONS[1]).encode()
+
+
+def test_vectors_that_go_while_a_file_is_prepared_are_made_again(catalog: Catalog, originals: Originals) -> None:
+    history = History(catalog)
+    batch = history.open_batch()
+    embedder = InterruptedEmbedder("q1 ", lambda: history.drop_batch(batch))
+    ingestion = Ingestion(catalog, originals, embedder, SMALL_CHUNKS)
+    ingestion.submit([IncomingFile("a.md", "a.md", SHARED)], "default", None, batch)
+    Worker(ingestion).work_off()
+    job_id = ingestion.submit([IncomingFile("b.md", "b.md", OTHER)], "default", None)
+    Worker(ingestion).work_off()
+    assert [outcome.state for outcome in ingestion.queue.get(job_id).documents] == ["indexed"]
+    assert catalog.counts()["chunks"] == 2
+    assert catalog.chunk_inputs_without_vector(embedder.space, 10) == {}
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_a_file_keeps_the_vectors_of_one_that_is_erased_beside_it(
+    catalog: Catalog, originals: Originals, *, staged: bool
+) -> None:
+    erasure = Erasure(catalog, JobQueue(catalog), lambda record: record)
+    first = document_id_of("default", "a.md")
+    embedder = InterruptedEmbedder("q1 ", lambda: erasure.request(first))
+    ingestion = Ingestion(catalog, originals, embedder, SMALL_CHUNKS)
+    ingestion.submit([IncomingFile("a.md", "a.md", b"Before.")], "default", None)
+    Worker(ingestion).work_off()
+    batch = History(catalog).open_batch() if staged else None
+    files = [
+        IncomingFile("a.md", "a.md", SHARED),
+        IncomingFile("b.md", "b.md", OTHER),
+    ]
+    job_id = ingestion.submit(files, "default", None, batch)
+    Worker(ingestion, {ERASE: lambda *_: True}).work_off()
+    assert [outcome.state for outcome in ingestion.queue.get(job_id).documents] == ["failed", "indexed"]
+    assert catalog.chunk_inputs_without_vector(embedder.space, 10) == {}

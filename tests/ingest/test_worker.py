@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -8,11 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, update
 
+from ingest import schema
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
-from ingest.errors import CatalogUnavailable
+from ingest.erasure import Erasure
+from ingest.errors import CatalogUnavailable, NotAllowed
 from ingest.history import History
 from ingest.jobs import FINISHED
 from ingest.leases import Holder, Lease, this_process
@@ -258,3 +261,37 @@ def test_a_version_staged_again_leaves_no_original(catalog: Catalog, originals: 
         ingestion.submit([IncomingFile("a.md", "a.md", text)], "default", {}, batch)
         Worker(ingestion).work_off()
     assert len(originals.hashes()) == 1
+
+
+def test_an_erasure_is_not_cancelled(ingestion: Ingestion) -> None:
+    wait = submit(ingestion, "a.md")
+    Worker(ingestion).work_off()
+    document_id = ingestion.queue.get(wait).documents[0].document_id
+    _, job_id = Erasure(ingestion.catalog, ingestion.queue, lambda record: record).request(document_id)
+    with pytest.raises(NotAllowed, match="can't be cancelled"):
+        ingestion.queue.request_cancel(job_id)
+    assert ingestion.queue.get(job_id).state == "queued"
+    assert not ingestion.queue.cancel_requested(job_id)
+
+
+def test_a_damaged_original_is_mended_by_the_same_upload(originals: Originals) -> None:
+    content_hash = originals.put(b"The pump weighs 11 kg.")
+    (path,) = originals._root.glob("??/*")
+    path.write_bytes(b"The pump weighs 12 kg.")
+    assert originals.put(b"The pump weighs 11 kg.") == content_hash
+    assert originals.read(content_hash) == b"The pump weighs 11 kg."
+
+
+def test_a_worker_that_lost_its_lease_and_can_write_nothing_stands_by(ingestion: Ingestion) -> None:
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    worker = Worker(ingestion, let_go=fail)
+    worker.start()
+    try:
+        assert wait_for(ingestion, submit(ingestion, "a.md")).state == "done"
+        with ingestion.catalog.writing() as connection:
+            connection.execute(update(schema.leases).values(term=schema.leases.c.term + 1, expires_at=None))
+        assert wait_for(ingestion, submit(ingestion, "b.md")).state == "done"
+    finally:
+        worker.stop()

@@ -77,6 +77,15 @@ def test_a_batch_whose_document_changed_meanwhile_is_refused(client: TestClient)
     assert found(client, "blue") == ["a.md"]
 
 
+def test_a_search_in_a_batch_that_is_closed_or_never_was_is_refused(client: TestClient) -> None:
+    upload(client, "a.md", b"red pump")
+    batch = client.post("/v1/batches", json={}).json()["batch_id"]
+    assert found(client, "pump", batch=batch) == ["a.md"]
+    client.delete(f"/v1/batches/{batch}")
+    for name, status in ((batch, 409), ("nope", 404)):
+        assert client.post("/v1/search", json={"query": "pump", "batch": name}).status_code == status
+
+
 def test_an_upload_into_a_batch_that_is_closed_fails_with_the_reason(client: TestClient) -> None:
     batch = client.post("/v1/batches", json={}).json()["batch_id"]
     client.delete(f"/v1/batches/{batch}")

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from service import application_in
+from service import TRUE, application_in
 
 from ingest.catalog import Catalog
 from ingest.errors import CatalogDamaged, CatalogUnavailable, DataFolderUnusable
@@ -13,6 +13,7 @@ from ragstone.commands.options import echo_json
 from ragstone.errors import BadRequest
 from ragstone.rendering import outcome_line
 from ragstone.uploading import LocalFile, files_under, ingest_files
+from retrieval.search import SearchRequest
 
 
 def ingested(data: Path, files: list[LocalFile]) -> list[DocumentOutcome]:
@@ -111,3 +112,18 @@ def test_any_folder_name_will_do(tmp_path: Path) -> None:
     folder = tmp_path / "100% sure? #1"
     Catalog.in_folder(folder).close()
     assert (folder / "catalog.sqlite").is_file()
+
+
+def test_other_settings_of_the_embedder_change_the_space_when_a_worker_has_them_and_not_when_a_reader_has(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.md").write_text(TRUE)
+    data = tmp_path / "data"
+    ingested(data, [LocalFile(tmp_path / "a.md", "a.md")])
+    reader = application_in(data, retrieval__embedder__query_prefix="query: ")
+    assert reader.searcher.search(SearchRequest(query="pump")).passages
+    assert [job.kind for job in reader.queue.list()] == ["ingest"]
+    reader.worker.work_off()
+    (tmp_path / "b.md").write_text("The valve is red.")
+    ingest_files(reader, [LocalFile(tmp_path / "b.md", "b.md")], "default", lambda outcome: None)
+    assert "fill-space" in [job.kind for job in reader.queue.list()]

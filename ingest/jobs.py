@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Text, bindparam, cast, false, insert, or_, select, update
 
 from ingest import schema, statements
 from ingest.catalog import Catalog, Readable
@@ -26,6 +27,7 @@ PURGE = "purge"
 # Long work that lets all other jobs go first.
 BACKGROUND = (FILL_SPACE,)
 FINISHED = ("done", "failed", "cancelled")
+_UNFINISHED = ("queued", "running")
 # How long it can take until a worker sees that another process asked its job to stop.
 _CANCEL_LOOK_S = 0.2
 
@@ -246,9 +248,13 @@ class JobQueue:
     def list(self, limit: int = 100, readable: Readable = None) -> Sequence[Job]:
         """The newest first; with `readable`, those that work on these collections only."""
         found: list[Job] = []
+        table = schema.jobs
+        query = select(table).order_by(table.c.number.desc())
+        if readable is not None:  # the database leaves out what is surely another's
+            named = [cast(table.c.collections, Text).contains(json.dumps(name), autoescape=True) for name in readable]
+            query = query.where(or_(false(), *named))
         with self._catalog.reading() as connection:
-            rows = connection.execute(select(schema.jobs).order_by(schema.jobs.c.number.desc())).mappings()
-            for row in rows:
+            for row in connection.execute(query).mappings():
                 if _may_read(row, readable):
                     found.append(_job(row))
                 if len(found) == limit:
@@ -258,7 +264,7 @@ class JobQueue:
     def hashes_in_use(self, connection: Connection) -> set[str]:
         """Originals that an unfinished job still needs."""
         table = schema.jobs
-        payloads = connection.execute(select(table.c.payload).where(table.c.state.not_in(FINISHED))).scalars()
+        payloads = connection.execute(select(table.c.payload).where(table.c.state.in_(_UNFINISHED))).scalars()
         return {
             upload["content_hash"]
             for payload in payloads

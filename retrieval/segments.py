@@ -28,6 +28,7 @@ from ingest.disk import sync_folder
 
 FORMAT = 1
 
+_LOOKS = 5  # at files that a writer replaces while they are looked at
 _MANIFEST = "manifest.json"
 _BLOCK_BYTES = 1 << 20
 
@@ -65,7 +66,17 @@ class SegmentStore:
         self._known: str | None = None  # the checksum of the manifest that was read or written last
 
     def open(self) -> list[Segment]:
-        """The sound segments in use, in the order of their `first`; all files are read once to check them."""
+        """The sound segments in use, in the order of their `first`; all files are read once to check them.
+
+        Where a writer put others in their place meanwhile, and took these away, it is those.
+        """
+        for _ in range(_LOOKS):
+            segments = self._open()
+            if not self.problems or self.is_current():
+                break
+        return segments
+
+    def _open(self) -> list[Segment]:
         self.problems = []
         self.revision = 0
         self._known = None

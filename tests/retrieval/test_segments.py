@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from retrieval import segments
 from retrieval.index_files import IndexFiles
 from retrieval.segments import SegmentStore, drop_segments, remove_leftovers
 
@@ -73,3 +74,22 @@ def test_arrays_are_files_that_numpy_reads(tmp_path: Path, values: np.ndarray) -
     assert read.dtype == values.dtype
     assert read.tolist() == values.tolist()
     assert read.shape == values.shape
+
+
+def test_segments_that_are_replaced_while_they_are_opened_are_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "dense-b"
+    store_of(folder, [1, 2], [3, 4])
+    checked = segments._checksum_of_file
+    replacing = iter([lambda: store_of(folder, [1, 2, 3, 4])])
+
+    def checksum(path: Path) -> str:
+        for replace in replacing:
+            replace()
+        return checked(path)
+
+    monkeypatch.setattr(segments, "_checksum_of_file", checksum)
+    reader = SegmentStore(folder, IDENTITY)
+    assert [segment.arrays["chunks"].tolist() for segment in reader.open()] == [[1, 2, 3, 4]]
+    assert reader.problems == []

@@ -21,8 +21,7 @@ what it calls elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numba
 import numpy as np
@@ -30,6 +29,8 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from retrieval.compiled import kernel
 
 Table = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
@@ -66,20 +67,6 @@ _LEAST = 1e-37  # of a sum that is not zero
 _SELECTIVE = 0.3
 _FEW = 128  # results that are sorted in less time one by one
 _SINGLE = 6e-8  # half a unit in the last place of float32, relative
-
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
-
-
-def kernel(function: Kernel) -> Kernel:
-    """Compiles `function` at its first call, without the GIL; kept on disk where there is a place to keep it.
-
-    The place is `NUMBA_CACHE_DIR`, the folder of the module, or the user's cache folder, whichever can be written.
-    """
-    try:
-        compiled = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
-    except RuntimeError:  # numba found no place
-        compiled = numba.njit(nogil=True, error_model="numpy")(function)
-    return cast(Kernel, compiled)
 
 
 @intrinsic

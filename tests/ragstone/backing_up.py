@@ -85,3 +85,20 @@ def holders(folder: Path, trace: bytes) -> list[str]:
     """Files of the folder that hold `trace`."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return [str(path.relative_to(folder)) for path in files if trace in path.read_bytes()]
+
+
+def said(folder: Path) -> list[str]:
+    """What the doctor finds."""
+    application = application_in(folder)
+    whats = [finding.what for finding in findings(application)]
+    application.close()
+    return whats
+
+
+def mend(folder: Path) -> None:
+    """Mends what the doctor can."""
+    application = application_in(folder)
+    for finding in findings(application):
+        if finding.repair is not None:
+            assert finding.mend() is None, finding.what
+    application.close()

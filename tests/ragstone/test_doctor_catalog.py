@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from backing_up import application_of, erase, findings
+from backing_up import application_of, erase, findings, mend, said
 from service import application_in, service, upload
 
 from ingest.identity import chunk_id_of, document_id_of
@@ -54,21 +54,6 @@ def run(folder: Path, *statements: str) -> None:
     with closing(sqlite3.connect(folder / "catalog.sqlite", isolation_level=None)) as connection:
         for statement in statements:
             assert connection.execute(statement).rowcount, f"nothing was changed by {statement}"
-
-
-def said(folder: Path) -> list[str]:
-    application = application_in(folder)
-    found = [finding.what for finding in findings(application)]
-    application.close()
-    return found
-
-
-def mend(folder: Path) -> None:
-    application = application_in(folder)
-    for finding in findings(application):
-        if finding.repair is not None:
-            assert finding.mend() is None, finding.what
-    application.close()
 
 
 def test_a_folder_with_a_long_history_is_sound(folder: Path) -> None:

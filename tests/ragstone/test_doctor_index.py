@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from backing_up import application_of, findings
+from backing_up import application_of, findings, mend, said
 from service import application_in, service, upload
 
 from ingest.identity import document_id_of
@@ -41,21 +41,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(written: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(written, tmp_path / "data"))
-
-
-def said(folder: Path) -> list[str]:
-    application = application_in(folder)
-    found = [finding.what for finding in findings(application)]
-    application.close()
-    return found
-
-
-def mend(folder: Path) -> None:
-    application = application_in(folder)
-    for finding in findings(application):
-        if finding.repair is not None:
-            assert finding.mend() is None, finding.what
-    application.close()
 
 
 def part(folder: Path, name: str) -> Path:

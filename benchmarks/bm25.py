@@ -78,7 +78,7 @@ def filled(store: SegmentStore, rows: Sequence[Row]) -> Bm25Index:
     for start in range(0, len(rows), BATCH):
         part = rows[start : start + BATCH]
         index.add(np.arange(start + 1, start + len(part) + 1), part, index.last + 1, start + len(part))
-        while index.maintain(Visible.of(np.arange(index.last + 1), index.last + 1), 1):
+        while index.maintain(Visible.of(np.arange(index.last + 1), index.last + 1)):
             pass
     index.seal()
     return index

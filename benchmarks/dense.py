@@ -272,8 +272,8 @@ def cost(vectors: Vectors, queries: Vectors, truth: list[Found]) -> Cost:
         identity = {"benchmark": "dense"}
         began = time.perf_counter()
         index = DenseIndex(SegmentStore(Path(folder), identity), dimension)
-        add(index, vectors, 0, lambda: index.maintain(shown, 1))
-        while index.maintain(shown, 1):
+        add(index, vectors, 0, lambda: index.maintain(shown))
+        while index.maintain(shown):
             pass
         build_s = time.perf_counter() - began
         del index
@@ -299,7 +299,7 @@ def cost(vectors: Vectors, queries: Vectors, truth: list[Found]) -> Cost:
             index.add(its + 1, its, vector, number + 1, number + 1)
             updates.append(time.perf_counter() - began)
             began = time.perf_counter()
-            index.maintain(shown, 1)
+            index.maintain(shown)
             upkeeps.append(time.perf_counter() - began)
         return Cost(
             rows=rows,

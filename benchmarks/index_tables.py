@@ -75,6 +75,9 @@ def serving_table(size: str, n_chunks: int, row: Row) -> str:
         ("while ingesting p50 ms", _value("ingesting", "p50_ms")),
         ("while ingesting p99 ms", _value("ingesting", "p99_ms")),
         ("ingested a second", _value("ingesting", "ingested_per_s", 1)),
+        ("one by one p50 ms", _value("ingesting_singly", "p50_ms")),
+        ("one by one p99 ms", _value("ingesting_singly", "p99_ms")),
+        ("ingested a second", _value("ingesting_singly", "ingested_per_s", 1)),
         ("cold open until the first answer, s", _value("cold_open", "cold_open_s")),
         *(
             (f"{part} on disk a chunk, bytes", _value("bytes", f"{part}_on_disk", 0, 1 / n_chunks))

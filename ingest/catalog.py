@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import URL, Connection, bindparam, func, select, update
+from sqlalchemy import URL, Connection, bindparam, func, select
 
-from ingest import migrations, schema, statements
+from ingest import facts, marks, migrations, schema, statements
 from ingest.database import Database
 from ingest.disk import make_folder
-from ingest.errors import DataFolderUnusable, NotFound
+from ingest.errors import CatalogMisconfigured, DataFolderUnusable, NotFound
+from ingest.marks import Mark
 from ingest.statements import VersionRow
 from ingest.types import DocumentInfo, Space, Vectors, VersionInfo
 
@@ -48,7 +49,7 @@ class Catalog:
         try:
             with self.writing() as connection:
                 migrations.bring_up_to_date(connection)
-                self.catalog_id = str(statements.fact(connection, migrations.CATALOG_ID))
+                self.catalog_id = str(facts.fact(connection, migrations.CATALOG_ID))
         except Exception:
             self.close()
             raise
@@ -66,6 +67,11 @@ class Catalog:
             raise DataFolderUnusable(f"the data folder {folder} can't be used: {reason}; name another") from error
         if isinstance(url, SecretStr):
             url = url.get_secret_value()
+        if url is not None and str(url).startswith("sqlite"):
+            raise CatalogMisconfigured(
+                "ingest.catalog_url names SQLite, whose file is kept in the data folder: leave it out, or name a "
+                "PostgreSQL database as postgresql://USER@HOST/NAME"
+            )
         return cls(url or URL.create("sqlite", database=str(folder / "catalog.sqlite")))
 
     def close(self) -> None:
@@ -86,12 +92,17 @@ class Catalog:
         with self.database.writing(may_be_lost=may_be_lost) as connection:
             yield connection
 
+    def has_mark(self, mark: Mark) -> bool:
+        """Whether this catalog went by the mark: see `ingest.marks`."""
+        with self.reading() as connection:
+            return marks.has(connection, mark)
+
     # Facts
 
     def fact(self, name: str) -> Any:
         """A single value kept under a name; None where there is none."""
         with self.reading() as connection:
-            return statements.fact(connection, name)
+            return facts.fact(connection, name)
 
     # Revisions
 
@@ -162,9 +173,8 @@ class Catalog:
 
     def set_metadata(self, document_id: str, metadata: dict[str, Any]) -> None:
         """Gives a known document other metadata; its versions and the index stay as they are."""
-        table = schema.documents
         with self.writing() as connection:
-            connection.execute(update(table).where(table.c.document_id == document_id).values(metadata=metadata))
+            statements.put_metadata(connection, document_id, metadata)
 
     def commit_vectors(self, vectors: dict[int, Vectors], space: Space) -> None:
         """Adds vectors of `space` by chunk number; no revision, since what can be seen stays the same."""
@@ -172,6 +182,7 @@ class Catalog:
             kept = set(statements.numbers_kept(connection, list(vectors)))
             number = statements.put_space(connection, space)
             statements.put_vectors(connection, {chunk: v for chunk, v in vectors.items() if chunk in kept}, number)
+            marks.put(connection)
 
     # Documents out
 
@@ -231,12 +242,12 @@ class Catalog:
         return [VersionInfo(**row) for row in rows]
 
     def version_value(self, document_id: str, version: int, column: str, readable: Readable = None) -> Any:
-        """One column of a version (`text`, `content_hash`, `media_type`…). Raises NotFound."""
+        """One column of a version (`text`, `content_hash`, `media_type`…) that was shown. Raises NotFound."""
         table = schema.versions
         with self.reading() as connection:
             _known(connection, document_id, readable)
-            query = select(table.c[column]).where(table.c.document_id == document_id, table.c.version == version)
-            row = connection.execute(query).one_or_none()
+            its = (table.c.document_id == document_id, table.c.version == version, statements.was_shown(table))
+            row = connection.execute(select(table.c[column]).where(*its)).one_or_none()
         if row is None:
             raise NotFound(f"document {document_id} has no version {version}")
         return row[0]
@@ -268,7 +279,10 @@ class Catalog:
                     *mine,
                 ),
                 "versions": statements.count(
-                    connection, versions.join(documents, of_document == versions.c.document_id), *mine
+                    connection,
+                    versions.join(documents, of_document == versions.c.document_id),
+                    statements.was_shown(versions),
+                    *mine,
                 ),
                 "chunks": connection.execute(distinct.where(shown)).scalar_one(),
                 "occurrences": statements.count(connection, occurrences, shown, *its),
@@ -328,8 +342,8 @@ _EMBEDDED = (
 
 
 def _known(connection: Connection, document_id: str, readable: Readable) -> None:
-    """Raises NotFound in the same words for a document that is not there and for one that may not be read."""
-    statements.document(connection, document_id, readable)
+    """Raises NotFound in the same words for a document that is not there, that waits in a batch or may not be read."""
+    statements.document(connection, document_id, readable, shown=True)
 
 
 def _cause(row: Any, readable: Readable) -> str:

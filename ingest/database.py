@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +30,11 @@ _MAY_BE_LOST = {"ragstone_may_be_lost": True}
 
 # What SQLite keeps of its own promises: a commit is on the disk, references hold, deleted bytes are overwritten.
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "cache_size=-16384")
+
+
+# Two that switch a new file to WAL at once are in each other's way, and SQLite waits for no lock then.
+_TRIES = 200
+_PAUSE_S = 0.01
 
 
 class Database:
@@ -138,7 +145,16 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     # Python's sqlite3 must not open transactions by itself; the `begin` event does.
     connection.isolation_level = None
     for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
+        for _ in range(_TRIES - 1):
+            try:
+                connection.execute(f"PRAGMA {pragma}")
+                break
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                time.sleep(_PAUSE_S)
+        else:
+            connection.execute(f"PRAGMA {pragma}")
 
 
 def _replace_read_only(context: ExceptionContext) -> None:

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Text, cast, delete, func, insert, select, update
 
-from ingest import schema, statements
+from ingest import marks, schema, statements
 from ingest.catalog import Catalog, Readable
 from ingest.errors import CatalogUnavailable
 from ingest.history import hide_document
 from ingest.identity import document_id_of
-from ingest.jobs import JobQueue
+from ingest.jobs import UNFINISHED, JobQueue
 
 # Takes the stored record of an answer, and gives it back without anything that could quote a document.
 Redact = Callable[[dict[str, Any]], dict[str, Any]]
@@ -59,6 +59,14 @@ class Erasure:
             job_id = self._queue.enqueue_task(connection, ERASE, payload, [document["collection"]])
         return revision, job_id
 
+    def waiting(self) -> list[str]:
+        """The documents whose erasure was asked for and is not done, in that order."""
+        table = schema.jobs
+        query = select(table.c.payload).where(table.c.kind == ERASE, table.c.state.in_(UNFINISHED))
+        query = query.order_by(table.c.number)
+        with self._catalog.reading() as connection:
+            return [its["document_id"] for its in connection.execute(query).scalars() if not its.get("erased")]
+
     def purge(self, document_id: str) -> list[int]:
         """Takes the document out of the catalog, and what no other document shares; returns the chunks that are gone.
 
@@ -66,11 +74,21 @@ class Erasure:
         """
         with self._catalog.writing() as connection:
             _redact_jobs(connection, document_id)
-            chunks = statements.remove_unused_chunks(connection, _remove_document(connection, document_id))
+            occurrences, stood = _remove_document(connection, document_id)
+            chunks = statements.remove_unused_chunks(connection, stood)
             self._redact_answers(connection, document_id)
-            # Readers that hold intervals of occurrences in memory read them anew when this number has grown.
-            statements.raise_fact(connection, statements.PURGES)
+            marks.put_purged(connection, occurrences)
         return chunks
+
+    def done(self, document_ids: Collection[str]) -> None:
+        """Notes in the jobs that wait to erase these documents that nothing is left to do."""
+        table = schema.jobs
+        query = select(table.c.number, table.c.payload).where(table.c.kind == ERASE, table.c.state.in_(UNFINISHED))
+        with self._catalog.writing() as connection:
+            for number, payload in connection.execute(query).all():
+                if payload["document_id"] in document_ids:
+                    its = update(table).where(table.c.number == number)
+                    connection.execute(its.values(payload={**payload, "erased": True}))
 
     def settle(self) -> None:
         """Leaves nothing in the gaps of the database's pages, nor in its log.
@@ -107,9 +125,12 @@ def _put_tombstone(connection: Connection, document_id: str) -> None:
     connection.execute(insert(table).values(document_id=document_id, **values))
 
 
-def _remove_document(connection: Connection, document_id: str) -> list[int]:
-    """Removes all rows of the document; returns the chunks that stood in it."""
+def _remove_document(connection: Connection, document_id: str) -> tuple[list[int], list[int]]:
+    """Removes all rows of the document; returns the ids of its occurrences, and the chunks that stood in it."""
     held = (schema.occurrences, schema.staged_occurrences)
+    table = schema.occurrences
+    occurrences = connection.execute(select(table.c.occurrence_id).where(table.c.document_id == document_id)).scalars()
+    ids = list(occurrences)
     numbers: set[int] = set()
     for table in held:
         numbers.update(
@@ -117,7 +138,7 @@ def _remove_document(connection: Connection, document_id: str) -> list[int]:
         )
     for table in (*held, schema.showings, schema.staged, schema.versions, schema.documents):
         connection.execute(delete(table).where(table.c.document_id == document_id))
-    return sorted(numbers)
+    return ids, sorted(numbers)
 
 
 def _redact_jobs(connection: Connection, document_id: str) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal, select, update
 
-from ingest import schema, statements
+from ingest import marks, schema, statements
 from ingest.catalog import Catalog
 from ingest.errors import BatchConflict, NotFound, RevisionGone, UnknownRevision, VectorsGone
 from ingest.statements import Guard, PreparedVersion, unguarded, visible_at
@@ -27,10 +27,14 @@ _COUNTED = {"preserve_rowcount": True}
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a commit made: `version` of the document, first visible at `revision` (None while it is staged)."""
+    """What a commit made: `version` of the document, first visible at `revision` (None while it is staged).
+
+    `freed` are the hashes of the originals of versions that it let go of.
+    """
 
     version: int
     revision: int | None
+    freed: frozenset[str] = frozenset()
 
 
 # What became of a version whose document was erased after it was uploaded.
@@ -168,27 +172,31 @@ class History:
             require_open(connection, batch_id)
             if _erased(connection, [prepared.document_id], job):
                 return NOT_COMMITTED
-            current = statements.current_versions(connection, [prepared.document_id])
-            statements.put_documents(connection, [prepared], current)
+            document_id = prepared.document_id
+            current = statements.current_versions(connection, [document_id])
+            statements.put_documents(connection, [replace(prepared, metadata=None)], current)
             (version,) = statements.put_versions(connection, [prepared], current)
-            before = _unstage(connection, batch_id, prepared.document_id)
+            before = _unstage(connection, batch_id, document_id)
             rows = _stored(connection, [prepared], [version], space)
-            staged = {"batch_id": batch_id, "document_id": prepared.document_id, "version": version}
-            connection.execute(insert(schema.staged).values(**staged, prepared_with=prepared.prepared_with))
+            staged = {"batch_id": batch_id, "document_id": document_id, "version": version}
+            shown = {"prepared_with": prepared.prepared_with, "metadata": prepared.metadata}
+            connection.execute(insert(schema.staged).values(**staged, **shown))
             connection.execute(insert(schema.staged_occurrences), [{**row, "batch_id": batch_id} for row in rows])
-            statements.remove_unused_versions(connection)
+            freed = statements.remove_unused_versions(connection, [document_id])
             statements.remove_unused_chunks(connection, before)
-        return Committed(version, None)
+            marks.put(connection)
+        return Committed(version, None, freed)
 
-    def stage_removal(self, batch_id: str, document_id: str) -> None:
-        """The batch hides the document."""
+    def stage_removal(self, batch_id: str, document_id: str) -> frozenset[str]:
+        """The batch hides the document. Returns the hashes of originals that only the batch held."""
         with self._catalog.writing() as connection:
             require_open(connection, batch_id)
             statements.document(connection, document_id)
             before = _unstage(connection, batch_id, document_id)
             connection.execute(insert(schema.staged).values(batch_id=batch_id, document_id=document_id))
-            statements.remove_unused_versions(connection)
+            freed = statements.remove_unused_versions(connection, [document_id])
             statements.remove_unused_chunks(connection, before)
+        return freed
 
     def promote(self, batch_id: str) -> int:
         """Gives the batch a revision of its own, which is returned.
@@ -214,21 +222,27 @@ class History:
             names = ("document_id", "version", "prepared_with")
             shown = [tuple(row[name] for name in names) for row in changes if row["version"] is not None]
             statements.put_showings(connection, shown, revision)
+            for row in changes:
+                if row["metadata"] is not None:
+                    statements.put_metadata(connection, row["document_id"], row["metadata"])
             added = _show_staged(connection, batch_id, revision)
             _close(connection, batch_id, "promoted", revision)
             statements.put_revision(connection, revision, "promote", added=added, removed=removed)
         return revision
 
-    def drop_batch(self, batch_id: str) -> None:
-        """Forgets the batch, and what only it held."""
+    def drop_batch(self, batch_id: str) -> frozenset[str]:
+        """Forgets the batch and what only it held; returns the hashes of originals that it held."""
         table = schema.staged_occurrences
         with self._catalog.writing() as connection:
             require_open(connection, batch_id)
             numbers = connection.execute(select(table.c.chunk).distinct().where(table.c.batch_id == batch_id)).scalars()
             its = list(numbers)
+            staged = select(schema.staged.c.document_id).where(schema.staged.c.batch_id == batch_id)
+            documents = list(connection.execute(staged).scalars())
             _close(connection, batch_id, "dropped", None)
-            statements.remove_unused_versions(connection)
+            freed = statements.remove_unused_versions(connection, documents)
             statements.remove_unused_chunks(connection, its)
+        return freed
 
 
 def hide_document(connection: Connection, document_id: str) -> int | None:

@@ -6,11 +6,11 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, cast, false, insert, or_, select, update
+from sqlalchemy import Connection, Text, bindparam, cast, delete, false, insert, or_, select, update
 
 from ingest import schema, statements
 from ingest.catalog import Catalog, Readable
@@ -27,7 +27,7 @@ PURGE = "purge"
 # Long work that lets all other jobs go first.
 BACKGROUND = (FILL_SPACE,)
 FINISHED = ("done", "failed", "cancelled")
-_UNFINISHED = ("queued", "running")
+UNFINISHED = ("queued", "running")
 # How long it can take until a worker sees that another process asked its job to stop.
 _CANCEL_LOOK_S = 0.2
 
@@ -261,10 +261,21 @@ class JobQueue:
                     break
         return found
 
+    def remove_old(self, days: float, now: datetime | None = None) -> int:
+        """Removes the jobs that ended more than so many days ago; returns how many."""
+        table = schema.jobs
+        before = (now or datetime.now(UTC)) - timedelta(days=days)
+        with self._catalog.reading() as connection:
+            old = (table.c.state.in_(FINISHED), table.c.finished_at < before)
+            if not statements.count(connection, table, *old):
+                return 0
+        with self._catalog.writing() as connection:
+            return connection.execute(delete(table).where(*old)).rowcount
+
     def hashes_in_use(self, connection: Connection) -> set[str]:
         """Originals that an unfinished job still needs."""
         table = schema.jobs
-        payloads = connection.execute(select(table.c.payload).where(table.c.state.in_(_UNFINISHED))).scalars()
+        payloads = connection.execute(select(table.c.payload).where(table.c.state.in_(UNFINISHED))).scalars()
         return {
             upload["content_hash"]
             for payload in payloads

@@ -1,9 +1,10 @@
 """A lease in the catalog: at most one holder, who is named, and whose place is free soon after it is gone.
 
 The holder renews it from a thread of its own. Processes of the same machine see whether it lives, and take over at once
-when it does not; to others it is gone when it has not renewed the lease for `LEASE_S`. Each taking has a higher term:
-what a holder writes is checked against its term in the same transaction (`require`), so that one who was suspended and
-comes back after another has taken over can change nothing.
+when it does not; one that lives has `HUNG_S` more to renew it, as after a pause of the whole machine. To others it is
+gone when it has not renewed the lease for `LEASE_S`. Each taking has a higher term: what a holder writes is checked
+against its term in the same transaction (`require`), so that one who was suspended and comes back after another has
+taken over can change nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ingest.errors import IngestError, LeaseLost
 log = logging.getLogger(__name__)
 
 LEASE_S = 30.0
+HUNG_S = 120.0
 _RENEW_S = 10.0
 
 
@@ -108,9 +110,12 @@ class Lease:
 
     def _free(self, row: RowMapping) -> bool:
         holder = _holder(row)
+        if row["expires_at"] is None:
+            return True
+        expired = statements.aware(row["expires_at"])
         if holder is not None and holder.machine == self._me.machine:
-            return row["expires_at"] is None or _began(holder.pid) != holder.began
-        return row["expires_at"] is None or statements.aware(row["expires_at"]) <= _now()
+            return _began(holder.pid) != holder.began or expired + timedelta(seconds=HUNG_S) <= _now()
+        return expired <= _now()
 
     def _renew(self) -> None:
         table = schema.leases

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, func, insert, inspect, select, text
 
-from ingest import schema
+from ingest import facts, marks, schema
 from ingest.errors import CatalogUnavailable
 from ingest.vectors import encoded
 
@@ -128,5 +128,17 @@ def _copy_vectors(connection: Connection) -> None:
         connection.execute(insert(schema.vectors).values(space=space, chunk=chunk, vector=vector))
 
 
+def _to_marks(connection: Connection) -> None:
+    """3: marks, purged occurrences by their mark, and metadata that is staged."""
+    for table in (schema.marks, schema.occurrences_gone):
+        table.create(connection, checkfirst=True)  # step 2 makes all tables, as they are today
+    if "metadata" not in {column["name"] for column in inspect(connection).get_columns("staged")}:
+        connection.execute(text("ALTER TABLE staged ADD COLUMN metadata JSON"))
+    first = marks.put(connection)
+    purged = facts.fact(connection, facts.PURGES) is not None
+    if purged:
+        facts.put_fact(connection, facts.PURGES, {"last": first.number, "reread_from": first.number})
+
+
 # Each entry brings the schema from its place + 1 to the next number. Never edit one that has been released; append.
-STEPS: tuple[Step, ...] = (_to_chunk_numbers,)
+STEPS: tuple[Step, ...] = (_to_chunk_numbers, _to_marks)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
-from ingest import statements
+from ingest import facts
 from ingest.background import background
 from ingest.catalog import Catalog, Readable
 from ingest.chunking import chunk
@@ -220,13 +220,13 @@ class Ingestion:
             self._originals.remove_unfinished()
         self.remove_unused(self.unused_originals())
 
-    def remove_unused(self, content_hashes: set[str]) -> None:
+    def remove_unused(self, content_hashes: Collection[str]) -> None:
         """Removes those of `content_hashes` that no version and no unfinished job stands on."""
         if not content_hashes:
             return
         with self.catalog.writing() as connection:
             in_use = self.catalog.content_hashes(connection, content_hashes) | self.queue.hashes_in_use(connection)
-            for content_hash in content_hashes - in_use:
+            for content_hash in set(content_hashes) - in_use:
                 self._originals.remove(content_hash)
 
     def _prepare_group(
@@ -281,13 +281,15 @@ class Ingestion:
         """
         unneeded: set[str] = set()
         try:
-            group = [(upload, self._staged(upload, prepared, space, job, guard)) for upload, prepared in group]
+            group = [
+                (upload, self._staged(upload, prepared, space, job, guard, unneeded)) for upload, prepared in group
+            ]
         except VectorsGone:
             return None
         versions = [prepared for _, prepared in group if isinstance(prepared, PreparedVersion)]
 
         def record(connection: Connection, results: Sequence[Committed]) -> None:
-            if statements.fact(connection, statements.SPACE_IN_USE) not in (None, space.space_id):
+            if facts.fact(connection, facts.SPACE_IN_USE) not in (None, space.space_id):
                 raise _SpaceChanged
             committed = {its.document_id: result for its, result in zip(versions, results, strict=True)}
             outcomes = [_outcome(upload, its, committed) for upload, its in group]
@@ -308,14 +310,19 @@ class Ingestion:
         space: Space,
         job: ClaimedJob,
         guard: Guard,
+        unneeded: set[str],
     ) -> PreparedVersion | DocumentOutcome:
-        """The outcome of a version that goes into a batch, which is a commit of its own; all else as it is."""
+        """The outcome of a version that goes into a batch, which is a commit of its own; all else as it is.
+
+        Hashes of originals that only the version before it in the batch needed are added to `unneeded`.
+        """
         if upload.batch is None or not isinstance(prepared, PreparedVersion):
             return prepared
         try:
             staged = self._history.stage_version(upload.batch, prepared, space, job.number, guard)
         except (BatchConflict, NotFound) as error:
             return _failed(upload, error.code, str(error))
+        unneeded |= staged.freed
         return _outcome(upload, prepared, {prepared.document_id: staged})
 
     def _check_size(self, file: IncomingFile) -> None:

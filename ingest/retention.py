@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
-from ingest import schema, statements
+from ingest import marks, schema, statements
 from ingest.catalog import Catalog
 from ingest.config import RetentionSettings
 from ingest.errors import NotFound
@@ -43,7 +43,7 @@ class Retention:
     def purge(self, now: datetime | None = None) -> Purged:
         """Takes what no kept revision shows, in one transaction; originals are removed by the caller afterwards."""
         now = now or datetime.now(UTC)
-        occurrences = 0
+        occurrences: list[int] = []
         unused: set[int] = set()
         with self._catalog.writing() as connection:
             rows = connection.execute(select(schema.collections)).mappings().all()
@@ -53,14 +53,14 @@ class Retention:
                     continue
                 its = schema.collections.c.collection == row["collection"]
                 connection.execute(update(schema.collections).where(its).values(horizon=horizon))
-                numbers = _purge_collection(connection, row["collection"], horizon)
-                occurrences += len(numbers)
-                unused.update(numbers)
+                for occurrence_id, chunk in _purge_collection(connection, row["collection"], horizon):
+                    occurrences.append(occurrence_id)
+                    unused.add(chunk)
             if occurrences:
                 statements.remove_unused_versions(connection)
-                statements.raise_fact(connection, statements.PURGES)
+                marks.put_purged(connection, occurrences)
             chunks = statements.remove_unused_chunks(connection, sorted(unused))
-        return Purged(occurrences, chunks)
+        return Purged(len(occurrences), chunks)
 
     def pin(self, name: str, revision: int) -> None:
         """Keeps all that `revision` shows until the pin is taken away. Raises RevisionGone."""
@@ -97,15 +97,16 @@ class Retention:
         return max(0, min(candidates, default=0))
 
 
-def _purge_collection(connection: Connection, collection: str, horizon: int) -> list[int]:
-    """Removes what the collection showed only before `horizon`; returns the chunks, one for each occurrence."""
+def _purge_collection(connection: Connection, collection: str, horizon: int) -> list[tuple[int, int]]:
+    """Removes what the collection showed only before `horizon`; returns each occurrence with its chunk."""
     occurrences, showings, documents, pins = schema.occurrences, schema.showings, schema.documents, schema.pins
     gone = (occurrences.c.collection == collection) & _gone(occurrences, horizon, pins)
-    numbers = list(connection.execute(select(occurrences.c.chunk).where(gone)).scalars())
+    query = select(occurrences.c.occurrence_id, occurrences.c.chunk).where(gone)
+    purged = [(row.occurrence_id, row.chunk) for row in connection.execute(query)]
     connection.execute(delete(occurrences).where(gone))
     its = select(documents.c.document_id).where(documents.c.collection == collection)
     connection.execute(delete(showings).where(showings.c.document_id.in_(its), _gone(showings, horizon, pins)))
-    return numbers
+    return purged
 
 
 def _gone(table: Any, horizon: int, pins: Any) -> Any:

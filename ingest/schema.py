@@ -97,6 +97,23 @@ facts = Table(
     Column("value", JSON, nullable=False),
 )
 
+# Which way this catalog went: see `ingest.marks`.
+marks = Table(
+    "marks",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("token", Hex(8), nullable=False),  # random
+    sqlite_autoincrement=True,
+)
+
+# Occurrences that were purged lately, by the mark of the purge.
+occurrences_gone = Table(
+    "occurrences_gone",
+    metadata,
+    Column("occurrence_id", Number, primary_key=True, autoincrement=False),
+    Column("mark", BigInteger, nullable=False, index=True),
+)
+
 collections = Table(
     "collections",
     metadata,
@@ -255,6 +272,7 @@ staged = Table(
     Column("document_id", ForeignKey("documents.document_id"), primary_key=True),
     Column("version", Integer),
     Column("prepared_with", Characters),
+    Column("metadata", JSON),  # null: the document keeps what it has
 )
 
 staged_occurrences = Table(

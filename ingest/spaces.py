@@ -1,7 +1,8 @@
 """Which embedding space is in use, and the change to another one without downtime.
 
 A space is put in use when every kept chunk has its vector: that is seen and done in one transaction, so no chunk can
-come in between. Until then all goes on in the space before, which stays filled as it was: going back is one write.
+come in between. Until then all goes on in the space before, which stays filled as it was: going back is one write. It
+stays until it is dropped.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
-from ingest import schema, statements
+from ingest import facts, schema, statements
 from ingest.catalog import Catalog
-from ingest.errors import NotFound
-from ingest.jobs import FILL_SPACE, JobQueue
-from ingest.statements import SPACE_IN_USE
+from ingest.errors import NotAllowed, NotFound
+from ingest.facts import SPACE_IN_USE
+from ingest.jobs import FILL_SPACE, UNFINISHED, JobQueue
 from ingest.types import Space
 
 _BEFORE = "space_before"
 # The embedder's settings that were last followed: when they change, that asks for another space.
 _ASKED_FOR = "embedder_asked_for"
+
+# Vectors that one transaction takes away: others write in between.
+_DROPPED_TOGETHER = 10_000
 
 EmbedderSettings = Mapping[str, Any]
 
@@ -57,16 +61,16 @@ class Spaces:
         """Puts the first space in use; does nothing where one is."""
         with self._catalog.writing() as connection:
             statements.put_space(connection, space, embedder)
-            if statements.fact(connection, SPACE_IN_USE) is None:
-                statements.put_fact(connection, SPACE_IN_USE, space.space_id)
-                statements.put_fact(connection, _ASKED_FOR, dict(embedder))
+            if facts.fact(connection, SPACE_IN_USE) is None:
+                facts.put_fact(connection, SPACE_IN_USE, space.space_id)
+                facts.put_fact(connection, _ASKED_FOR, dict(embedder))
 
     def request(self, space: Space, embedder: EmbedderSettings, *, by_settings: bool = False) -> str:
         """Adds the job that fills the space and then puts it in use, and returns its id."""
         with self._catalog.writing() as connection:
             statements.put_space(connection, space, embedder)
             if by_settings:
-                statements.put_fact(connection, _ASKED_FOR, dict(embedder))
+                facts.put_fact(connection, _ASKED_FOR, dict(embedder))
             return _enqueue(connection, self._queue, space.space_id)
 
     def embedder_of(self, space_id: str) -> EmbedderSettings | None:
@@ -95,7 +99,7 @@ class Spaces:
         Chunks that came since are found by their words until the job that this adds has embedded them.
         """
         with self._catalog.writing() as connection:
-            before = statements.fact(connection, _BEFORE)
+            before = facts.fact(connection, _BEFORE)
             if before is None:
                 raise NotFound("there is no embedder to go back to: the one in use is the first")
             _switch(connection, before)
@@ -103,10 +107,33 @@ class Spaces:
                 _enqueue(connection, self._queue, before)
         return str(before)
 
+    def drop(self, space_id: str) -> int:
+        """Takes the vectors of a space away that is not in use, a bounded number at a time; returns how many.
+
+        There is no way back to it then but to embed all anew. When it is killed, it goes on when it is asked again.
+        Raises NotFound, and NotAllowed for a space that is in use or being filled.
+        """
+        table, removed = schema.vectors, 0
+        while True:
+            with self._catalog.writing() as connection:
+                number = _row(connection, space_id)["number"]
+                if facts.fact(connection, SPACE_IN_USE) == space_id:
+                    raise NotAllowed(f"searches use the space {space_id}: put another embedder in use first")
+                if _being_filled(connection, space_id):
+                    raise NotAllowed(f"a job fills the space {space_id}: cancel that first")
+                if facts.fact(connection, _BEFORE) == space_id:
+                    facts.put_fact(connection, _BEFORE, None)
+                some = select(table.c.arrival).where(table.c.space == number).limit(_DROPPED_TOGETHER)
+                count = connection.execute(delete(table).where(table.c.arrival.in_(some.scalar_subquery()))).rowcount
+                removed += count
+                if not count:
+                    connection.execute(delete(schema.spaces).where(schema.spaces.c.number == number))
+                    return removed
+
     def all(self) -> list[SpaceInfo]:
         counts = self._catalog.vectors_by_space()
         with self._catalog.reading() as connection:
-            in_use = statements.fact(connection, SPACE_IN_USE)
+            in_use = facts.fact(connection, SPACE_IN_USE)
             rows = connection.execute(select(schema.spaces).order_by(schema.spaces.c.number)).mappings().all()
         return [
             SpaceInfo(
@@ -125,15 +152,21 @@ _FACTS = select(schema.facts.c.name, schema.facts.c.value).where(schema.facts.c.
 
 
 def _switch(connection: Connection, space_id: str) -> None:
-    in_use = statements.fact(connection, SPACE_IN_USE)
+    in_use = facts.fact(connection, SPACE_IN_USE)
     if in_use != space_id:
-        statements.put_fact(connection, SPACE_IN_USE, space_id)
-        statements.put_fact(connection, _BEFORE, in_use)
+        facts.put_fact(connection, SPACE_IN_USE, space_id)
+        facts.put_fact(connection, _BEFORE, in_use)
 
 
 def _enqueue(connection: Connection, queue: JobQueue, space_id: str) -> str:
     chunks = statements.count(connection, schema.chunks)
     return queue.enqueue_task(connection, FILL_SPACE, {"space_id": space_id}, total=chunks)
+
+
+def _being_filled(connection: Connection, space_id: str) -> bool:
+    jobs = schema.jobs
+    query = select(jobs.c.payload).where(jobs.c.kind == FILL_SPACE, jobs.c.state.in_(UNFINISHED))
+    return any(payload["space_id"] == space_id for payload in connection.execute(query).scalars())
 
 
 def _row(connection: Connection, space_id: str) -> Any:

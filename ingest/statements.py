@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, select, union_all, update
 
-from ingest import schema
+from ingest import marks, schema
 from ingest.errors import NotFound
 from ingest.types import ChunkSpan, DocumentInfo, Extracted, Space, Vectors
 from ingest.vectors import encoded
@@ -63,10 +63,19 @@ def count(connection: Connection, table: Any, *conditions: Any) -> int:
     return connection.execute(select(func.count()).select_from(table).where(*conditions)).scalar_one()
 
 
-def document(connection: Connection, document_id: str, readable: Collection[str] | None = None) -> Any:
-    """Raises NotFound, in the same time and words, for one that is not there and for one not in `readable`."""
+def document(
+    connection: Connection, document_id: str, readable: Collection[str] | None = None, *, shown: bool = False
+) -> Any:
+    """Raises NotFound, in the same time and words, for one that is not there and for one not in `readable`.
+
+    With `shown` for one as well that no kept revision shows, since it waits in a batch.
+    """
     table = schema.documents
     query = select(table).where(table.c.document_id == document_id)
+    if shown:
+        query = query.where(
+            select(schema.showings).where(schema.showings.c.document_id == table.c.document_id).exists()
+        )
     if readable is not None:
         query = query.where(table.c.collection.in_(readable))
     row = connection.execute(query).mappings().one_or_none()
@@ -98,6 +107,13 @@ def last_versions(connection: Connection, document_ids: Sequence[str]) -> dict[s
     return last
 
 
+def was_shown(versions: Any) -> Any:
+    """The condition that some kept revision shows a version; others wait in a batch."""
+    showings = schema.showings
+    its = (showings.c.document_id == versions.c.document_id) & (showings.c.version == versions.c.version)
+    return select(showings.c.showing_id).where(its).exists()
+
+
 def visible_at(table: Any, revision: Any) -> Any:
     """The condition that a row of showings or occurrences is visible at `revision`."""
     return (table.c.added_in <= revision) & (table.c.removed_in.is_(None) | (table.c.removed_in > revision))
@@ -119,7 +135,10 @@ def put_collections(connection: Connection, collections: Collection[str]) -> Non
 def put_documents(
     connection: Connection, prepared: Sequence[PreparedVersion], current: Mapping[str, VersionRow]
 ) -> None:
-    """Adds the documents and their collections, or gives known ones, of which `current` are some, new metadata."""
+    """Adds the documents and their collections, or gives known ones, of which `current` are some, new metadata.
+
+    Without metadata a known document keeps its own.
+    """
     table = schema.documents
     known: set[str] = set(current)
     for part in parts([its.document_id for its in prepared if its.document_id not in current]):
@@ -135,9 +154,13 @@ def put_documents(
         connection.execute(insert(table), rows)
     for its in prepared:
         if its.document_id in known and its.metadata is not None:
-            connection.execute(
-                update(table).where(table.c.document_id == its.document_id).values(metadata=its.metadata)
-            )
+            put_metadata(connection, its.document_id, its.metadata)
+
+
+def put_metadata(connection: Connection, document_id: str, metadata: dict[str, Any]) -> None:
+    """Gives a document other metadata."""
+    table = schema.documents
+    connection.execute(update(table).where(table.c.document_id == document_id).values(metadata=metadata))
 
 
 def put_versions(
@@ -271,6 +294,8 @@ def put_revision(
     document_id: str | None = None,
     target: int | None = None,
 ) -> None:
+    """Each revision leaves a mark as well: see `ingest.marks`."""
+    marks.put(connection)
     values = {"kind": kind, "document_id": document_id, "target": target, "added": added, "removed": removed}
     connection.execute(insert(schema.revisions), {"revision": revision, "created_at": datetime.now(UTC), **values})
 
@@ -292,6 +317,7 @@ def remove_unused_chunks(connection: Connection, numbers: Sequence[int]) -> list
         query = select(chunks.c.number).where(chunks.c.number.in_(part), ~used[0], ~used[1])
         unused += connection.execute(query).scalars()
     if unused:
+        marks.put(connection)
         connection.execute(insert(schema.chunks_gone), [{"number": number} for number in unused])
     for part in parts(unused):
         connection.execute(vectors.delete().where(vectors.c.chunk.in_(part)))
@@ -299,19 +325,26 @@ def remove_unused_chunks(connection: Connection, numbers: Sequence[int]) -> list
     return unused
 
 
-def remove_unused_versions(connection: Connection) -> None:
-    """Removes versions that are shown at no kept revision and staged nowhere, and documents left without a version."""
+def remove_unused_versions(connection: Connection, document_ids: Sequence[str] | None = None) -> frozenset[str]:
+    """Removes versions that are shown at no kept revision and staged nowhere, and documents left without a version.
+
+    Of `document_ids`, or of all. Returns the hashes of the originals of these versions.
+    """
     versions, showings, staged, documents = schema.versions, schema.showings, schema.staged, schema.documents
     its = [
         (t.c.document_id == versions.c.document_id) & (t.c.version == versions.c.version) for t in (showings, staged)
     ]
-    connection.execute(
-        versions.delete().where(~select(showings).where(its[0]).exists(), ~select(staged).where(its[1]).exists())
-    )
+    unused = versions.delete().where(~select(showings).where(its[0]).exists(), ~select(staged).where(its[1]).exists())
     of_it = [t.c.document_id == documents.c.document_id for t in (versions, staged)]
-    connection.execute(
-        documents.delete().where(~select(versions).where(of_it[0]).exists(), ~select(staged).where(of_it[1]).exists())
+    empty = documents.delete().where(
+        ~select(versions).where(of_it[0]).exists(), ~select(staged).where(of_it[1]).exists()
     )
+    hashes: set[str] = set()
+    for part in [None] if document_ids is None else parts(document_ids):
+        among = [[] if part is None else [t.c.document_id.in_(part)] for t in (versions, documents)]
+        hashes.update(connection.execute(unused.where(*among[0]).returning(versions.c.content_hash)).scalars())
+        connection.execute(empty.where(*among[1]))
+    return frozenset(hashes)
 
 
 # Documents out
@@ -331,7 +364,7 @@ def document_query() -> Any:
             *(versions.c[name] for name in ("title", "media_type", "version", "size_bytes", "created_at")),
             select(func.count())
             .select_from(all_versions)
-            .where(all_versions.c.document_id == documents.c.document_id)
+            .where(all_versions.c.document_id == documents.c.document_id, was_shown(all_versions))
             .scalar_subquery()
             .label("versions"),
             select(func.count())
@@ -376,28 +409,6 @@ def numbers_kept(connection: Connection, numbers: Sequence[int]) -> list[int]:
     return kept
 
 
-# How often content was taken out of old revisions: what is held in memory of them is then read anew.
-PURGES = "purges"
-# The id of the embedding space that searches use.
-SPACE_IN_USE = "space_in_use"
-
-
-def fact(connection: Connection, name: str) -> Any:
-    """A single value kept under a name; None where there is none."""
-    return connection.execute(_FACT, {"name": name}).scalar_one_or_none()
-
-
-def put_fact(connection: Connection, name: str, value: Any) -> None:
-    table = schema.facts
-    if connection.execute(update(table).where(table.c.name == name).values(value=value)).rowcount == 0:
-        connection.execute(insert(table).values(name=name, value=value))
-
-
-def raise_fact(connection: Connection, name: str) -> None:
-    """Adds 1 to a number kept under a name."""
-    put_fact(connection, name, (fact(connection, name) or 0) + 1)
-
-
 # Built once: what every commit asks. Building a statement takes longer than most of these take in the database.
 
 
@@ -429,7 +440,6 @@ def _by(column: Any, *columns: Any) -> Any:
 
 _IDS: Any = bindparam("ids", expanding=True)
 _HEAD = select(func.max(schema.revisions.c.revision))
-_FACT = select(schema.facts.c.value).where(schema.facts.c.name == bindparam("name"))
 _CURRENT = _current()
 _NUMBERS_USED = _numbers_used()
 _KNOWN = _by(schema.documents.c.document_id, schema.documents.c.document_id)

@@ -50,12 +50,12 @@ class Worker:
         tasks: Mapping[str, Task] | None = None,
         upkeep: Callable[[], bool] = lambda: False,
         let_go: Callable[[], None] = lambda: None,
-        follow: Callable[[], object] = lambda: None,
+        known: tuple[type[Exception], ...] = (IngestError,),
     ) -> None:
         """`upkeep` is called between jobs; it returns soon, and says whether there was something to do.
 
-        `let_go` is called when this process is the worker no more, and `follow` after each job of uploads, so that the
-        next search need not read what it brought.
+        `let_go` is called when this process is the worker no more. `known` are errors that say what to do, those of the
+        embedder and the tasks included; any other is a bug.
         """
         self._ingestion = ingestion
         self._lease = Lease(ingestion.catalog, WORKER)
@@ -63,7 +63,7 @@ class Worker:
         self._tasks = dict(tasks or {})
         self._upkeep = upkeep
         self._let_go = let_go
-        self._follow = follow
+        self._known = known
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._woken = False
@@ -136,7 +136,7 @@ class Worker:
             log.error("this worker stands by: %s", error)
             self._stand_by()
             return False
-        except IngestError as error:
+        except self._known as error:
             log.error("the queue waits: %s", error)
             self.problem = str(error)
             self._took_over = False  # the job at hand may be left as running
@@ -196,7 +196,7 @@ class Worker:
                 self._run_task(job)
         except LeaseLost:
             raise
-        except IngestError:
+        except self._known:
             queue.requeue_abandoned(self._lease.require)
             raise
         for tell in tuple(self.listeners):
@@ -211,9 +211,6 @@ class Worker:
         if unneeded:  # else the last commit ended the job
             self._end(job, "done")
             self._ingestion.remove_unused(unneeded)
-        if any(upload.batch for upload in job.uploads):
-            self._ingestion.sweep()  # what was staged before may have made room
-        self._follow()
 
     def _end(self, job: ClaimedJob, ended: Problem | Literal["done", "later"]) -> None:
         queue = self._ingestion.queue
@@ -245,8 +242,8 @@ class Worker:
             done = task(job.payload, report, stop)
         except (CatalogUnavailable, LeaseLost, StorageFull):
             raise
-        except IngestError as error:
-            return Problem(code=error.code, detail=str(error))
+        except self._known as error:
+            return Problem(code=getattr(error, "code", "internal-error"), detail=str(error))
         except Exception:
             return Problem(code="internal-error", detail=logged_bug(f"in a job of the kind {job.kind}"))
         return "done" if done or queue.cancel_requested(job.job_id) else "later"

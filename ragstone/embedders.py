@@ -29,8 +29,12 @@ def embedder_settings(name: str, *, library: bool, max_tokens: int | None, **pre
     return _SETTINGS.validate_python({"kind": "onnx", **given, **({"max_tokens": max_tokens} if max_tokens else {})})
 
 
+# The one in use, the one before it, and one whose space is being filled.
+_KEPT = 3
+
+
 class Embedders:
-    """Builds embedders from their settings, each once."""
+    """Builds embedders from their settings, and keeps the few that were asked for last."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -64,13 +68,14 @@ class Embedders:
     def of(self, space_id: str) -> Embedder:
         """The embedder of a space. Raises ModelUnavailable, ModelsMissing or MissingExtra where it can't be built."""
         with self._lock:
-            if space_id not in self._built:
+            embedder = self._built.pop(space_id, None)
+            if embedder is None:
                 embedder = self._application.embedder
                 if embedder.space.space_id != space_id:
                     settings = self._application.spaces.embedder_of(space_id)
                     embedder = self.built(_SETTINGS.validate_python(settings))
-                self._built[space_id] = embedder
-            return self._built[space_id]
+            self._keep(embedder)
+            return embedder
 
     def built(self, settings: EmbedderSettings) -> Embedder:
         if isinstance(settings, OnnxEmbedderSettings):
@@ -91,8 +96,13 @@ class Embedders:
         """Has the worker fill the space of another embedder and then put it in use; returns the job's id."""
         embedder = self.built(settings)
         with self._lock:
-            self._built.setdefault(embedder.space.space_id, embedder)
+            self._keep(embedder)
         return self._application.spaces.request(embedder.space, settings.model_dump(mode="json"))
+
+    def _keep(self, embedder: Embedder) -> None:
+        self._built[embedder.space.space_id] = embedder
+        while len(self._built) > _KEPT:
+            del self._built[next(iter(self._built))]
 
     def fill(self, payload: Mapping[str, Any], report: Callable[[int, int], None], stop: Callable[[], bool]) -> bool:
         """The job that fills a space and puts it in use. What is embedded is kept when it is stopped or killed."""

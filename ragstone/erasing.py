@@ -14,9 +14,16 @@ _STEPS = 4
 def erase(
     application: Application, payload: Mapping[str, Any], report: Callable[[int, int], None], stop: Callable[[], bool]
 ) -> bool:
-    """Done when no file of the data folder holds the document's bytes. Each step is safe to repeat after a kill."""
-    # 1. The catalog: all rows of the document, and what quotes it.
-    application.erasure.purge(payload["document_id"])
+    """Done when no file of the data folder holds the document's bytes. Each step is safe to repeat after a kill.
+
+    All documents that wait to be erased are taken together, as the last steps cost the same for one as for many.
+    """
+    if payload.get("erased"):  # with one before it
+        return True
+    # 1. The catalog: all rows of the documents, and what quotes them.
+    documents = list(dict.fromkeys([payload["document_id"], *application.erasure.waiting()]))
+    for document_id in documents:
+        application.erasure.purge(document_id)
     report(1, _STEPS)
     # 2. The indexes: the chunks that nothing else shares.
     application.live.forget_gone()
@@ -24,8 +31,9 @@ def erase(
     # 3. All originals that nothing stands on: when this goes on after a kill, nobody knows any more which they were.
     application.ingestion.sweep()
     report(3, _STEPS)
-    # 4. The database's own log.
+    # 4. The database's own file and log.
     application.erasure.settle()
+    application.erasure.done(documents)
     report(_STEPS, _STEPS)
     return True
 
@@ -36,9 +44,11 @@ def purge(
     report: Callable[[int, int], None] = lambda done, total: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Takes away what no kept revision shows: rows, chunks in the index, and originals."""
+    """Takes away what no kept revision shows: rows, chunks in the index, and originals; and jobs of long ago."""
+    application.queue.remove_old(application.settings.ingest.keep_jobs_days)
     if application.retention.purge().occurrences:
         application.ingestion.sweep()
     application.live.forget_gone()
+    application.index_files.remove_spaces_but({space.space_id for space in application.spaces.all()})
     report(1, 1)
     return True

@@ -7,7 +7,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragstone.errors import ModelsMissing
+from ragstone.errors import KnownError, ModelsMissing
+from ragstone.keeping_up import KeepingUp
 from ragstone.models import EMBEDDED_MODELS, ModelStore, default_models_folder
 from ragstone.releases import Release, keep_release
 from ragstone.settings import Settings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ingest.types import Embedder, Space
     from ingest.worker import Worker
     from ragstone.embedders import Embedders
+    from ragstone.worker_process import Jobs
     from retrieval.index_files import IndexFiles
     from retrieval.live import LiveIndex
     from retrieval.search import Searcher
@@ -38,10 +40,18 @@ class Application:
     """One data folder with all that works on it. Parts given to the constructor are used instead of built ones."""
 
     def __init__(
-        self, settings: Settings, *, embedder: Embedder | None = None, language_model: LanguageModel | None = None
+        self,
+        settings: Settings,
+        *,
+        embedder: Embedder | None = None,
+        language_model: LanguageModel | None = None,
+        jobs: Jobs | None = None,
     ) -> None:
         self.settings = settings
         self._next_purge = 0.0
+        self._keeping_up: KeepingUp | None = None
+        if jobs is not None:
+            self.jobs = jobs
         if embedder is not None:
             self.embedder = embedder
         if language_model is not None:
@@ -49,8 +59,18 @@ class Application:
 
     def prepare(self) -> None:
         """Builds all that serving needs and reads the index; the language model is started apart from that."""
-        _ = self.answerer, self.worker
+        _ = self.answerer, self.jobs
         self.searcher.follow()
+
+    def start(self) -> None:
+        """Has the jobs done and follows what is committed, until `stop`."""
+        self._keeping_up = KeepingUp(self.live.keep_up)
+        self.jobs.start()
+
+    def stop(self) -> None:
+        self.jobs.stop()
+        if self._keeping_up is not None:
+            self._keeping_up.stop()
 
     def close(self) -> None:
         """Lets go of what this process holds of the data folder; nothing may be used any more."""
@@ -131,6 +151,11 @@ class Application:
         return Ingestion(self.catalog, self.originals, self.embedders.of_worker, self.settings.ingest)
 
     @cached_property
+    def jobs(self) -> Jobs:
+        """Whoever does the jobs: the worker in this process, unless another was given."""
+        return self.worker
+
+    @cached_property
     def worker(self) -> Worker:
         from ingest.erasure import ERASE
         from ingest.jobs import FILL_SPACE, PURGE
@@ -142,12 +167,7 @@ class Application:
             PURGE: partial(purge, self),
             FILL_SPACE: self.embedders.fill,
         }
-        return Worker(self.ingestion, tasks, self.maintain, self.let_go, self.follow)
-
-    def follow(self) -> None:
-        """Reads into the index what was committed, where there is one in this process."""
-        if "live" in self.__dict__:
-            self.live.followed()
+        return Worker(self.ingestion, tasks, self.maintain, self.let_go, KnownError)
 
     def maintain(self) -> bool:
         """Upkeep in the process of the worker, a bounded amount of work; False when there was none."""
@@ -172,7 +192,7 @@ class Application:
             embedder = self.embedders.in_use() if space_id is None else self.embedders.of(space_id)
             return Serving(self._index_of(embedder.space), embedder)
 
-        return LiveIndex(open_space, self.index_files)
+        return LiveIndex(self.catalog, open_space, self.index_files)
 
     @property
     def index(self) -> HybridIndex:
@@ -191,7 +211,7 @@ class Application:
     def index_files(self) -> IndexFiles:
         from retrieval.index_files import IndexFiles
 
-        return IndexFiles(self.settings.data / "index", self.catalog.catalog_id)
+        return IndexFiles(self.settings.data / "index", self.catalog.catalog_id, self.catalog.has_mark)
 
     @cached_property
     def searcher(self) -> Searcher:

@@ -105,9 +105,8 @@ class Bm25Index:
         return sum(part.bytes for part in self._state.view.parts)
 
     @property
-    def memory_bytes(self) -> int:
-        """What segments take in memory that are not on disk."""
-        return sum(part.bytes for part in self._state.view.parts if part.segment is None)
+    def unwritten(self) -> int:
+        return sum(part.chunks for part in self._state.view.parts if part.segment is None)
 
     @property
     def segments(self) -> int:
@@ -191,16 +190,15 @@ class Bm25Index:
         )
         return ranking
 
-    def maintain(self, kept: Visible, revision: int) -> bool:
+    def maintain(self, kept: Visible) -> bool:
         """Does one piece of the work that is due, of at most one partition; False if there is none.
 
-        `kept` are the chunks that some kept revision shows, made from the catalog as of `revision`.
+        `kept` are the chunks that some kept revision shows.
         """
         with self._maintaining:
             parts = self._state.view.parts
-            waiting = sum(part.chunks for part in parts if part.segment is None)
-            if self._store is not None and (waiting >= self._sealed_at or _fills_gap(parts)):
-                self._seal(revision)
+            if self._store is not None and (self.unwritten >= self._sealed_at or _fills_gap(parts)):
+                self._seal()
                 return True
             with self._swapping:
                 if self._store is None:
@@ -210,14 +208,14 @@ class Bm25Index:
             due = _due(settled) or _mostly_purged(settled, kept)
             if not due:
                 return False
-            self._rewrite([due], kept, revision)
+            self._rewrite([due], kept)
             return True
 
     def seal(self) -> None:
         """Writes all that is in memory to disk, as when the process ends."""
         if self._store is not None:
             with self._maintaining:
-                self._seal(self._store.revision)
+                self._seal()
 
     def forget(self, numbers: Numbers) -> None:
         """Rewrites the segments that hold these chunks, so that no file holds their postings any more.
@@ -231,7 +229,7 @@ class Bm25Index:
             due = [[part] for part in parts if part.holds_any(numbers)]
             covered = np.arange(self._frozen_through + 1)
             kept = Visible.of(np.setdiff1d(covered, numbers), self._frozen_through + 1)
-            self._rewrite(due, kept, 0 if self._store is None else self._store.revision)
+            self._rewrite(due, kept)
 
     def counted(self, terms: Sequence[str]) -> dict[int, int]:
         """How often each term occurs, by the hash that files know it by, in the order of their first occurrence."""
@@ -249,16 +247,14 @@ class Bm25Index:
         if due:
             self._replace(due, [merged(due, self._formula)])
 
-    def _seal(self, revision: int) -> None:
+    def _seal(self) -> None:
         with self._swapping:
             self._frozen_through = self.last
             tail = [part for part in self._state.view.parts if part.segment is None]
         if tail:
-            self._rewrite(_neighbours(tail), None, revision, sealing=True)
+            self._rewrite(_neighbours(tail), None, sealing=True)
 
-    def _rewrite(
-        self, groups: Sequence[Sequence[Postings]], kept: Visible | None, revision: int, *, sealing: bool = False
-    ) -> None:
+    def _rewrite(self, groups: Sequence[Sequence[Postings]], kept: Visible | None, *, sealing: bool = False) -> None:
         """Makes one segment of each group, on disk if the group is there or `sealing`, and takes them into use."""
         bits = None if kept is None else kept.bits
         new = [merged(group, self._formula, bits) for group in groups]
@@ -274,7 +270,7 @@ class Bm25Index:
             self._replace(old, new, forgetting=dropped)
             parts = self._state.view.parts
         if self._store is not None:
-            self._store.commit([part.segment for part in parts if part.segment is not None], revision)
+            self._store.commit([part.segment for part in parts if part.segment is not None])
 
     def _replace(self, old: Sequence[Postings], new: Sequence[Postings], *, forgetting: bool = False) -> None:
         """A new list of segments. Statistics that were made of chunks which are gone are forgotten with them."""
@@ -291,7 +287,7 @@ def warm_up() -> None:
     index.add(np.array([3, 4]), [["b"] * 300, ["c"]], 3, 4)
     for shown in ([1, 2, 3], [1, 2, 3, 4], [1, 3, 4]):
         index.search(["a", "b", "c"], 1, Visible.of(np.array(shown), 5))
-    index.maintain(Visible.of(np.array([1]), 5), 1)
+    index.maintain(Visible.of(np.array([1]), 5))
 
 
 class _Remembered:

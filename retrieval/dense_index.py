@@ -110,6 +110,10 @@ class DenseIndex:
         return self._exact_up_to
 
     @property
+    def unwritten(self) -> int:
+        return self._state.tail.rows.count
+
+    @property
     def segments(self) -> int:
         """Segments on disk."""
         return len(self._state.sealed)
@@ -178,7 +182,7 @@ class DenseIndex:
                 shares.append(len(np.intersect1d(expected, found)) / len(expected))
         return float(np.mean(shares)) if shares else None
 
-    def maintain(self, kept: Visible, revision: int) -> bool:
+    def maintain(self, kept: Visible) -> bool:
         """Writes what is worth it, merges, drops chunks not in `kept`: a bounded amount. False: nothing was due.
 
         Only for the process that may write. What was added since the last call is written as a whole. Chunks above the
@@ -191,18 +195,18 @@ class DenseIndex:
             if self._store is None:
                 return self._purge_tail(keeping)
             if state.tail.rows.count >= self._upkeep.sealed:
-                self._seal(self._store, keeping, revision)
+                self._seal(self._store, keeping)
                 return True
             due = to_merge(state.sealed, self._upkeep) or self._to_purge(keeping)
             if due:
-                self._rewrite(self._store, [due], keeping.holds, revision)
+                self._rewrite(self._store, [due], keeping.holds)
             return bool(due)
 
     def seal(self) -> None:
         """Writes what is in memory, as when the process ends."""
         with self._writing:
             if self._store is not None and self._state.tail.covered:
-                self._seal(self._store, Kept.all(), self._store.revision)
+                self._seal(self._store, Kept.all())
 
     def forget(self, chunks: Numbers) -> None:
         """Takes the chunks out of memory and files at once."""
@@ -210,7 +214,7 @@ class DenseIndex:
             holding = [part for part in self._state.sealed if np.isin(part.rows.chunks, chunks).any()]
             if self._store is not None and holding:
                 groups = [[part] for part in holding]
-                self._rewrite(self._store, groups, lambda its: ~np.isin(its, chunks), self._store.revision)
+                self._rewrite(self._store, groups, lambda its: ~np.isin(its, chunks))
             with self._changing:
                 tail = self._state.tail
                 gone = np.isin(tail.rows.trimmed().chunks, chunks)
@@ -247,12 +251,12 @@ class DenseIndex:
             taken.append(dequantise(its.codes.codes, its.codes.scales))
         return np.concatenate(taken)
 
-    def _seal(self, store: SegmentStore, kept: Kept, revision: int) -> None:
+    def _seal(self, store: SegmentStore, kept: Kept) -> None:
         """Writes the tail as it is now; what is added meanwhile stays in memory."""
         tail = self._state.tail
         new = [self._written(store, rows, covered) for rows, covered in pieces(tail, kept, self._upkeep.full)]
         sealed = (*self._state.sealed, *new)
-        store.commit([part.segment for part in sealed], revision)
+        store.commit([part.segment for part in sealed])
         with self._changing:
             longer = self._state.tail
             written = np.arange(longer.rows.count) < tail.rows.count
@@ -263,7 +267,6 @@ class DenseIndex:
         store: SegmentStore,
         groups: Sequence[Sequence[Sealed]],
         keeps: Callable[[NDArray[np.uint32]], NDArray[np.bool_]],
-        revision: int,
     ) -> None:
         """Each group of segments becomes one, of the chunks that `keeps` holds true for."""
         new = []
@@ -277,7 +280,7 @@ class DenseIndex:
         old = {part.segment.name for group in groups for part in group}
         left_alone = [part for part in self._state.sealed if part.segment.name not in old]
         sealed = tuple(sorted([*left_alone, *new], key=lambda part: part.segment.first))
-        store.commit([part.segment for part in sealed], revision)
+        store.commit([part.segment for part in sealed])
         with self._changing:
             self._state = replace(self._state, sealed=sealed)
 

@@ -4,7 +4,8 @@ RetrievalError
 ├── BadQuery          change the request: an empty query, a revision that was never committed
 ├── EmptyIndex        upload documents first
 ├── MissingExtra      install the named extra
-└── ModelUnavailable  the embedder's files are missing or damaged: `ragstone models fetch`
+├── ModelUnavailable  the embedder's files are missing or damaged: `ragstone models fetch`
+└── AnotherHistory    make the index anew: the catalog was replaced by another one
 """
 
 from __future__ import annotations
@@ -30,3 +31,7 @@ class MissingExtra(RetrievalError):
 
 class ModelUnavailable(RetrievalError):
     code = "embedder-unavailable"
+
+
+class AnotherHistory(RetrievalError):
+    code = "another-history"

@@ -62,6 +62,10 @@ class FaissIndex:
         return np.sort(self._chunks)
 
     @property
+    def unwritten(self) -> int:
+        return 0
+
+    @property
     def segments(self) -> int:
         return 1
 
@@ -114,7 +118,7 @@ class FaissIndex:
         order = np.lexsort((chunks, -scores))
         return chunks[order], scores[order].astype(np.float64)
 
-    def maintain(self, kept: Visible, revision: int) -> bool:
+    def maintain(self, kept: Visible) -> bool:
         """There are no files; what was purged is dropped when it is a fifth of all."""
         with self._lock:
             highest = int(kept.numbers()[-1]) if kept.count else 0

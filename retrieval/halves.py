@@ -38,6 +38,11 @@ class Half(Protocol):
         ...
 
     @property
+    def unwritten(self) -> int:
+        """Chunks in memory that wait to be written."""
+        ...
+
+    @property
     def segments(self) -> int:
         """On disk and in memory."""
         ...
@@ -50,7 +55,7 @@ class Half(Protocol):
         """All chunks held, ascending, visible or not, for who compares them with the catalog."""
         ...
 
-    def maintain(self, kept: Visible, revision: int) -> bool:
+    def maintain(self, kept: Visible) -> bool:
         """Writes what is worth it, merges, drops chunks not in `kept`: a bounded amount. False: nothing was due."""
         ...
 

@@ -9,13 +9,15 @@ index/occurrences/          when each occurrence was visible, and the keys of th
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.marks import NO_MARK, Mark
 from retrieval.intervals import ChunkKeys, Intervals
 from retrieval.segments import SegmentStore, drop_segments, remove_leftovers
 
@@ -27,17 +29,20 @@ _SHARE_OF_NEW_ROWS = 0.25
 class IndexFiles:
     """Where the derived indexes of one catalog are kept. Deleting the folder costs time, never data."""
 
-    def __init__(self, folder: Path, catalog_id: str) -> None:
+    def __init__(self, folder: Path, catalog_id: str, known: Callable[[Mark], bool] = lambda mark: True) -> None:
+        """`known` tells whether the catalog has a mark: files that were made at another one are foreign."""
         self.folder = folder
+        self.known = known
+        self.read = NO_MARK
         self._catalog_id = catalog_id
         self._lock: IO[str] | None = None
         self._stores: dict[str, SegmentStore] = {}
         self._occurrences = self.store("occurrences", {})
-        self._kept: tuple[int, int, int] | None = None  # rows, revision and purges when last written
+        self._kept: tuple[int, int, int] | None = None  # rows, revision and mark of the last purge when last written
 
     def store(self, name: str, identity: Mapping[str, str | int]) -> SegmentStore:
         """The store of one part; `identity` names all that decides what it holds, beside the catalog."""
-        made = SegmentStore(self.folder / name, {"catalog": self._catalog_id, "part": name, **identity})
+        made = SegmentStore(self.folder / name, {"catalog": self._catalog_id, "part": name, **identity}, self)
         self._stores[name] = made
         return made
 
@@ -87,30 +92,40 @@ class IndexFiles:
             if folder.name != f"dense-{space_id}":
                 drop_segments(folder, lambda arrays: bool(np.isin(arrays["chunks"], chunks).any()))
 
+    def remove_spaces_but(self, space_ids: Collection[str]) -> None:
+        """Takes the dense halves of spaces away that the catalog has no more. For the one process that writes."""
+        for folder in self.folder.glob("dense-*"):
+            if folder.name.removeprefix("dense-") not in space_ids:
+                shutil.rmtree(folder)
+
+    def saw(self, mark: Mark) -> None:
+        """What is in memory from now on was read from a catalog that has this mark: files that hold it say so."""
+        self.read = max(self.read, mark)
+
     def load(self) -> tuple[Intervals, ChunkKeys, int]:
-        """Intervals, keys, and the number of purges when they were written; empty ones where there is none sound."""
+        """Intervals, keys, and the mark of the last purge when they were written; empty ones where none are sound."""
         segments = self._occurrences.open()
         if not segments:
             return Intervals(), ChunkKeys(), 0
         segment = segments[0]
         intervals, keys = Intervals.restored(segment), ChunkKeys.restored(segment)
-        purges = int(segment.facts["purges"])
-        self._kept = (len(intervals), intervals.revision, purges)
-        return intervals, keys, purges
+        purged = int(segment.facts["purged"])
+        self._kept = (len(intervals), intervals.revision, purged)
+        return intervals, keys, purged
 
-    def keep(self, intervals: Intervals, keys: ChunkKeys, purges: int, *, now: bool = False) -> bool:
+    def keep(self, intervals: Intervals, keys: ChunkKeys, purged: int, *, now: bool = False) -> bool:
         """Writes both when enough has changed since they were written, or anything at all with `now`."""
-        state = (len(intervals), intervals.revision, purges)
+        state = (len(intervals), intervals.revision, purged)
         if self._kept is not None and state == self._kept:
             return False
-        rows, _, purges_kept = self._kept or (0, 0, 0)
+        rows, _, purged_kept = self._kept or (0, 0, 0)
         new = len(intervals) - rows
-        due = new >= _MANY_NEW_ROWS or new >= _SHARE_OF_NEW_ROWS * max(rows, 1_000) or purges != purges_kept
+        due = new >= _MANY_NEW_ROWS or new >= _SHARE_OF_NEW_ROWS * max(rows, 1_000) or purged != purged_kept
         if not (now or due):
             return False
-        facts = {**intervals.facts(), "purges": purges}
+        facts = {**intervals.facts(), "purged": purged}
         segment = self._occurrences.write({**intervals.arrays(), **keys.arrays()}, facts)
-        self._occurrences.commit([segment], intervals.revision)
+        self._occurrences.commit([segment])
         self._kept = state
         return True
 

@@ -65,6 +65,12 @@ class Intervals:
         self.revision = head
         return np.unique(np.concatenate([new, gone]))
 
+    def drop(self, occurrence_ids: Sequence[int]) -> None:
+        """Takes occurrences out that were purged."""
+        rows = self._rows[: self._used]
+        self._rows = rows[~np.isin(rows["id"], np.array(occurrence_ids, dtype=np.int64))]
+        self._used = len(self._rows)
+
     def visible(self, revision: int, collections: Collection[str] | None, size: int) -> Visible:
         """The chunks, all numbered below `size`, that stand at `revision` in one of `collections` (None: in any)."""
         rows = self._rows[: self._used]

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from ingest import facts
+from ingest.catalog import Catalog
 from ingest.disk import writing_to
 from ingest.errors import CatalogUnavailable, IngestError
+from ingest.marks import NO_MARK
 from ingest.types import Embedder
-from retrieval.errors import RetrievalError
+from retrieval.errors import AnotherHistory, RetrievalError
 from retrieval.index_files import IndexFiles
 from retrieval.snapshots import HybridIndex
 
@@ -38,11 +41,15 @@ class Serving:
 class LiveIndex:
     """Serves the space in use. While another one is being opened, all searches go on in the one before."""
 
-    def __init__(self, open_space: Callable[[str | None], Serving], files: IndexFiles | None = None) -> None:
+    def __init__(
+        self, catalog: Catalog, open_space: Callable[[str | None], Serving], files: IndexFiles | None = None
+    ) -> None:
         """`open_space` builds index and embedder of a space by its id; None: of the one in use."""
+        self._catalog = catalog
         self._open_space = open_space
         self._files = files
         self._opening = threading.Lock()
+        self._forgotten = self._times_forgotten()
         self._serving = open_space(None)
         self._not_before = 0.0
         self.problem: str | None = None  # why the space in use is not the one that is served, while it is not
@@ -55,13 +62,34 @@ class LiveIndex:
     def followed(self, connection: Connection | None = None) -> tuple[int, Serving]:
         """The head revision, as `connection` sees it or as it is now, and what serves it."""
         serving = self._serving
-        head, in_use = serving.index.follow(connection)
+        try:
+            head, in_use = serving.index.follow(connection)
+        except AnotherHistory as error:
+            log.warning("%s, but another one, such as an older copy: the index is made anew", error)
+            serving = self._made_anew(serving)
+            head, in_use = serving.index.follow(connection)
         if in_use is not None and in_use != serving.embedder.space.space_id:
             self._change_to(in_use)
             if self._serving is not serving:
                 serving = self._serving
                 head, _ = serving.index.follow(connection)
         return head, serving
+
+    def keep_up(self) -> None:
+        """Takes up what was committed, and opens the files anew where another process writes them.
+
+        That is when much of what they hold is in this one's memory, or when content was taken out of them for good,
+        which stands on the disk as long as somebody has the files before open.
+        """
+        self.followed()
+        if self._files is None:
+            return
+        with self._opening:
+            forgotten = self._times_forgotten()
+            due = forgotten != self._forgotten or self._serving.index.much_unwritten
+            if due and not self._files.locked and not self._files.is_current():
+                self._open_anew()
+                self._forgotten = forgotten
 
     def maintain(self) -> bool:
         """A bounded amount of upkeep of the index's files. False: nothing was due, or another process sees to it.
@@ -93,14 +121,29 @@ class LiveIndex:
         """Takes the lock of the files where it is free; what another one has written meanwhile is opened first."""
         if self._files is None or self._files.locked:
             return True
-        if not self._files.try_lock():
-            return False
-        if not self._files.is_current():
-            with self._opening:
-                opened = self._open_space(self._serving.embedder.space.space_id)
-                opened.index.follow()
-                self._serving = opened
+        with self._opening:
+            if not self._files.try_lock():
+                return False
+            if not self._files.is_current():
+                self._open_anew()
         return True
+
+    def _made_anew(self, foreign: Serving) -> Serving:
+        """What serves once the catalog is another one than `foreign` was made from."""
+        with self._opening:
+            if self._serving is foreign:
+                if self._files is not None:
+                    self._files.read = NO_MARK
+                self._open_anew()
+            return self._serving
+
+    def _open_anew(self) -> None:
+        opened = self._open_space(self._serving.embedder.space.space_id)
+        opened.index.follow()
+        self._serving = opened
+
+    def _times_forgotten(self) -> int:
+        return int(self._catalog.fact(facts.FORGOTTEN) or 0)
 
     def _change_to(self, space_id: str) -> None:
         if time.monotonic() < self._not_before or not self._opening.acquire(blocking=False):

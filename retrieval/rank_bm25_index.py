@@ -52,6 +52,10 @@ class RankBm25Index:
         return np.array(sorted(self._rows), dtype=np.int64)
 
     @property
+    def unwritten(self) -> int:
+        return 0
+
+    @property
     def segments(self) -> int:
         return 1
 
@@ -69,7 +73,7 @@ class RankBm25Index:
             self._rows.update(zip(numbers.tolist(), map(list, rows), strict=True))
             self._last = max(self._last, last)
 
-    def maintain(self, kept: Visible, revision: int) -> bool:
+    def maintain(self, kept: Visible) -> bool:
         """There are no files, and what is purged is never visible: nothing to do."""
         return False
 

@@ -1,12 +1,13 @@
 """Segments on disk: immutable sets of named arrays, and the manifest that says which of them are in use.
 
-    FOLDER/manifest.json            format, identity, revision, and the segments in use with their checksums
+    FOLDER/manifest.json            format, identity, mark of the catalog, and the segments in use with their checksums
     FOLDER/SEGMENT/ARRAY.npy        memory-mapped
 
 Whatever is here is derived from the catalog and can be deleted. A segment is written under a temporary name, synced and
 renamed, its folder synced; then the manifest is replaced in the same way. So a reader finds the old set or the new one,
 whole. What is missing, damaged, of another format or made from another catalog is left out when the store is opened,
-and said in `problems`; whoever opened it fills the gap from the catalog.
+and said in `problems`; whoever opened it fills the gap from the catalog. Another catalog is also one that went another
+way since: the manifest holds a mark of the catalog's (see `ingest.marks`) that was there when its segments were made.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
 from ingest.disk import sync_folder
+from ingest.marks import NO_MARK, Mark
 
-FORMAT = 1
+FORMAT = 2
 
 _LOOKS = 5  # at files that a writer replaces while they are looked at
 _MANIFEST = "manifest.json"
@@ -54,14 +56,32 @@ class Segment:
         return int(self.facts["last"])
 
 
+class Marks(Protocol):
+    """What a store asks of whoever reads the catalog."""
+
+    @property
+    def read(self) -> Mark:
+        """One that the catalog had when all that is in memory was read, or a later one."""
+        ...
+
+    def known(self, mark: Mark) -> bool:
+        """Whether the catalog has it."""
+        ...
+
+
 class SegmentStore:
     """The segments of one derived index. One process writes (the caller sees to that), any number read."""
 
-    def __init__(self, folder: Path, identity: Mapping[str, str | int]) -> None:
-        """`identity` names all that decides what the arrays hold, the catalog included; another one is foreign."""
+    def __init__(self, folder: Path, identity: Mapping[str, str | int], marks: Marks | None = None) -> None:
+        """`identity` names all that decides what the arrays hold, the catalog included; another one is foreign.
+
+        `marks` tells which marks the catalog has, and which of them to write; None: what is there is believed, and
+        keeps its mark.
+        """
         self._folder = folder
         self._identity = dict(identity)
-        self.revision = 0
+        self._marks = marks
+        self._mark = NO_MARK  # of the manifest that was read or written last
         self.problems: list[str] = []
         self._known: str | None = None  # the checksum of the manifest that was read or written last
 
@@ -78,7 +98,7 @@ class SegmentStore:
 
     def _open(self) -> list[Segment]:
         self.problems = []
-        self.revision = 0
+        self._mark = NO_MARK
         self._known = None
         if not self._folder.exists():  # nothing was ever written, which is no problem
             return []
@@ -94,7 +114,7 @@ class SegmentStore:
                 segments.append(self._opened(entry))
             except (_Unusable, OSError, ValueError) as error:
                 self.problems.append(f"{self._folder.name}/{entry['name']}: {error}")
-        self.revision = int(manifest["revision"])
+        self._mark = Mark(*manifest["mark"])
         return sorted(segments, key=lambda segment: segment.first)
 
     def write(self, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> Segment:
@@ -112,12 +132,13 @@ class SegmentStore:
         sync_folder(self._folder)
         return Segment(name, dict(facts), self._mapped(name, checksums), checksums)
 
-    def commit(self, segments: Sequence[Segment], revision: int) -> None:
-        """Replaces the manifest: exactly `segments` are in use, made from the catalog as of `revision`."""
+    def commit(self, segments: Sequence[Segment]) -> None:
+        """Replaces the manifest: exactly `segments` are in use."""
         entries = [
             {"name": segment.name, "facts": segment.facts, "checksums": segment.checksums} for segment in segments
         ]
-        body = {"identity": self._identity, "revision": revision, "segments": entries}
+        mark = self._mark if self._marks is None else self._marks.read
+        body = {"identity": self._identity, "mark": [mark.number, mark.token], "segments": entries}
         checksum = _checksum_of(body)
         text = json.dumps({"format": FORMAT, "checksum": checksum, **body}, indent=1)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -128,7 +149,7 @@ class SegmentStore:
             os.fsync(file.fileno())
         os.rename(part, self._folder / _MANIFEST)
         sync_folder(self._folder)
-        self.revision, self._known = revision, checksum
+        self._mark, self._known = mark, checksum
         _remove_all_but(self._folder, {segment.name for segment in segments})
 
     def is_current(self) -> bool:
@@ -160,6 +181,8 @@ class SegmentStore:
             raise _Unusable("its manifest is damaged")
         if manifest["identity"] != self._identity:
             raise _Unusable("it was made from another catalog or with other settings")
+        if self._marks is not None and not self._marks.known(Mark(*manifest["mark"])):
+            raise _Unusable("it was made from a catalog that went another way, such as before an older copy came back")
         return manifest
 
     def _opened(self, entry: dict[str, Any]) -> Segment:
@@ -196,7 +219,7 @@ def drop_segments(folder: Path, unwanted: Callable[[dict[str, NDArray[Any]]], bo
         return  # whoever opens it builds it anew
     wanted = [segment for segment in segments if not unwanted(segment.arrays)]
     if len(wanted) < len(manifest["segments"]):
-        store.commit(wanted, store.revision)
+        store.commit(wanted)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -12,19 +12,20 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, func, select
 
-from ingest import schema, statements
+from ingest import facts, marks, schema, statements
 from ingest.catalog import Catalog
 from ingest.disk import writing_to
 from ingest.history import require_kept, require_open
+from ingest.marks import NO_MARK, Mark
 from ingest.types import Space, Vectors
 from ingest.vectors import decoded
+from retrieval.errors import AnotherHistory
 from retrieval.halves import DenseHalf, Half, LexicalHalf
 from retrieval.index_files import IndexFiles
 from retrieval.intervals import ChunkKeys, Intervals
@@ -37,15 +38,28 @@ log = logging.getLogger(__name__)
 
 Collections = frozenset[str] | None
 
-# Built once, since every search asks it: the head, and what else can have moved.
+
+def _fact(name: str) -> Any:
+    return select(schema.facts.c.value).where(schema.facts.c.name == name).scalar_subquery()
+
+
+def _token(number: Any) -> Any:
+    return select(schema.marks.c.token).where(schema.marks.c.number == number).scalar_subquery()
+
+
+# Built once, since every search asks it: the head, the space in use, the newest mark, the token of the one read last.
+_NEWEST_MARK = select(func.max(schema.marks.c.number)).scalar_subquery()
 _NEWEST = select(
     select(func.max(schema.revisions.c.revision)).scalar_subquery(),
+    _fact(facts.SPACE_IN_USE),
+    _NEWEST_MARK,
+    _token(_NEWEST_MARK),
+    _token(bindparam("mark")),
+)
+# How far the catalog goes, where there is something new.
+_ENDS = select(
     select(func.max(schema.chunks.c.number)).scalar_subquery(),
     select(func.max(schema.vectors.c.arrival)).scalar_subquery(),
-    *(
-        select(schema.facts.c.value).where(schema.facts.c.name == name).scalar_subquery()
-        for name in (statements.PURGES, statements.SPACE_IN_USE)
-    ),
 )
 
 # As these, which every commit asks.
@@ -82,18 +96,11 @@ _BATCH = 4096
 _VIEWS = 32
 # Room for chunks to come, in bytes of a bitmap.
 _ROOM = 1 << 17
+# What a reader keeps in memory until it opens the files that the writer put it into: chunks, and their share of all.
+_MUCH_UNWRITTEN = 20_000
+_SHARE_UNWRITTEN = 0.1
 # From so many touched chunks on a bitmap is computed anew.
 _MANY_CHANGES = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a process has read the catalog."""
-
-    revision: int
-    chunk: int
-    arrival: int
-    purges: int
 
 
 class HybridIndex:
@@ -116,9 +123,10 @@ class HybridIndex:
         self._tokenizer = tokenizer
         self._files = files
         self._lock = threading.RLock()
-        self._intervals, self._keys, self._purges = files.load() if files else (Intervals(), ChunkKeys(), 0)
+        self._intervals, self._keys, self._purged = files.load() if files else (Intervals(), ChunkKeys(), 0)
+        self._mark = NO_MARK  # the newest that the catalog had when it was read last
         self._views: OrderedDict[tuple[int, Collections], Visible] = OrderedDict()
-        self._purges_seen = 0  # those after which the halves were rid of what was purged
+        self._purged_seen = 0  # the mark of the purge after which the halves were rid of what was purged
         self._complete = False  # whether the halves were compared with the catalog since the start
 
     @property
@@ -130,6 +138,12 @@ class HybridIndex:
     def chunks_without_vector(self) -> int:
         """Chunks that only the lexical half can find until they are embedded in this space."""
         return max(0, len(self._lexical) - len(self._dense))
+
+    @property
+    def much_unwritten(self) -> bool:
+        """Whether so much is in memory alone that files which hold it are worth opening."""
+        unwritten = max(self._lexical.unwritten, self._dense.unwritten)
+        return unwritten > max(_MUCH_UNWRITTEN, _SHARE_UNWRITTEN * len(self._lexical))
 
     @property
     def space(self) -> Space:
@@ -172,16 +186,23 @@ class HybridIndex:
     def follow(self, connection: Connection | None = None) -> tuple[int, str | None]:
         """Applies what was committed since the last call; returns the head revision and the id of the space in use.
 
-        The catalog is read as `connection` sees it, or as it is now.
+        The catalog is read as `connection` sees it, or as it is now. Raises AnotherHistory when it is no more the one
+        that was read before.
         """
         if connection is None:
             with self._catalog.reading() as its_own:
                 return self.follow(its_own)
-        newest, in_use = self._newest(connection)
-        if newest != self._progress() or not self._complete:
+        mark = self._mark
+        revision, in_use, number, token, token_of_mine = connection.execute(_NEWEST, {"mark": mark.number}).one()
+        # A connection that began before what this process has read does not know the mark either.
+        if mark != NO_MARK and token_of_mine != mark.token and not self._catalog.has_mark(mark):
+            raise AnotherHistory("the catalog is no more the one that the index was made from")
+        head, newest = revision or 0, NO_MARK if number is None else Mark(number, token)
+        if newest != mark or not self._complete:
             with self._lock:
-                self._read(connection, newest)
-        return newest.revision, in_use
+                if newest.number > self._mark.number or not self._complete:
+                    self._read(connection, newest, head)
+        return head, in_use
 
     def visible(self, revision: int, collections: Collections, batch: str | None = None) -> Visible:
         """The chunks that `revision` shows in one of `collections` (None: in any), with what `batch` does on top.
@@ -219,10 +240,10 @@ class HybridIndex:
             return False
         self.follow()
         kept = self._kept()
-        worked = self._lexical.maintain(kept, self.revision)
-        worked = self._dense.maintain(kept, self.revision) or worked
+        worked = self._lexical.maintain(kept)
+        worked = self._dense.maintain(kept) or worked
         with self._lock:
-            return self._files.keep(self._intervals, self._keys, self._purges) or worked
+            return self._files.keep(self._intervals, self._keys, self._purged) or worked
 
     def write(self) -> None:
         """Writes to disk all that is in memory, as when the process ends. Raises StorageFull and DataFolderUnusable."""
@@ -231,7 +252,7 @@ class HybridIndex:
                 self._lexical.seal()
                 self._dense.seal()
                 with self._lock:
-                    self._files.keep(self._intervals, self._keys, self._purges, now=True)
+                    self._files.keep(self._intervals, self._keys, self._purged, now=True)
 
     def forget(self, chunks: Sequence[int]) -> None:
         """Takes chunks out of both halves and their files at once."""
@@ -255,26 +276,40 @@ class HybridIndex:
             with self._catalog.writing() as connection:
                 for part in statements.parts(gone.tolist()):
                     connection.execute(table.delete().where(table.c.number.in_(part)))
+                facts.raise_fact(connection, facts.FORGOTTEN)
         return len(gone)
 
-    def _read(self, connection: Connection, newest: Progress) -> None:
+    def _read(self, connection: Connection, newest: Mark, head: int) -> None:
         """Brings the halves and the intervals to `newest`, all from the caller's state of the catalog."""
-        if newest.purges > self._purges:
-            self._intervals, self._purges = Intervals(), newest.purges
-            self._views.clear()
+        if self._files is not None:
+            self._files.saw(newest)
+        self._drop_purged(connection)
+        last_chunk, last_arrival = (number or 0 for number in connection.execute(_ENDS).one())
         if not self._complete:
             for first, last in self._lexical.gaps():
                 self._add_chunks(connection, first, last)
             for first, last in self._dense.gaps():
                 self._add_vectors(connection, first, last)
-        self._add_chunks(connection, self._lexical.last + 1, newest.chunk)
-        self._add_vectors(connection, self._dense.last + 1, newest.arrival)
-        self._keys.follow(connection, newest.chunk)
+        self._add_chunks(connection, self._lexical.last + 1, last_chunk)
+        self._add_vectors(connection, self._dense.last + 1, last_arrival)
+        self._keys.follow(connection, last_chunk)
         before = self._intervals.revision
-        if newest.revision > before:
-            touched = self._intervals.follow(connection, newest.revision)
-            self._refresh_views(connection, before, newest.revision, touched)
-        self._complete = True
+        if head > before:
+            touched = self._intervals.follow(connection, head)
+            self._refresh_views(connection, before, head, touched)
+        self._mark, self._complete = newest, True
+
+    def _drop_purged(self, connection: Connection) -> None:
+        """Takes out of the intervals what was purged since they were read."""
+        purges = marks.purges(connection)
+        if purges.last <= self._purged:
+            return
+        if self._purged < purges.reread_from:
+            self._intervals = Intervals()
+        else:
+            self._intervals.drop(marks.purged_since(connection, self._purged))
+        self._purged = purges.last
+        self._views.clear()
 
     def _refresh_views(self, connection: Connection, before: int, head: int, touched: NDArray[np.int64]) -> None:
         """The head's bitmaps, each from that of the head before."""
@@ -315,13 +350,6 @@ class HybridIndex:
                     changes[number] = True
         return view.with_changes(changes)
 
-    def _newest(self, connection: Connection) -> tuple[Progress, str | None]:
-        *numbers, in_use = connection.execute(_NEWEST).one()
-        return Progress(*(number or 0 for number in numbers)), in_use
-
-    def _progress(self) -> Progress:
-        return Progress(self._intervals.revision, self._lexical.last, self._dense.last, self._purges)
-
     def _add_chunks(self, connection: Connection, first: int, last: int) -> None:
         for low, high in _ranges(first, last):
             rows = connection.execute(_CHUNKS, {"low": low, "high": high}).all()
@@ -344,7 +372,7 @@ class HybridIndex:
             size = self._size()
             # What comes in while the halves are at work is kept as well.
             bits = np.full(size // 8 + 1 + _ROOM, 0xFF, dtype=np.uint8)
-            if self._purges != self._purges_seen:
+            if self._purged != self._purged_seen:
                 with self._catalog.reading() as connection:
                     known = select(schema.chunks.c.number).where(schema.chunks.c.number < size)
                     numbers = np.fromiter(connection.execute(known).scalars(), dtype=np.int64)
@@ -352,7 +380,7 @@ class HybridIndex:
                 mask[size:] = True
                 mask[numbers] = True
                 bits[: size // 8 + 1] = np.packbits(mask, bitorder="little")
-                self._purges_seen = self._purges
+                self._purged_seen = self._purged
             return Visible(bits)
 
     def _size(self) -> int:

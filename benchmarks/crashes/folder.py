@@ -14,7 +14,7 @@ from sqlalchemy import select
 from crashes.answers import RELEASE, Stored, answer_differences
 from crashes.documents import CHUNK_TOKENS, Name, chunk_ids
 from crashes.model import COMMIT_FILES, FIRST_DIMENSION, Job, Shown, State
-from ingest import schema, statements
+from ingest import facts, schema, statements
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.jobs import FINISHED
@@ -133,7 +133,7 @@ def truth_of(catalog: Catalog) -> Truth:
         standing = _standing(rows, schema.occurrences, ("added_in", "removed_in"))
         staged_chunks = _standing(rows, schema.staged_occurrences, ("batch_id",))
         batches = rows(schema.batches.c.batch_id, schema.batches.c.note, schema.batches.c.state)
-        in_use = statements.fact(connection, statements.SPACE_IN_USE)
+        in_use = facts.fact(connection, facts.SPACE_IN_USE)
         spaces = dict(rows(schema.spaces.c.space_id, schema.spaces.c.description))
         return Truth(
             head=head,

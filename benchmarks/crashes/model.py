@@ -337,8 +337,13 @@ def _worked(state: State) -> Iterator[State]:
             for after in _ingested(state, job):
                 state = after
                 yield state
+        elif job.kind == "erase" and not job.applied:
+            # All that wait to be erased are taken together.
+            for each in [each for each in state.jobs if each.kind == "erase" and not each.applied]:
+                state = _purged(state, each)
+                yield state
         elif not job.applied:
-            state = _purged(state, job) if job.kind == "erase" else _switched(state, job)
+            state = _switched(state, job)
             yield state
         state = replace(state, jobs=tuple(other for other in state.jobs if other.number != job.number))
         yield state

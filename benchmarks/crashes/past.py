@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -104,6 +105,8 @@ def warm_up(place: Path) -> None:
     Nothing is left open, and no thread.
     """
     data, told, left = place / "warm", place / "warm-told", iter(range(60))
+    for known in place.glob("warm*"):  # of a run before this one
+        shutil.rmtree(known) if known.is_dir() else known.unlink()
     live(data, "warm", State(), place / "warm-backup", teller(told), lambda: next(left, None) is None)
     past = Past()
     end = followed(past, "warm", told.read_bytes())

@@ -102,13 +102,11 @@ def perform(application: SmallSegments, operation: Operation, state: State, back
         case OpenBatch(note):
             history.open_batch(note)
         case StageRemoval(note, name):
-            history.stage_removal(_batch_id(application, note), name.document_id)
-            application.ingestion.sweep()
+            application.ingestion.remove_unused(history.stage_removal(_batch_id(application, note), name.document_id))
         case Promote(note):
             _promote(application, note, conflicts(state, note))
         case Drop(note):
-            history.drop_batch(_batch_id(application, note))
-            application.ingestion.sweep()
+            application.ingestion.remove_unused(history.drop_batch(_batch_id(application, note)))
         case Pin(name, revision):
             application.retention.pin(name, revision)
         case Unpin(name):

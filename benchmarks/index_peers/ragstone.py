@@ -21,6 +21,7 @@ from ingest.statements import PreparedVersion
 from ingest.types import ChunkSpan, Embedder, Extracted, Space
 from ragstone.settings import Settings
 from ragstone.wiring import Application
+from ragstone.worker_process import Jobs
 from retrieval.search import SearchRequest
 
 COLLECTION = "default"
@@ -58,12 +59,13 @@ class GivenVectors:
 class Product:
     """All that this benchmark asks of the product."""
 
-    def __init__(self, folder: Path, embedder: Embedder) -> None:
-        self._application = Application(Settings(data=folder), embedder=embedder)
+    def __init__(self, folder: Path, embedder: Embedder, jobs: Jobs | None = None) -> None:
+        """`jobs` does the jobs, such as a process of its own; None: a thread of this one."""
+        self._application = Application(Settings(data=folder), embedder=embedder, jobs=jobs)
         self._space = embedder.space
         self._worked = threading.Event()
-        self._application.worker.listeners.add(lambda job_id: self._worked.set())
-        self._application.worker.start()
+        self._application.jobs.listeners.add(lambda job_id: self._worked.set())
+        self._application.start()
 
     def commit(self, texts: dict[str, str], vectors: Vectors) -> None:
         """Shows one-chunk documents by their URI, from one new revision on."""
@@ -73,14 +75,14 @@ class Product:
     def upload(self, texts: dict[str, str]) -> None:
         """Uploads files by their URI and returns when they are ingested."""
         files = [IncomingFile(name=uri, uri=uri, data=text.encode()) for uri, text in texts.items()]
-        ingestion, worker = self._application.ingestion, self._application.worker
+        ingestion, jobs = self._application.ingestion, self._application.jobs
         self._worked.clear()
         job_id = ingestion.submit(files, COLLECTION, None)
-        worker.wake()
+        jobs.wake()
         self._worked.wait(POLL_S)
         while ingestion.queue.get(job_id).state not in FINISHED:
-            if worker.problem is not None:
-                raise RuntimeError(worker.problem)
+            if jobs.problem is not None:
+                raise RuntimeError(jobs.problem)
             self._worked.clear()
             self._worked.wait(POLL_S)
 
@@ -97,6 +99,10 @@ class Product:
         self.open()
         while self._application.live.maintain():
             pass
+
+    def close(self) -> None:
+        self._application.stop()
+        self._application.close()
 
 
 class Ragstone:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +23,32 @@ import numpy as np
 from index_peers.corpus import Probes, VectorOf, Vectors, open_corpus, open_probes
 from index_peers.measure import K, Reporter, bytes_under, load, percentiles, resident
 from index_peers.ragstone import GivenVectors, Product, Ragstone
+from ragstone.settings import Settings
+from ragstone.wiring import Application
+from ragstone.worker_process import WorkerProcess
 from retrieval.embedder import OnnxEmbedder
 
 WINDOW_S = 30.0  # of queries, idle and while ingesting
+TOGETHER = 16  # files of an upload
+NEW = 5000  # texts that are ingested, more than there is time for
 
 
 class EmbeddingNew(GivenVectors):
-    """Vectors of the corpus as given; those of any other text are embedded, on one core at lower priority."""
+    """Texts are embedded, on one core; their vectors go into the space of those that were given."""
 
-    def __init__(self, vector_of: VectorOf, folder: Path) -> None:
+    def __init__(self, folder: Path, dimension: int) -> None:
+        vector_of = VectorOf()
+        vector_of.remember("", np.zeros(dimension, dtype=np.float32))
         super().__init__(vector_of)
         self._embedder = OnnxEmbedder(folder, model=folder.name, max_tokens=256, threads=1)
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        vectors = []
-        for text in texts:
-            try:
-                vectors.append(self._vector_of(text))
-            except KeyError:
-                vectors.append(self._embedder.embed_documents([text])[0])  # in the background, as its caller is
-        return np.stack(vectors)
+        return self._embedder.embed_documents(texts)
+
+
+def embedding_new(folder: Path, embedder: Path, dimension: int) -> Application:
+    """What does the jobs, on the same data folder."""
+    return Application(Settings(data=folder), embedder=EmbeddingNew(embedder, dimension))
 
 
 def main() -> None:
@@ -62,15 +68,21 @@ def main() -> None:
         reporter.stage("cold_open", cold_open(arguments.folder, vector_of, queries))
         return
     corpus = open_corpus(arguments.corpus, arguments.size)
-    product = Product(arguments.folder, EmbeddingNew(vector_of, arguments.embedder))
+    product = Product(arguments.folder, GivenVectors(vector_of))
     reporter.stage("start", {"name": "ragstone", "window_s": WINDOW_S})
     reporter.stage("load", load(Ragstone(product, vector_of), corpus, vector_of, arguments.folder))
-    reporter.stage("idle", asked_for(product, queries, WINDOW_S))
-    reporter.stage("ingesting", asked_while_ingesting(product, queries, corpus.texts(0, 5000), WINDOW_S))
+    product.close()
+    # As `ragstone serve` has it: jobs are done by a process of their own.
+    jobs = WorkerProcess(partial(embedding_new, arguments.folder, arguments.embedder, vector_of.dimension))
+    product = Product(arguments.folder, GivenVectors(vector_of), jobs)
+    product.open()
     reporter.stage("bytes", {**bytes_by_part(arguments.folder), **resident()})
+    reporter.stage("idle", asked_for(product, queries, WINDOW_S))
+    texts = corpus.texts(0, NEW)
+    reporter.stage("ingesting", asked_while_ingesting(product, queries, texts, TOGETHER, WINDOW_S))
+    reporter.stage("ingesting_singly", asked_while_ingesting(product, queries, texts, 1, WINDOW_S))
     reporter.stage("cold_open", cold_open_elsewhere(sys.argv[1:]))
-    sys.stderr.flush()
-    os._exit(0)
+    product.close()
 
 
 # Tables and indexes of the catalog by what they hold; the others hold settings and jobs.
@@ -110,19 +122,22 @@ def asked_for(product: Product, queries: Probes, seconds: float) -> dict[str, An
     return {**percentiles(taken), "queries": len(taken)}
 
 
-def asked_while_ingesting(product: Product, queries: Probes, texts: list[str], seconds: float) -> dict[str, Any]:
-    """The same while new documents are uploaded, one chunk each, one when the one before is committed."""
+def asked_while_ingesting(
+    product: Product, queries: Probes, texts: list[str], together: int, seconds: float
+) -> dict[str, Any]:
+    """The same while new documents are uploaded, one chunk each, so many together, when those before are committed."""
     stop = threading.Event()
     ingested = 0
 
     def ingest() -> None:
         nonlocal ingested
-        for number, text in enumerate(texts):
+        for start in range(0, len(texts), together):
             if stop.is_set():
                 return
-            # Its words in another order: a text that was never embedded.
-            product.upload({f"new-{number}.txt": " ".join(reversed(text.split()))})
-            ingested += 1
+            # Their words in another order: texts that were never embedded.
+            part = enumerate(texts[start : start + together], start)
+            product.upload({f"new-{together}-{n}.txt": " ".join(reversed(text.split()[together:])) for n, text in part})
+            ingested += together
 
     thread = threading.Thread(target=ingest)
     thread.start()

@@ -61,7 +61,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     application: Application = app.state.application
     # What must be there for the service to make sense is built now, so that a fault shows at the start.
     await asyncio.to_thread(application.prepare)
-    application.worker.start()
+    application.start()
     # The language model may take its time or be missing: uploads and search work meanwhile.
     app.state.model_start = asyncio.create_task(application.language_model.start())
     try:
@@ -69,7 +69,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         app.state.model_start.cancel()
         await asyncio.gather(app.state.model_start, return_exceptions=True)
-        await asyncio.to_thread(application.worker.stop)
+        await asyncio.to_thread(application.stop)
         await application.language_model.aclose()
         application.close()
 

@@ -75,7 +75,7 @@ async def upload(
     incoming = await asyncio.to_thread(_incoming, file, uri)
     submit = partial(parts.ingestion.submit, incoming, collection, attached, batch, caller.readable)
     job_id = await asyncio.to_thread(submit)
-    parts.worker.wake()
+    parts.jobs.wake()
     job = await asyncio.to_thread(parts.ingestion.queue.get, job_id)
     if wait:
         # Waiting holds no thread: uploads that wait must not keep others from being heard.
@@ -127,7 +127,7 @@ def delete(parts: Parts, caller: AnyCaller, document_id: str, erase: bool = Fals
         return Deleted(revision=parts.history.delete_document(document_id, caller.readable))
     caller.need("erase")
     revision, job_id = parts.erasure.request(document_id, caller.readable)
-    parts.worker.wake()
+    parts.jobs.wake()
     return Deleted(revision=revision, job_id=job_id)
 
 
@@ -161,7 +161,7 @@ async def _finished(parts: Application, job: Job) -> Job:
             loop.call_soon_threadsafe(worked.set)
 
     worked.set()  # it may have ended before we listen
-    parts.worker.listeners.add(tell)
+    parts.jobs.listeners.add(tell)
     try:
         while job.state not in FINISHED and time.monotonic() < deadline:
             with suppress(TimeoutError):
@@ -169,7 +169,7 @@ async def _finished(parts: Application, job: Job) -> Job:
             worked.clear()
             job = await asyncio.to_thread(parts.ingestion.queue.get, job.job_id)
     finally:
-        parts.worker.listeners.discard(tell)
+        parts.jobs.listeners.discard(tell)
     return job
 
 

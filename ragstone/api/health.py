@@ -9,6 +9,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
+from ingest.leases import Lease
+from ingest.worker import WORKER
 from ragstone.api.access import Administrator, AnyCaller
 from ragstone.api.parts import Parts
 
@@ -16,12 +18,16 @@ router = APIRouter(tags=["health"])
 
 
 class Readiness(BaseModel):
-    """`ready` when the index is at the head and complete, the worker works, and the language model is loaded."""
+    """`ready` when the index is at the head and complete, the worker works, and the language model is loaded.
+
+    `jobs_done_by` is the process that holds the worker's lease.
+    """
 
     ready: bool
     index: str
     model: str
     worker: str
+    jobs_done_by: str | None = None
 
 
 @router.head("/healthz", include_in_schema=False)
@@ -31,16 +37,18 @@ async def alive() -> dict[str, str]:
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz")
+@router.get("/readyz", response_model_exclude_none=True)
 async def readiness(parts: Parts, caller: AnyCaller, request: Request, response: Response) -> Readiness:
     """What is wrong in detail is for an administrator; others are told which part it is."""
-    await asyncio.to_thread(parts.index.follow)
+    await asyncio.to_thread(parts.searcher.follow)
     lacking = parts.index.chunks_without_vector
     index = f"{lacking} chunks wait for their vectors" if lacking else f"at revision {parts.index.revision}"
     model = _model_state(request.app.state.model_start)
-    worker = parts.worker.problem or "working"
-    ready = not lacking and model == "loaded" and parts.worker.problem is None
-    found = Readiness(ready=ready, index=index, model=model, worker=worker)
+    worker = parts.jobs.problem or "working"
+    ready = not lacking and model == "loaded" and parts.jobs.problem is None
+    holder = await asyncio.to_thread(Lease(parts.catalog, WORKER).holder)
+    done_by = None if holder is None else str(holder)
+    found = Readiness(ready=ready, index=index, model=model, worker=worker, jobs_done_by=done_by)
     response.status_code = 200 if found.ready else 503
     return found if "admin" in caller.actions and caller.readable is None else _in_bare_words(found, lacking)
 

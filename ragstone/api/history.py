@@ -72,15 +72,13 @@ def promote(parts: Parts, _: Stager, batch_id: str) -> Revision:
 
 @router.delete("/batches/{batch_id}", status_code=204)
 def drop(parts: Parts, _: Stager, batch_id: str) -> None:
-    parts.history.drop_batch(batch_id)
-    parts.ingestion.sweep()
+    parts.ingestion.remove_unused(parts.history.drop_batch(batch_id))
 
 
 @router.post("/batches/{batch_id}/removals/{document_id}", status_code=204)
 def stage_removal(parts: Parts, _: Stager, batch_id: str, document_id: str) -> None:
     """The batch hides the document."""
-    parts.history.stage_removal(batch_id, document_id)
-    parts.ingestion.sweep()
+    parts.ingestion.remove_unused(parts.history.stage_removal(batch_id, document_id))
 
 
 @router.get("/pins")

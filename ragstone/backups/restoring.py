@@ -27,7 +27,7 @@ from typing import IO
 
 from sqlalchemy import Table, update
 
-from ingest import migrations, schema, statements
+from ingest import facts, migrations, schema, statements
 from ingest.catalog import Catalog
 from ingest.disk import sync_folder
 from ingest.errors import CatalogDamaged, CatalogUnavailable, DataFolderUnusable, LeaseHeld, StorageFull
@@ -232,7 +232,7 @@ def _prepare(place: Path, manifest: Manifest, replaced: Replaced) -> int:
             if statements.head(connection) != manifest.revision:
                 raise BadBackup("the catalog in it is not the one that its manifest describes")
             # Whatever was derived from another catalog is foreign to this one, and no process works on it yet.
-            statements.put_fact(connection, migrations.CATALOG_ID, uuid.uuid4().hex)
+            facts.put_fact(connection, migrations.CATALOG_ID, uuid.uuid4().hex)
             connection.execute(update(schema.leases).values(expires_at=None))
         erased = obey(catalog, replaced)
         _remove_unused_originals(catalog, place, close=False)

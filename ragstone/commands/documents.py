@@ -13,7 +13,7 @@ import click
 from ingest.errors import CatalogUnavailable
 from ingest.jobs import FINISHED
 from ingest.types import DocumentOutcome
-from ragstone.commands.options import any_collection_option, collection_option, echo_json, json_option
+from ragstone.commands.options import any_collection_option, collection_option, echo_json, json_option, reading
 from ragstone.exit_codes import exit_code_of
 from ragstone.rendering import one_line, outcome_line
 from ragstone.settings import LoadedSettings
@@ -65,7 +65,7 @@ def ingest(loaded: LoadedSettings, paths: tuple[Path, ...], collection: str, uri
 @click.pass_obj
 def documents(loaded: LoadedSettings, collection: str | None, as_json: bool) -> None:
     """List the documents."""
-    catalog = Application(loaded.settings).catalog
+    catalog = reading(loaded).catalog
     cursor: str | None = None
     shown: list[Any] = []
     while True:

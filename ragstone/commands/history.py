@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from ingest.jobs import PURGE
-from ragstone.commands.options import echo_json, json_option
+from ragstone.commands.options import echo_json, json_option, reading
 from ragstone.following import followed
 from ragstone.rendering import one_line
 from ragstone.settings import LoadedSettings
@@ -20,7 +20,7 @@ from ragstone.wiring import Application
 @click.pass_obj
 def revisions(loaded: LoadedSettings, limit: int, as_json: bool) -> None:
     """List the newest revisions."""
-    found = Application(loaded.settings).catalog.revisions(limit)
+    found = reading(loaded).catalog.revisions(limit)
     if as_json:
         shown = [{**asdict(revision), "created_at": revision.created_at.isoformat()} for revision in found]
         echo_json({"revisions": shown})
@@ -68,7 +68,7 @@ def open_batch(loaded: LoadedSettings, note: str, as_json: bool) -> None:
 @click.pass_obj
 def list_batches(loaded: LoadedSettings, as_json: bool) -> None:
     """List the batches, the newest first."""
-    found = Application(loaded.settings).history.batches()
+    found = reading(loaded).history.batches()
     if as_json:
         echo_json({"batches": [{**asdict(one), "created_at": one.created_at.isoformat()} for one in found]})
         return
@@ -99,8 +99,7 @@ def promote(loaded: LoadedSettings, batch_id: str, as_json: bool) -> None:
 def drop(loaded: LoadedSettings, batch_id: str) -> None:
     """Forget the batch."""
     application = Application(loaded.settings)
-    application.history.drop_batch(batch_id)
-    application.ingestion.sweep()
+    application.ingestion.remove_unused(application.history.drop_batch(batch_id))
     click.echo(f"{batch_id} is dropped")
 
 

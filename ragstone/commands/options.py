@@ -12,6 +12,9 @@ import click
 from ragstone.api.inputs import encodable, moment
 from ragstone.errors import BadRequest
 from ragstone.names import collection_name
+from ragstone.settings import LoadedSettings
+from ragstone.wiring import Application
+from retrieval.errors import EmptyIndex
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -56,6 +59,14 @@ def as_of_option(said: str) -> Callable[[_Command], _Command]:
 def text_argument(name: str) -> Callable[[_Command], _Command]:
     """An argument of text that can be stored: a shell passes any bytes on."""
     return click.argument(name, callback=_text)
+
+
+def reading(loaded: LoadedSettings) -> Application:
+    """What a command works with that only reads. Raises EmptyIndex where nothing was ever kept, and makes no folder."""
+    data = loaded.settings.data
+    if loaded.settings.ingest.catalog_url is None and not (data / "catalog.sqlite").exists():
+        raise EmptyIndex(f"there is nothing in {data}: name the folder by --data, or begin with `ragstone ingest PATH`")
+    return Application(loaded.settings)
 
 
 def echo_json(value: Any) -> None:

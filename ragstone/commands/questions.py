@@ -16,6 +16,7 @@ from ragstone.commands.options import (
     collection_option,
     echo_json,
     json_option,
+    reading,
     text_argument,
 )
 from ragstone.rendering import answer_lines, passage_lines, printable
@@ -45,7 +46,7 @@ def search(
 
     collections = None if collection is None else frozenset([collection])
     request = SearchRequest(query=query, collections=collections, k=k, mode=mode, as_of=as_of)  # type: ignore[arg-type]
-    result = Application(loaded.settings).searcher.search(request)
+    result = reading(loaded).searcher.search(request)
     if as_json:
         echo_json(result.model_dump(mode="json"))
         return
@@ -75,7 +76,7 @@ def ask(
 ) -> None:
     """Ask a question; the answer comes with citations, evidence and a verdict."""
     request = Ask(question=question, collection=collection, k=k, as_of=as_of, seed=seed, strict=strict)
-    answer = asyncio.run(_answer(Application(loaded.settings), request, show_draft=sys.stderr.isatty() and not as_json))
+    answer = asyncio.run(_answer(reading(loaded), request, show_draft=sys.stderr.isatty() and not as_json))
     if as_json:
         echo_json(answer.model_dump(mode="json"))
         return

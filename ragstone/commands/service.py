@@ -19,6 +19,8 @@ from ragstone.wiring import Application
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from ragstone.worker_process import Waker
+
 
 @click.command()
 @click.option("--host", help="Address to listen on; loopback only as long as there are no API keys.")
@@ -28,12 +30,15 @@ if TYPE_CHECKING:
 def serve(loaded: LoadedSettings, host: str | None, port: int | None, workers: int) -> None:
     """Start the service, with the console at /.
 
-    Of several processes one does the jobs, and all follow what it commits; the language model runs once a machine.
+    The jobs are done by a process beside those that serve, and these follow what it commits; the language model runs
+    once a machine.
     """
     from ingest.keys import KeyRing
+    from ragstone.worker_process import WorkerProcess
 
     server = loaded.settings.server
-    application = Application(loaded.settings)
+    worker = WorkerProcess(partial(Application, loaded.settings))
+    application = Application(loaded.settings, jobs=worker)
     keys = KeyRing(application.catalog)
     with listening(host or server.host, server.port if port is None else port, keys.any_in_force()) as listener:
         if workers == 1:
@@ -52,7 +57,11 @@ def serve(loaded: LoadedSettings, host: str | None, port: int | None, workers: i
             _serve_here(application, listener, near)
         else:
             application.close()
-            _serve_by(workers, loaded.settings, listener, near)
+            worker.start()
+            try:
+                _serve_by(workers, loaded.settings, listener, near, worker.waker)
+            finally:
+                worker.stop()
 
 
 def _serve_here(application: Application, listener: socket.socket, near: bool) -> None:
@@ -64,20 +73,21 @@ def _serve_here(application: Application, listener: socket.socket, near: bool) -
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _serve_by(workers: int, settings: Settings, listener: socket.socket, near: bool) -> None:
+def _serve_by(workers: int, settings: Settings, listener: socket.socket, near: bool, waker: Waker) -> None:
     """Each process is started anew, not forked: neither FAISS nor a database connection survives a fork."""
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    config = uvicorn.Config(partial(served_app, settings, near), factory=True, workers=workers, **_UVICORN)
+    config = uvicorn.Config(partial(served_app, settings, near, waker), factory=True, workers=workers, **_UVICORN)
     Multiprocess(config, sockets=[listener]).run()
 
 
-def served_app(settings: Settings, near: bool) -> FastAPI:
+def served_app(settings: Settings, near: bool, waker: Waker) -> FastAPI:
     """The app of one of several processes."""
     from ragstone.api.app import create_app
+    from ragstone.worker_process import WorkerElsewhere
 
-    return create_app(Application(settings), only_this_machine=near)
+    return create_app(Application(settings, jobs=WorkerElsewhere(waker)), only_this_machine=near)
 
 
 _UVICORN: dict[str, Any] = {"log_level": "warning", "timeout_graceful_shutdown": 10}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -186,6 +187,29 @@ def use_embedder(
         echo_json({"space": space_id, "model": model})
     else:
         click.echo(f"searches use {model} (space {space_id})")
+
+
+@models.command("spaces")
+@json_option
+@click.pass_obj
+def spaces(loaded: LoadedSettings, as_json: bool) -> None:
+    """List the embedding spaces: those in use, before, and half filled."""
+    rows = [asdict(space) for space in Application(loaded.settings).spaces.all()]
+    if as_json:
+        echo_json(rows)
+        return
+    for row in rows:
+        state = "in use" if row["in_use"] else "not in use"
+        click.echo(f"{row['space_id']}  {row['model']}, {row['vectors']} vectors, {state}")
+
+
+@models.command("drop-space")
+@click.argument("space")
+@click.pass_obj
+def drop_space(loaded: LoadedSettings, space: str) -> None:
+    """Take the vectors of a space away that is not in use; `models spaces` lists them."""
+    removed = Application(loaded.settings).spaces.drop(space)
+    click.echo(f"{removed} vectors of space {space} are gone; the service removes its index files within the hour")
 
 
 COMMANDS = (status, doctor, settings, models)

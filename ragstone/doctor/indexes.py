@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select
 
-from ingest import schema, statements
+from ingest import marks, schema
 from ragstone.backups.copies import counters
 from ragstone.doctor.contents import damaged_vectors, fill_space
 from ragstone.doctor.findings import Finding, listed
@@ -42,13 +42,13 @@ def segments(application: Application) -> Iterator[Finding]:
     for folder in sorted(path for path in root.glob("*") if path.is_dir()):
         for _ in range(_LOOKS):
             before = _manifest_bytes(folder)
-            findings = list(_folder(folder, application.catalog.catalog_id))
+            findings = list(_folder(folder, application))
             if _manifest_bytes(folder) == before:
                 break
         yield from findings
 
 
-def _folder(folder: Path, catalog_id: str) -> Iterator[Finding]:
+def _folder(folder: Path, application: Application) -> Iterator[Finding]:
     remove = partial(_remove_folder, folder)
     try:
         manifest = json.loads((folder / _MANIFEST).read_bytes())
@@ -60,10 +60,11 @@ def _folder(folder: Path, catalog_id: str) -> Iterator[Finding]:
     except (OSError, ValueError, KeyError, TypeError):
         yield Finding(f"index/{folder.name}/{_MANIFEST} is damaged", remove)
         return
-    if identity.get("catalog") != catalog_id:
+    catalog = application.catalog
+    if identity.get("catalog") != catalog.catalog_id:
         yield Finding(f"index/{folder.name} was made from another catalog", remove)
         return
-    store = SegmentStore(folder, identity)
+    store = SegmentStore(folder, identity, IndexFiles(folder.parent, catalog.catalog_id, catalog.has_mark))
     sound = {segment.name for segment in store.open()}
     for problem in store.problems:
         # Where nothing is sound but the reason is the manifest, there is nothing to keep.
@@ -85,7 +86,7 @@ def _keep_sound(folder: Path, identity: dict[str, Any]) -> None:
     """Takes all but the sound segments out of the folder; what they covered is filled from the catalog."""
     with alone(folder.parent):
         store = SegmentStore(folder, identity)
-        store.commit(store.open(), store.revision)
+        store.commit(store.open())
 
 
 def _remove_folder(folder: Path) -> None:
@@ -154,17 +155,10 @@ def _forget(application: Application, chunks: Numbers) -> None:
 def snapshots(application: Application) -> Iterator[Finding]:
     """The written intervals and keys against the catalog, row by row."""
     catalog = application.catalog
-    intervals, keys, purges = IndexFiles(application.settings.data / "index", catalog.catalog_id).load()
+    intervals, keys, purged = IndexFiles(application.settings.data / "index", catalog.catalog_id).load()
     columns, names = intervals.arrays(), list(intervals.facts()["collections"])
     with catalog.reading() as connection:
-        head = statements.head(connection)
-        if intervals.revision > head:
-            yield Finding(
-                f"the index was written at revision {intervals.revision} and the catalog is at {head}",
-                _rebuild(application),
-            )
-            return
-        if purges == (statements.fact(connection, statements.PURGES) or 0):
+        if purged == marks.purges(connection).last:
             wrong = _wrong_intervals(connection, columns, names, intervals.revision)
             if said := listed(wrong):
                 yield Finding(f"index/occurrences has another interval for occurrence {said}", _rebuild(application))

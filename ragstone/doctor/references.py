@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, delete, func, select
 
-from ingest import schema, statements
+from ingest import facts, marks, schema, statements
 from ingest.identity import document_id_of
 from ragstone.doctor.findings import Finding, listed
 
@@ -24,7 +24,7 @@ def check(application: Application) -> Iterator[Finding]:
         yield from _dangling(application, connection)
         yield from _collections(application, connection)
         yield from _unused(application, connection)
-        in_use = statements.fact(connection, statements.SPACE_IN_USE)
+        in_use = facts.fact(connection, facts.SPACE_IN_USE)
         if in_use is not None and not statements.count(connection, schema.spaces, schema.spaces.c.space_id == in_use):
             yield Finding(f"the space in use, {in_use}, is not in the catalog: {_RESTORE}")
 
@@ -134,7 +134,7 @@ def _remove_unused_chunks(application: Application) -> None:
     """No document has them any more: they must not outlive those that had."""
     with application.catalog.writing() as connection:
         statements.remove_unused_chunks(connection, list(connection.execute(_unused_chunks()).scalars()))
-        statements.raise_fact(connection, statements.PURGES)
+        marks.put_purged(connection, [])
 
 
 def _remove_unused_versions(application: Application) -> None:

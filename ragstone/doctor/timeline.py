@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, case, func, or_, select, update
 
-from ingest import schema, statements
+from ingest import facts, schema, statements
 from ragstone.doctor.findings import Finding, listed
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _limits(connection: Connection, head: int) -> Iterator[Finding]:
 def _counts(connection: Connection) -> Iterator[Finding]:
     """A revision says how much it added and removed; rows that it has can be fewer once something was purged."""
     revisions, table = schema.revisions, schema.occurrences
-    purged = bool(statements.fact(connection, statements.PURGES))
+    purged = bool(facts.fact(connection, facts.PURGES))
     for said, column in ((revisions.c.added, table.c.added_in), (revisions.c.removed, table.c.removed_in)):
         rows = select(column.label("revision"), func.count().label("rows")).group_by(column).subquery()
         there = func.coalesce(rows.c.rows, 0)

@@ -11,7 +11,7 @@ import pytest
 from prepared import SPACE, commit, prepared
 from sqlalchemy import URL, insert, select
 
-from ingest import migrations, schema, statements
+from ingest import facts, migrations, schema, statements
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.erasure import Erasure
@@ -35,7 +35,7 @@ def test_writers_at_once_take_turns(catalog: Catalog, catalog_url: URL) -> None:
         start.wait()
         for _ in range(turns):
             with own.writing() as connection:
-                statements.raise_fact(connection, "count")
+                facts.raise_fact(connection, "count")
         own.close()
 
     with ThreadPoolExecutor(writers) as pool:
@@ -58,7 +58,7 @@ def test_a_reader_sees_one_state_while_others_write(catalog: Catalog, catalog_ur
 
 def test_a_write_that_fails_leaves_nothing(catalog: Catalog) -> None:
     with pytest.raises(ZeroDivisionError), catalog.writing() as connection:
-        statements.put_fact(connection, "half", 1)
+        facts.put_fact(connection, "half", 1)
         raise ZeroDivisionError
     assert catalog.fact("half") is None
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -156,6 +157,40 @@ def test_a_change_of_another_document_does_not_hinder_a_batch(catalog: Catalog, 
     assert history.promote(batch) == 2
 
 
+def test_what_is_staged_changes_nothing_that_is_shown(catalog: Catalog, history: History) -> None:
+    commit(catalog, ["one"])
+    document = document_id_of("default", "a.md")
+    catalog.set_metadata(document, {"team": "red"})
+    before = catalog.document(document)
+    batch = history.open_batch()
+    history.stage_version(batch, replace(prepared(["two"]), metadata={"team": "green"}), SPACE)
+    history.stage_version(batch, replace(prepared(["new"], uri="new.md"), metadata={"team": "blue"}), SPACE)
+    assert catalog.document(document) == before
+    assert (before.versions, before.metadata) == (1, {"team": "red"})
+    assert catalog.counts()["versions"] == 1
+    new = document_id_of("default", "new.md")
+    for unseen, version in ((document, 2), (new, 1)):
+        with pytest.raises(NotFound):
+            catalog.version_text(unseen, version)
+    with pytest.raises(NotFound, match=f"^no document {new}$"):
+        catalog.document(new)
+    history.promote(batch)
+    assert catalog.document(document).metadata == {"team": "green"}
+    assert catalog.document(new).metadata == {"team": "blue"}
+    assert catalog.version_text(document, 2) == "two"
+    assert catalog.counts()["versions"] == 3
+
+
+def test_a_batch_says_which_originals_it_let_go_of(catalog: Catalog, history: History) -> None:
+    commit(catalog, ["one"])
+    batch = history.open_batch()
+    first, second = prepared(["two"]), prepared(["three"])
+    assert history.stage_version(batch, first, SPACE).freed == frozenset()
+    assert history.stage_version(batch, second, SPACE).freed == {first.content_hash}
+    assert history.drop_batch(batch) == {second.content_hash}
+    assert catalog.counts()["versions"] == 1
+
+
 def test_a_dropped_batch_leaves_nothing(catalog: Catalog, history: History) -> None:
     commit(catalog, ["one"])
     batch = history.open_batch()
@@ -300,7 +335,7 @@ def check_against_the_model(catalog: Catalog, changes: list[tuple[str, object, o
     oldest = 0
     for change in changes:
         apply(catalog, model, change, oldest)
-        if change[0] == "purge":
+        if change[0] == "purge" and any(model):  # where there was never a document, nothing was taken away
             oldest = max(oldest, catalog.head() - int(str(change[1])) + 1)
     assert catalog.head() == len(model) - 1
     for revision in range(oldest, len(model)):

@@ -11,14 +11,15 @@ from sqlalchemy import URL, update
 from ingest import schema
 from ingest.catalog import Catalog
 from ingest.errors import LeaseLost
-from ingest.leases import Holder, Lease, this_process
+from ingest.leases import HUNG_S, Holder, Lease, this_process
 
 ELSEWHERE = Holder("another-machine", 17, "1", "another start")
 
 
-def let_run_out(catalog: Catalog) -> None:
+def let_run_out(catalog: Catalog, ago_s: float = 0) -> None:
     with catalog.writing() as connection:
-        connection.execute(update(schema.leases).values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
+        ended = datetime.now(UTC) - timedelta(seconds=1 + ago_s)
+        connection.execute(update(schema.leases).values(expires_at=ended))
 
 
 def test_a_second_taker_is_told_who_holds_it(catalog: Catalog) -> None:
@@ -57,12 +58,17 @@ def test_a_lease_that_was_not_renewed_goes_to_another_machine(catalog: Catalog) 
     heir.release()
 
 
-def test_on_the_same_machine_a_living_holder_keeps_it_however_long_it_was_suspended(catalog: Catalog) -> None:
+def test_on_the_same_machine_a_living_holder_has_more_time_until_it_counts_as_hung(catalog: Catalog) -> None:
     first, second = Lease(catalog, "worker"), Lease(catalog, "worker")
     assert first.acquire()
     let_run_out(catalog)
     assert not second.acquire()
+    let_run_out(catalog, HUNG_S)
+    assert second.acquire()
+    with catalog.writing() as connection, pytest.raises(LeaseLost):
+        first.require(connection)
     first.release()
+    second.release()
 
 
 def _take_and_die(catalog_url: URL) -> None:

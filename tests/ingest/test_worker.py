@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from ingest import schema
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.erasure import Erasure
-from ingest.errors import CatalogUnavailable, NotAllowed
+from ingest.errors import CatalogUnavailable, NotAllowed, NotFound
 from ingest.history import History
 from ingest.jobs import FINISHED
 from ingest.leases import Holder, Lease, this_process
@@ -95,6 +96,18 @@ def test_a_bug_costs_one_file_only(catalog: Catalog, originals: Originals, tmp_p
     assert problem.code == "internal-error"
     assert "b.md" in problem.detail
     assert "ZeroDivisionError" not in problem.detail
+
+
+def test_jobs_that_ended_long_ago_are_removed(ingestion: Ingestion) -> None:
+    old = submit(ingestion, "a.md")
+    Worker(ingestion).work_off()
+    waiting = submit(ingestion, "b.md")
+    later = datetime.now(UTC) + timedelta(days=31)
+    assert ingestion.queue.remove_old(32, later) == 0
+    assert ingestion.queue.remove_old(30, later) == 1
+    with pytest.raises(NotFound):
+        ingestion.queue.get(old)
+    assert ingestion.queue.get(waiting).state == "queued"
 
 
 def test_a_cancelled_job_stops_between_files(catalog: Catalog, originals: Originals, tmp_path: Path) -> None:

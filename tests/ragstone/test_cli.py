@@ -46,6 +46,13 @@ def test_a_wrong_setting_ends_with_2_and_one_line(tmp_path: Path) -> None:
     assert "unknown setting ingest.colour" in refused(ragstone(tmp_path, "--set", "ingest.colour=red", "status"), 2)
 
 
+@pytest.mark.parametrize("command", [["search", "pump"], ["ask", "Which pump?"], ["documents"], ["revisions"]])
+def test_reading_where_nothing_was_kept_makes_nothing(tmp_path: Path, command: list[str]) -> None:
+    line = refused(ragstone(tmp_path, "--data", str(tmp_path / "typo"), *command), exit_code_of("empty-index"))
+    assert "name the folder by --data" in line
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_status_of_a_new_folder(tmp_path: Path) -> None:
     done = ragstone(tmp_path, "status", "--json")
     assert done.returncode == 0, done.stderr
@@ -53,8 +60,12 @@ def test_status_of_a_new_folder(tmp_path: Path) -> None:
 
 
 def test_a_missing_embedder_ends_with_3_and_says_what_to_do(tmp_path: Path) -> None:
-    done = ragstone(tmp_path, "search", "anything", RAGSTONE_MODELS__FOLDER=str(tmp_path / "none"))
-    assert "ragstone models fetch" in refused(done, 3)
+    (tmp_path / "a.md").write_text("The small pump weighs 11 kg.")
+    done = ragstone(tmp_path, "ingest", "a.md", RAGSTONE_MODELS__FOLDER=str(tmp_path / "none"))
+    *logged, line = done.stderr.strip().splitlines()
+    assert done.returncode == 3
+    assert line.startswith("ragstone: ") and "ragstone models fetch" in line
+    assert "Traceback" not in "".join(logged)
 
 
 def test_a_missing_path_ends_with_2(tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ def test_mending_that_fails_says_why_and_loses_nothing(application: Application,
 
 
 def test_missing_vectors_are_found_and_mended(application: Application) -> None:
+    application.index.follow()
     with application.catalog.writing() as connection:
         connection.execute(schema.vectors.delete())
     lacking, left_over = findings(application)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from service import service, upload
+from service import application_in, service, upload
 from sqlalchemy import select
 
 from generation.language_models.scripted import ScriptedLanguageModel
@@ -68,6 +68,27 @@ def holders(folder: Path) -> list[tuple[str, bytes]]:
             data = path.read_bytes()
             found += [(str(path.relative_to(folder)), trace) for trace in TRACES if trace in data]
     return found
+
+
+def test_documents_that_wait_to_be_erased_are_taken_together(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(client)
+    for number in range(4):
+        upload(client, f"{number}.md", f"Plan {number} of velociraptor {number}".encode())
+    application(client).worker.stop()
+    application(client).let_go()
+    parts = application_in(tmp_path)
+    rewritten = []
+    rewrite = parts.catalog.database.rewrite
+    monkeypatch.setattr(parts.catalog.database, "rewrite", lambda: (rewritten.append(1), rewrite()))
+    names = [NAME, *(f"{number}.md" for number in range(4))]
+    jobs = [parts.erasure.request(document_id_of("default", name))[1] for name in names]
+    assert parts.worker.work_off()
+    assert [parts.queue.get(job).state for job in jobs] == ["done"] * 5
+    assert len(rewritten) == 1
+    assert holders(tmp_path) == []
+    parts.close()
 
 
 def test_no_file_holds_the_bytes_of_an_erased_document(client: TestClient, tmp_path: Path) -> None:

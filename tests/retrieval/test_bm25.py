@@ -85,7 +85,6 @@ class AnyHistory(RuleBasedStateMachine):
         self.shown: set[int] = set()
         self.kept: set[int] = set()
         self.through = 0
-        self.revision = 0
         self.index = self.opened()
 
     def opened(self) -> Bm25Index:
@@ -99,7 +98,6 @@ class AnyHistory(RuleBasedStateMachine):
         self.chunks.update(zip(numbers, new, strict=True))
         self.shown.update(numbers)
         self.kept.update(numbers)
-        self.revision += 1
 
     @rule(data=st.data())
     def update(self, data: st.DataObject) -> None:
@@ -116,7 +114,7 @@ class AnyHistory(RuleBasedStateMachine):
     def maintain(self, purge: bool) -> None:
         if purge:
             self.kept = set(self.shown)
-        self.index.maintain(visible_of(self.kept, self.through), self.revision)
+        self.index.maintain(visible_of(self.kept, self.through))
 
     @rule()
     def reopen(self) -> None:
@@ -322,7 +320,7 @@ def test_a_damaged_segment_is_a_gap_that_can_be_refilled(tmp_path: Path, damage:
         index.add(numbered(*range(first, through + 1)), corpus[first - 1 : through], first, through)
     assert index.gaps() == []
     assert as_dict(index.search(corpus[0], 30, everything(index))) == expected
-    while index.maintain(everything(index), 2):
+    while index.maintain(everything(index)):
         pass
     assert on_disk(tmp_path).gaps() == []
     assert as_dict(on_disk(tmp_path).search(corpus[0], 30, everything(index))) == expected
@@ -384,7 +382,7 @@ def test_purged_chunks_leave_the_files(tmp_path: Path) -> None:
     index.add(numbered(*range(1, 33)), corpus_of(32), index.last + 1, 32)
     kept = visible_of(range(1, 9), 32)
     rounds = 0
-    while index.maintain(kept, 1):
+    while index.maintain(kept):
         rounds += 1
     assert rounds < 8
     assert (len(index), index.last) == (8, 32)
@@ -396,8 +394,8 @@ def test_small_segments_are_merged_to_few(tmp_path: Path) -> None:
     corpus = corpus_of(1_500)
     for number, row in enumerate(corpus, start=1):
         index.add(numbered(number), [row], index.last + 1, number)
-        index.maintain(everything(index), number)
-    while index.maintain(everything(index), 1_500):
+        index.maintain(everything(index))
+    while index.maintain(everything(index)):
         pass
     assert index.segments < 20
     assert len(index) == 1_500
@@ -441,7 +439,7 @@ def test_searches_while_segments_change_see_one_state(tmp_path: Path) -> None:
         thread.start()
     for number in range(2_001, 2_501):
         index.add(numbered(number), [corpus[number - 1]], index.last + 1, number)
-        index.maintain(everything(index), number)
+        index.maintain(everything(index))
     index.forget(numbered(2_400))
     done.set()
     for thread in threads:
@@ -470,4 +468,4 @@ def test_terms_are_counted_in_the_order_of_the_query(query: Row) -> None:
 def test_warming_up_leaves_nothing_behind() -> None:
     warm_up()
     index = Bm25Index(None)
-    assert (index.last, index.segments, index.memory_bytes) == (0, 0, 0)
+    assert (index.last, index.segments, index.unwritten) == (0, 0, 0)

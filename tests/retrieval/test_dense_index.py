@@ -126,7 +126,7 @@ def test_any_history_ends_in_what_sorting_all_that_is_there_finds(
             elif step == "maintain":
                 held = [chunk for chunk, _ in oracle.arrivals.values()]
                 purged.update(chunk for chunk in held if random.random() < size)
-                while index.maintain(visible(*(set(held) - purged)), 7):
+                while index.maintain(visible(*(set(held) - purged))):
                     pass
             elif step == "forget":
                 held = [chunk for chunk, _ in oracle.arrivals.values()]
@@ -264,7 +264,7 @@ def test_a_damaged_segment_is_a_gap_and_the_rest_is_served(tmp_path: Path) -> No
     for first in (1, 21, 41):
         numbers = np.arange(first, first + 20)
         index.add(numbers, numbers, vectors[first - 1 : first + 19], first, first + 19)
-        assert index.maintain(upto(60), 1)
+        assert index.maintain(upto(60))
     assert index.segments == 3
     before = as_lists(index.search(vectors[30], 5, upto(60)))
     codes = sorted(tmp_path.glob("*/codes.npy"))[1]
@@ -286,7 +286,7 @@ def test_a_damaged_segment_is_a_gap_and_the_rest_is_served(tmp_path: Path) -> No
 
 
 def test_vectors_of_another_dimension_are_refused_at_the_start(tmp_path: Path) -> None:
-    filled(clustered(20, 8, seed=1), store=SegmentStore(tmp_path, IDENTITY)).maintain(upto(20), 1)
+    filled(clustered(20, 8, seed=1), store=SegmentStore(tmp_path, IDENTITY)).maintain(upto(20))
     with pytest.raises(ValueError, match="holds 8 numbers a row, not 9"):
         DenseIndex(SegmentStore(tmp_path, IDENTITY), 9)
 
@@ -295,7 +295,7 @@ def test_a_tail_of_many_rows_becomes_segments_of_a_bounded_size(tmp_path: Path) 
     vectors = clustered(150, 8, seed=10)
     index = filled(vectors, store=SegmentStore(tmp_path, IDENTITY))
     before = as_lists(index.search(vectors[0], 20, upto(150)))
-    assert index.maintain(upto(150), 1)
+    assert index.maintain(upto(150))
     assert index.segments == 4  # of 40, 40, 40 and 30 rows
     assert as_lists(index.search(vectors[0], 20, upto(150))) == before
     assert DenseIndex(SegmentStore(tmp_path, IDENTITY), 8).gaps() == []
@@ -307,27 +307,27 @@ def test_segments_stay_few(tmp_path: Path) -> None:
     for first in range(1, 601, 10):
         numbers = np.arange(first, first + 10)
         index.add(numbers, numbers, vectors[first - 1 : first + 9], first, first + 9)
-        while index.maintain(upto(600), first):
+        while index.maintain(upto(600)):
             pass
         assert index.segments < 3 + first // 40
     assert len(index) == 600
-    assert not index.maintain(upto(600), 601)
+    assert not index.maintain(upto(600))
 
 
 def test_purged_chunks_leave_memory_and_disk(tmp_path: Path) -> None:
     index = filled(clustered(39, 8, seed=12), store=SegmentStore(tmp_path, IDENTITY))
-    assert index.maintain(upto(39), 1)
-    assert not index.maintain(visible(*range(1, 31), 39), 2)  # a few are not worth rewriting a segment
+    assert index.maintain(upto(39))
+    assert not index.maintain(visible(*range(1, 31), 39))  # a few are not worth rewriting a segment
     assert len(index) == 39
     left = visible(*range(1, 10), 39)
-    assert index.maintain(left, 3)
+    assert index.maintain(left)
     assert len(index) == 10
-    assert not index.maintain(left, 4)
+    assert not index.maintain(left)
     assert len(DenseIndex(SegmentStore(tmp_path, IDENTITY), 8)) == 10
     in_memory = filled(clustered(39, 8, seed=12))
-    assert in_memory.maintain(left, 3)
+    assert in_memory.maintain(left)
     assert (len(in_memory), in_memory.last, in_memory.gaps()) == (10, 39, [])
-    assert not in_memory.maintain(left, 4)
+    assert not in_memory.maintain(left)
 
 
 def test_every_segment_is_looked_at_for_purged_chunks_in_turn(tmp_path: Path) -> None:
@@ -336,17 +336,17 @@ def test_every_segment_is_looked_at_for_purged_chunks_in_turn(tmp_path: Path) ->
     for first in (1, 21, 41):
         numbers = np.arange(first, first + 20)
         index.add(numbers, numbers, vectors[first - 1 : first + 19], first, first + 19)
-        assert index.maintain(upto(60), 1)
+        assert index.maintain(upto(60))
     left = visible(*range(1, 61, 2), 60)
-    assert sum(index.maintain(left, 2) for _ in range(3)) == 3
+    assert sum(index.maintain(left) for _ in range(3)) == 3
     assert len(index) == 31
-    assert not any(index.maintain(left, 2) for _ in range(3))
+    assert not any(index.maintain(left) for _ in range(3))
 
 
 def test_chunks_that_came_after_what_is_kept_was_made_stay(tmp_path: Path) -> None:
     for store in (None, SegmentStore(tmp_path, IDENTITY)):
         index = filled(clustered(39, 8, seed=12), store=store)
-        while index.maintain(visible(*range(2, 10, 2)), 1):
+        while index.maintain(visible(*range(2, 10, 2))):
             pass
         found, _ = index.search(np.ones(8, dtype=np.float32), 50, upto(40))
         assert {2, 4, 6, 8, *range(9, 40)} <= set(found.tolist())
@@ -355,7 +355,7 @@ def test_chunks_that_came_after_what_is_kept_was_made_stay(tmp_path: Path) -> No
 def test_what_is_forgotten_is_in_no_file(tmp_path: Path) -> None:
     vectors = clustered(30, 64, seed=13)
     index = filled(vectors, store=SegmentStore(tmp_path, IDENTITY))
-    index.maintain(upto(30), 5)
+    index.maintain(upto(30))
     arrivals = np.arange(31, 34)
     index.add(arrivals, arrivals, clustered(3, 64, seed=14), 31, 33)
     code = quantise(vectors[9:10], np.zeros(64, dtype=np.float32)).codes.tobytes()
@@ -367,7 +367,7 @@ def test_what_is_forgotten_is_in_no_file(tmp_path: Path) -> None:
     assert sorted(found.tolist()) == [n for n in range(1, 34) if n not in (10, 32)]
     store = SegmentStore(tmp_path, IDENTITY)
     reopened = DenseIndex(store, 64)
-    assert (len(reopened), reopened.last, reopened.gaps(), store.revision) == (29, 30, [], 5)
+    assert (len(reopened), reopened.last, reopened.gaps()) == (29, 30, [])
 
 
 def test_searches_are_not_disturbed_by_what_is_added_and_rewritten_meanwhile(tmp_path: Path) -> None:
@@ -392,7 +392,7 @@ def test_searches_are_not_disturbed_by_what_is_added_and_rewritten_meanwhile(tmp
 
     def upkeep() -> None:
         while not done.is_set():
-            index.maintain(upto(2_000), 1)
+            index.maintain(upto(2_000))
 
     threads.append(threading.Thread(target=upkeep))
     threads[-1].start()
@@ -425,7 +425,7 @@ def test_a_scan_shared_by_threads_finds_the_same(exact_up_to: int, tmp_path: Pat
     )
     for index in (alone, shared):
         index.add(numbers, numbers, vectors, 1, len(vectors))
-        index.maintain(upto(len(vectors)), 1)
+        index.maintain(upto(len(vectors)))
         assert index.segments == 6
     sets = [upto(6_000), visible(*range(1, 6_000, 7)), visible(9)]
     wanted = [(query, k, seen) for query in vectors[:40] for k in (1, 10, 300) for seen in sets]

@@ -92,8 +92,8 @@ def test_forgotten_chunks_are_gone() -> None:
 
 def test_purged_chunks_are_dropped_when_they_are_many_and_newer_ones_stay() -> None:
     index = index_of(np.arange(5, dtype=np.float32)[:, None])
-    assert not index.maintain(seen(10, 11, 12, 13), 1)
-    assert index.maintain(seen(12), 1)
+    assert not index.maintain(seen(10, 11, 12, 13))
+    assert index.maintain(seen(12))
     assert as_lists(index.search(ONE, 5, seen(*range(10, 15))))[0] == [14, 13, 12]
 
 

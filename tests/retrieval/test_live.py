@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ingest import spaces
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
-from ingest.errors import NotFound
+from ingest.errors import NotAllowed, NotFound
 from ingest.jobs import JobQueue
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
@@ -40,7 +41,7 @@ class House:
             self.spaces.begin(embedder.space, {"model": str(embedder.space.dimension)})
         self.ingestion = Ingestion(self.catalog, Originals(folder / "originals"), self.in_use, IngestSettings())
         self.worker = Worker(self.ingestion, {"fill-space": self.fill})
-        self.live = LiveIndex(self.open_space)
+        self.live = LiveIndex(self.catalog, self.open_space)
         self.searcher = Searcher(self.catalog, self.live, RetrievalSettings())
 
     def in_use(self) -> Embedder:
@@ -166,3 +167,31 @@ def test_no_search_fails_while_the_embedder_is_changed_to_and_fro(house: House) 
         thread.join()
     assert failures == []
     assert seen == {32, 64}
+
+
+def test_a_space_that_is_not_in_use_can_be_dropped_and_filled_anew(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spaces, "_DROPPED_TOGETHER", 2)
+    for number in range(5):
+        house.put(f"{number}.md", f"pump number {number}")
+    house.worker.work_off()
+    old, new = OLD.space.space_id, NEW.space.space_id
+    with pytest.raises(NotAllowed, match="put another embedder in use first"):
+        house.spaces.drop(old)
+    house.spaces.request(NEW.space, {})
+    with pytest.raises(NotAllowed, match="cancel that first"):
+        house.spaces.drop(new)
+    house.worker.work_off()
+    assert house.dimension() == 32
+    assert house.spaces.drop(old) == 6
+    assert house.catalog.vectors_by_space() == {new: 6}
+    assert [space.space_id for space in house.spaces.all()] == [new]
+    with pytest.raises(NotFound):
+        house.spaces.back()
+    with pytest.raises(NotFound):
+        house.spaces.drop(old)
+    assert house.dimension() == 32
+    house.spaces.request(OLD.space, {"model": "64"})
+    house.worker.work_off()
+    assert house.dimension() == 64

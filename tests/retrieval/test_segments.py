@@ -20,7 +20,7 @@ def store_of(folder: Path, *chunks: list[int]) -> SegmentStore:
     segments = [
         store.write({"chunks": np.array(its, dtype=np.uint32)}, {"first": its[0], "last": its[-1]}) for its in chunks
     ]
-    store.commit(segments, 7)
+    store.commit(segments)
     return store
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,6 +26,7 @@ from ingest.jobs import JobQueue
 from ingest.retention import Retention
 from ingest.statements import PreparedVersion
 from ingest.types import ChunkSpan, Extracted
+from retrieval import snapshots
 from retrieval.config import RetrievalSettings
 from retrieval.engines import dense_half, lexical_half
 from retrieval.hash_embedder import HashEmbedder
@@ -46,8 +49,8 @@ class Reader:
     def __init__(self, folder: Path, catalog: Catalog, *, files: bool = True) -> None:
         self.alive.append(self)
         self.catalog = catalog
-        self.files = IndexFiles(folder / "index", catalog.catalog_id) if files else None
-        self.live = LiveIndex(self._open, self.files)
+        self.files = IndexFiles(folder / "index", catalog.catalog_id, catalog.has_mark) if files else None
+        self.live = LiveIndex(self.catalog, self._open, self.files)
         self.searcher = Searcher(catalog, self.live, RetrievalSettings())
 
     def _open(self, space_id: str | None) -> Serving:
@@ -283,6 +286,97 @@ def test_no_half_holds_an_erased_chunk(catalog: Catalog, tmp_path: Path) -> None
     for held in again.live.serving.index.held():
         assert np.intersect1d(held, chunks).tolist() == []
     assert_alike(again, tmp_path, [1, 31])
+
+
+def test_a_reader_lets_go_of_what_was_taken_out_of_the_files(catalog: Catalog, tmp_path: Path) -> None:
+    fill(catalog)
+    put(catalog, "secret.md", "velociraptor", "red pump")
+    writer, reader = Reader(tmp_path, catalog), Reader(tmp_path, catalog)
+    writer.write_all()
+    reader.searcher.follow()
+    erasure = Erasure(catalog, JobQueue(catalog), lambda record: record)
+    erasure.request(document_id_of("default", "secret.md"))
+    chunks = erasure.purge(document_id_of("default", "secret.md"))
+    reader.live.keep_up()  # in between, which must not be the last time
+    writer.live.forget_gone()
+    reader.live.keep_up()
+    for held in reader.live.serving.index.held():
+        assert np.intersect1d(held, chunks).tolist() == []
+    assert_alike(reader, tmp_path, [1, 31])
+
+
+def test_a_reader_opens_what_the_writer_has_written_in_place_of_its_memory(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "_MUCH_UNWRITTEN", 20)
+    writer, reader = Reader(tmp_path, catalog), Reader(tmp_path, catalog)
+    fill(catalog)
+    reader.live.keep_up()
+    held_in_memory = reader.live.serving.index
+    assert held_in_memory.much_unwritten
+    writer.write_all()
+    writer.live.keep_up()  # who writes has all that it wrote
+    reader.live.keep_up()
+    assert reader.live.serving.index is not held_in_memory
+    assert not reader.live.serving.index.much_unwritten
+    opened = reader.live.serving.index
+    put(catalog, "new.md", "green valve")
+    reader.live.keep_up()
+    assert reader.live.serving.index is opened
+    assert_alike(reader, tmp_path, [1, 31])
+
+
+def went_two_ways(folder: Path, catalog: Catalog) -> None:
+    """An index of one way, and the catalog as it went the other way since: as many revisions, chunks and vectors."""
+    fill(catalog)
+    copy = folder / "copy.sqlite"
+    with closing(sqlite3.connect(copy)) as target, closing(sqlite3.connect(folder / "catalog.sqlite")) as source:
+        source.backup(target)
+    for number in range(3):
+        put(catalog, f"late{number}.md", f"pump of the first way {number}")
+    first = Reader(folder, catalog)
+    first.write_all()
+    first.close()
+    with closing(sqlite3.connect(copy)) as source, closing(sqlite3.connect(folder / "catalog.sqlite")) as target:
+        source.backup(target)
+    for number in range(3):
+        put(catalog, f"late{number}.md", f"pump of the other way {number}")
+
+
+def test_an_index_of_another_way_of_the_catalog_is_not_believed(catalog: Catalog, tmp_path: Path) -> None:
+    went_two_ways(tmp_path, catalog)
+    reader = Reader(tmp_path, catalog)
+    assert reader.files is not None
+    assert all("went another way" in problem for problem in reader.files.problems())
+    assert len(reader.files.problems()) == 3
+    assert_alike(reader, tmp_path, [1, 30, 31, 33])
+    assert "other way" in reader.find("way").passages[0].text
+    reader.write_all()
+    reader.close()
+    again = Reader(tmp_path, catalog)
+    assert again.files is not None
+    assert again.files.problems() == []
+    assert again.live.serving.index.revision == 33
+    assert_alike(again, tmp_path, [1, 30, 31, 33])
+
+
+def test_a_catalog_that_is_replaced_under_a_service_is_noticed(catalog: Catalog, tmp_path: Path) -> None:
+    fill(catalog)
+    copy = tmp_path / "copy.sqlite"
+    with closing(sqlite3.connect(copy)) as target, closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as source:
+        source.backup(target)
+    reader = Reader(tmp_path, catalog)
+    for number in range(3):
+        put(catalog, f"late{number}.md", f"pump of the first way {number}")
+    reader.write_all()
+    with closing(sqlite3.connect(copy)) as source, closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as target:
+        source.backup(target)
+    assert_alike(reader, tmp_path, [1, 30])
+    for number in range(5):
+        put(catalog, f"late{number}.md", f"pump of the other way {number}")
+    assert_alike(reader, tmp_path, [1, 30, 31, 35])
+    reader.write_all()
+    assert_alike(Reader(tmp_path, catalog), tmp_path, [1, 30, 31, 35])
 
 
 CHANGES = st.lists(

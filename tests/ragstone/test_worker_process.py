@@ -1,0 +1,146 @@
+"""The worker in a process of its own: what it did is told, and its end is not the end of the jobs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from queue import Queue
+
+import pytest
+from service import TRUE, application_in
+
+from ingest.errors import CatalogUnavailable
+from ingest.jobs import FINISHED
+from ingest.pipeline import IncomingFile
+from ingest.types import Job
+from ragstone.wiring import Application
+from ragstone.worker_process import WorkerElsewhere, WorkerProcess
+
+PATIENCE_S = 60.0
+WAITS = "the catalog is away"
+
+
+@contextmanager
+def worker_of(folder: Path, build: Callable[[Path], Application] = application_in) -> Iterator[WorkerProcess]:
+    worker = WorkerProcess(partial(build, folder))
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+def submit(application: Application, name: str) -> str:
+    return application.ingestion.submit([IncomingFile(name, name, TRUE.encode())], "default", None)
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline, "that took too long"
+        time.sleep(0.02)
+
+
+def ended(application: Application, job_id: str) -> Job:
+    until(lambda: application.queue.get(job_id).state in FINISHED)
+    return application.queue.get(job_id)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_what_is_submitted_is_done_there_and_told_here(tmp_path: Path) -> None:
+    application = application_in(tmp_path)
+    told: Queue[str] = Queue()
+    with worker_of(tmp_path) as worker:
+        worker.listeners.add(told.put)
+        job_id = submit(application, "a.md")
+        worker.wake()
+        assert told.get(timeout=PATIENCE_S) == job_id
+        assert application.queue.get(job_id).state == "done"
+        pid = worker.pid
+        assert pid is not None and pid != os.getpid()
+        assert worker.problem is None
+        # Any process can wake it.
+        job_id = submit(application, "b.md")
+        WorkerElsewhere(worker.waker).wake()
+        assert told.get(timeout=PATIENCE_S) == job_id
+    assert not alive(pid)
+    application.close()
+
+
+def test_many_wakes_that_nobody_hears_hold_no_caller_up() -> None:
+    worker = WorkerProcess(application_in)  # type: ignore[arg-type]  # never started
+    for _ in range(200_000):
+        worker.wake()
+
+
+def test_one_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    application = application_in(tmp_path)
+    with worker_of(tmp_path) as worker:
+        ended(application, submit(application, "a.md"))
+        first = worker.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        until(lambda: worker.problem is not None)
+        assert worker.problem == "the process that does the jobs ended (killed by signal 9): it is started again"
+        assert ended(application, submit(application, "b.md")).state == "done"
+        until(lambda: worker.problem is None)
+        assert worker.pid != first
+    application.close()
+
+
+def without_catalog(folder: Path) -> Application:
+    application = application_in(folder)
+
+    def away() -> object:
+        raise CatalogUnavailable(WAITS)
+
+    application.worker._step = away  # type: ignore[assignment,method-assign]
+    return application
+
+
+def test_its_problem_is_known_here(tmp_path: Path) -> None:
+    with worker_of(tmp_path, without_catalog) as worker:
+        until(lambda: worker.problem is not None)
+        assert worker.problem == WAITS
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_it_ends_with_the_process_that_started_it(tmp_path: Path, how: signal.Signals) -> None:
+    program = (
+        "import sys, time\n"
+        "from functools import partial\n"
+        "from pathlib import Path\n"
+        "from service import application_in\n"
+        "from ragstone.worker_process import WorkerProcess\n"
+        "if __name__ == '__main__':\n"
+        "    worker = WorkerProcess(partial(application_in, Path(sys.argv[1])))\n"
+        "    worker.start()\n"
+        "    while worker.pid is None:\n"
+        "        time.sleep(0.01)\n"
+        "    print(worker.pid, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    script = tmp_path / "service_alone.py"
+    script.write_text(program)
+    command = [sys.executable, str(script), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        assert alive(pid)
+        process.send_signal(how)
+        process.wait(timeout=PATIENCE_S)
+    until(lambda: not alive(pid))

@@ -6,13 +6,13 @@ import logging
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Protocol
 
+from ingest.pipeline import logged_bug
 from ragstone.wiring import Application
 
 log = logging.getLogger(__name__)
@@ -161,14 +161,17 @@ class WorkerProcess:
                 self._problem = problem
                 working = working or problem is None
             for tell in tuple(self.listeners) if job_id is not None else ():
-                tell(job_id)
+                try:
+                    tell(job_id)
+                except Exception:
+                    logged_bug(f"while telling of the end of job {job_id}")
 
 
 def _work(build: Callable[[], Application], telling: Connection, wakes: Connection) -> None:
     """The main function of the process: works until it is told to stop, or whoever started it is no more."""
-    # An interrupt from the terminal goes to all of its processes: this one ends when the service does.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # What asks the service to end may go to all of its processes: this one ends when the service does.
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, signal.SIG_IGN)
     application = build()
     worker = application.worker
     saying = threading.Lock()

@@ -166,29 +166,60 @@ class Bm25Index:
         statistics = state.statistics(visible, self._weighing)
         times = self.counted(terms)
         weights = statistics.weights(view, times)
-        hashes, values = [], []
-        for term, count in times.items():
-            weight = weights[term]
-            if weight is not None:
-                hashes.append(term)
-                values.append(count * weight)
-        if not hashes:
-            return nothing()
+        if None in weights:
+            times = {term: times[term] for term, weight in zip(times, weights, strict=True) if weight is not None}
+            if not times:
+                return nothing()
+            weights = [weight for weight in weights if weight is not None]
+        values = np.array(weights, dtype=np.float64)
+        if len(times) < len(terms):
+            values *= np.fromiter(times.values(), np.float64, len(times))
         average = statistics.length / statistics.count
         ranking: Ranking = kernels.search(
             view.table,
             view.averages,
             statistics.whole(view),
             visible.bits,
-            np.array(hashes, dtype=np.uint64),
-            np.array(values),
+            np.fromiter(times, np.uint64, len(times)),
+            values,
             self._formula.floor,
             self._formula.slope(average),
             average,
             k,
-            min(values) > 0,
+            bool(values.min() > 0),
         )
         return ranking
+
+    def search_each(self, queries: Sequence[Sequence[str]], k: int, visible: Visible) -> list[Ranking]:
+        """What `search` finds for each of the queries, in less time where there are many, as in an evaluation."""
+        state = self._state
+        if k <= 0 or not state.view.parts:
+            return [nothing() for _ in queries]
+        view = state.view
+        statistics = state.statistics(visible, self._weighing)
+        if not statistics.length:  # nor is there a term
+            return [nothing() for _ in queries]
+        terms = chain.from_iterable(queries)
+        ends = np.cumsum(np.fromiter(map(len, queries), np.int64, len(queries)))
+        hashes = np.fromiter(map(self._hashes.__getitem__, terms), np.uint64, int(ends[-1]) if len(ends) else 0)
+        distinct, places = np.unique(hashes, return_inverse=True)
+        weights = np.array(statistics.weights(view, distinct.tolist()), dtype=np.float64)  # None becomes NaN
+        average = statistics.length / statistics.count
+        numbers, scores, found = kernels.search_each(
+            view.table,
+            view.averages,
+            statistics.whole(view),
+            visible.bits,
+            hashes,
+            weights[places],
+            ends,
+            self._formula.floor,
+            self._formula.slope(average),
+            average,
+            k,
+        )
+        bounds = [0, *found.tolist()]
+        return [(numbers[start:end], scores[start:end]) for start, end in pairwise(bounds)]
 
     def maintain(self, kept: Visible) -> bool:
         """Does one piece of the work that is due, of at most one partition; False if there is none.
@@ -287,6 +318,7 @@ def warm_up() -> None:
     index.add(np.array([3, 4]), [["b"] * 300, ["c"]], 3, 4)
     for shown in ([1, 2, 3], [1, 2, 3, 4], [1, 3, 4]):
         index.search(["a", "b", "c"], 1, Visible.of(np.array(shown), 5))
+        index.search_each([["a", "b", "c"], []], 1, Visible.of(np.array(shown), 5))
     index.maintain(Visible.of(np.array([1]), 5))
 
 
@@ -297,6 +329,8 @@ class _Remembered:
         self.entries: tuple[tuple[ref[Visible], Statistics], ...] = ()  # the last first
 
     def get(self, visible: Visible) -> Statistics | None:
+        if self.entries and self.entries[0][0]() is visible:
+            return self.entries[0][1]
         return next((statistics for known, statistics in self.entries if known() is visible), None)
 
     def put(self, visible: Visible, statistics: Statistics) -> None:

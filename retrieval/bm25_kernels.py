@@ -435,7 +435,7 @@ def search(
             rest[i] = rest[i + 1] + most[order[i]]
         if present == 0 or (prune and rest[0] < best[3]):
             continue
-        seen = (whole[index], bits, segment[FIRST] - segment[BASE])
+        seen = (whole[index], bits, segment[FIRST] - segment[BASE], segment[LAST] + 1 - segment[FIRST] + segment[BASE])
         plan = (starts[index], ends[index], order[:present], rest, at, weights, k, prune, margin)
         formula = (np.float32(floor), np.float32(slope))
         if segment[WIDE]:
@@ -465,6 +465,66 @@ def search(
         kept = scores >= _kth_largest(scores.copy(), len(scores), k)
         numbers, scores = numbers[kept], scores[kept]
     return _ordered(numbers, scores)
+
+
+@kernel
+def search_each(
+    table: Table,
+    averages: Floats,
+    whole: NDArray[np.bool_],
+    bits: Bits,
+    wanted: Hashes,
+    weights: Floats,
+    ends: Counts,
+    floor: float,
+    slope: float,
+    average: float,
+    k: int,
+) -> tuple[Counts, Floats, Counts]:
+    """`search` for each of several queries, whose terms are those of `wanted` up to its place in `ends`.
+
+    A term may come more than once; one whose weight is NaN is left out. The results stand one behind the other, and the
+    last array says where each ends.
+    """
+    numbers, scores = np.empty(256, np.int64), np.empty(256, np.float64)
+    found = np.zeros(len(ends), np.int64)
+    start, used = 0, 0
+    for query in range(len(ends)):
+        terms, values = _distinct(wanted[start : ends[query]], weights[start : ends[query]])
+        start = ends[query]
+        if len(terms) > 0:
+            prune = values.min() > 0
+            its = search(table, averages, whole, bits, terms, values, floor, slope, average, k, prune)
+            if used + len(its[0]) > len(numbers):
+                wider_numbers, wider_scores = (
+                    np.empty(2 * (used + len(its[0])), np.int64),
+                    np.empty(2 * (used + len(its[0])), np.float64),
+                )
+                wider_numbers[:used], wider_scores[:used] = numbers[:used], scores[:used]
+                numbers, scores = wider_numbers, wider_scores
+            numbers[used : used + len(its[0])] = its[0]
+            scores[used : used + len(its[0])] = its[1]
+            used += len(its[0])
+        found[query] = used
+    return numbers[:used], scores[:used], found
+
+
+@kernel
+def _distinct(wanted: Hashes, weights: Floats) -> tuple[Hashes, Floats]:
+    """Each term once, in the order of their first places, with its weight times how often it comes."""
+    terms, values, times = np.empty_like(wanted), np.empty_like(weights), np.zeros(len(wanted), np.float64)
+    count = 0
+    for i in range(len(wanted)):
+        if np.isnan(weights[i]):
+            continue
+        at = 0
+        while at < count and terms[at] != wanted[i]:
+            at += 1
+        if at == count:
+            terms[at], values[at] = wanted[i], weights[i]
+            count += 1
+        times[at] += 1
+    return terms[:count], times[:count] * values[:count]
 
 
 @kernel
@@ -521,7 +581,7 @@ def _scan(lists: Any, seen: Any, plan: Any, formula: Any, window: Singles, alive
     """Takes a segment's chunks that may be among the best k into `best`: numbers, sums, how many, the least sum that
     counts. Goes by windows of local numbers, whose sums fit into the fastest cache."""
     rows = lists[0]
-    whole, bits, origin = seen
+    whole, bits, origin, behind = seen
     starts, ends, order, rest, at, weights, k, prune, margin = plan
     numbers, sums, found, low = best
     for term in order:
@@ -549,7 +609,7 @@ def _scan(lists: Any, seen: Any, plan: Any, formula: Any, window: Singles, alive
             if not whole:
                 _hide(window, bits, origin + first)
             low = _least_of_best(window, k) * margin
-        living = _above(window, max(_LEAST, low - rest[added]), alive)
+        living = _above(window, min(_WINDOW, behind - first), max(_LEAST, low - rest[added]), alive)
         if not whole:
             living = _visible(alive, living, bits, origin + first)
         for i in range(added, len(order)):
@@ -640,11 +700,14 @@ def _advance(rows: Rows, position: int, end: int, row: int) -> int:
 
 
 @kernel
-def _above(window: Singles, least: float, alive: Rows) -> int:
-    """Lists the places of the window whose sums are not below `least`; returns how many. By vectors at first."""
+def _above(window: Singles, used: int, least: float, alive: Rows) -> int:
+    """Lists those of the first `used` places of the window whose sums are not below `least`, and returns how many.
+
+    By vectors at first. `least` is above zero, so that places that are not used are not listed.
+    """
     bound = np.float32(least)
     living = 0
-    for start in range(0, _WINDOW, 64):
+    for start in range(0, used, 64):
         block = window[start : start + 64]
         any_above = np.uint8(0)
         for place in range(64):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -116,9 +116,13 @@ class Statistics:
         """Which segments of the view have all their chunks in the set."""
         return self._shown_in(view)[0] if self._whole is None or self._whole[0] is not view else self._whole[1]
 
-    def weights(self, view: View, terms: Iterable[int]) -> Mapping[int, float | None]:
-        """The weight of each of the terms (hashes), and of others; None if no chunk of the set contains it."""
+    def weights(self, view: View, terms: Collection[int]) -> list[float | None]:
+        """The weight of each of the terms (hashes); None if no chunk of the set contains it."""
         weights = self._weights
+        try:
+            return list(map(weights.__getitem__, terms))
+        except KeyError:  # some are not known yet
+            pass
         missing = [term for term in terms if term not in weights]
         if missing:
             floor = self._idf_floor(view) if self._weighing.variant == "okapi" and self.length else 0.0
@@ -126,7 +130,7 @@ class Statistics:
                 weights[term] = self._weighing.weight(frequency, self.count, floor) if frequency else None
         if len(weights) > MAX_TERMS:
             self._weights = {}
-        return weights
+        return [weights[term] for term in terms]
 
     def frequencies(self, view: View, terms: Sequence[int]) -> list[int]:
         """The document frequency of each of the terms (hashes), distinct."""

@@ -61,7 +61,7 @@ class RetrievalSettings(BaseModel):
     bm25_k1: float = Field(1.5, gt=0, le=10)
     bm25_b: float = Field(0.75, ge=0, le=1)
     bm25_epsilon: float = Field(0.25, ge=0, le=1, description="Of Okapi: the floor of an idf, as a share of the mean")
-    language: str = Field("english", description="Snowball stemmer, or `none`")
+    language: str = Field("english", description="Snowball stemmer and list of stop words, or `none`")
     dense_engine: Literal["codes", "faiss"] = Field(
         "codes", description="Ours: int8 codes with sketches, on disk; or FAISS: exact float32, in memory"
     )

@@ -6,15 +6,16 @@ import functools
 import re
 import threading
 import unicodedata
+from importlib import metadata
 
 import Stemmer  # type: ignore[import-not-found]  # compiled, without stubs
+import stop_words  # type: ignore[import-untyped]
 
-# Lucene's English stop words (EnglishAnalyzer.ENGLISH_STOP_WORDS_SET). Other languages are stemmed only.
+# Lucene's English stop words (EnglishAnalyzer.ENGLISH_STOP_WORDS_SET). Those of other languages are of `stop-words`.
 _ENGLISH = (
     "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this "
     "to was will with"
 )
-_STOP_WORDS = {"english": frozenset(_ENGLISH.split())}
 # Scripts written without spaces, as the first words of Unicode's names of their characters.
 _UNSPACED_SCRIPTS = frozenset({"CJK", "HIRAGANA", "IDEOGRAPHIC", "KATAKANA", "KHMER", "LAO", "MYANMAR", "THAI"})
 _LATER_HAN = "\U00020000-\U0003ffff"
@@ -32,7 +33,7 @@ FORMAT = 1
 class Tokenizer:
     """Splits text into terms: Unicode words, case-folded and stemmed.
 
-    - Text is normalised (NFKC); stop words are dropped where the language has a list here (English).
+    - Text is normalised (NFKC); stop words are dropped where there is a list of them for the language.
     - An identifier gives the whole and its parts, once each: `FastAPI.include_router` gives `fastapi.include_router`,
       `fastapi`, `fast`, `api`, `include_router`, `includ`, `router`. Parts end at `.`, `-`, `::`, `_` and at the humps
       of camel case. A whole that is joined by signs is not stemmed: `get_user` and `get_users` differ. `C++` and `C#`
@@ -50,7 +51,7 @@ class Tokenizer:
         self._language = language
         self._stemmer = None if language == "none" else _snowball(language)
         self._lock = threading.Lock()
-        self._stop_words = _STOP_WORDS.get(language, frozenset())
+        self._stop_words, self._list = _stop_words(language)
         marks, unspaced = _character_classes()
         word = rf"\w[\w{marks}]*"
         self._unspaced_run = re.compile(rf"([{unspaced}{_LATER_HAN}]+)")
@@ -59,7 +60,8 @@ class Tokenizer:
     @property
     def identity(self) -> str:
         """Names all that decides the terms of a text."""
-        return f"{FORMAT} {self._language} unicode-{unicodedata.unidata_version} snowball-{Stemmer.version()}"
+        unicode, snowball = unicodedata.unidata_version, Stemmer.version()
+        return f"{FORMAT} {self._language} unicode-{unicode} snowball-{snowball}{self._list}"
 
     def tokenize(self, text: str) -> list[str]:
         """The terms of `text`, in order, with repetitions."""
@@ -104,6 +106,17 @@ def _snowball(language: str) -> Stemmer.Stemmer:
         known = ", ".join(sorted(Stemmer.algorithms()))
         raise ValueError(f"no stemmer for the language {language!r}: choose `none` or one of {known}")
     return Stemmer.Stemmer(language)
+
+
+def _stop_words(language: str) -> tuple[frozenset[str], str]:
+    """The list of a language, and what names its version where it is not one of ours; empty where there is none."""
+    if language == "english":
+        return frozenset(_ENGLISH.split()), ""
+    if language not in stop_words.AVAILABLE_LANGUAGES:
+        return frozenset(), ""
+    words = stop_words.get_stop_words(language)
+    folded = frozenset(unicodedata.normalize("NFKC", word).casefold() for word in words)
+    return folded, f" stop-words-{metadata.version('stop-words')}"
 
 
 @functools.cache

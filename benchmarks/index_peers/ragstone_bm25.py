@@ -36,7 +36,7 @@ class Lexical:
         return found
 
     def search_all(self, queries: list[Terms], k: int) -> None:
-        raise NotImplementedError
+        self._index.search_each(queries, k, self._visible)
 
     def update(self, row: int, terms: Terms) -> None:
         number = self._index.last + 1

@@ -159,6 +159,12 @@ class AnyHistory(RuleBasedStateMachine):
         best = {number: score for number, score in everything_found.items() if not cut or score >= cut[0]}
         assert as_dict(ranking) == best  # bit for bit, ties complete
         assert ranking[0].tolist() == sorted(best, key=lambda number: (-best[number], number))
+        turned = query[::-1]
+        asked = [query, [], turned, query]
+        for found, wanted in zip(self.index.search_each(asked, k, visible), asked, strict=True):
+            assert [its.tolist() for its in found] == [
+                its.tolist() for its in self.index.search(wanted, k, visible)
+            ]  # bit for bit
         fresh = Bm25Index(None, k1=K1, b=B, epsilon=EPSILON, variant=self.variant)
         fresh.add(numbered(*numbers), corpus, fresh.last + 1, self.through)
         assert as_dict(fresh.search(query, k, visible)) == best

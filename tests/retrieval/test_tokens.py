@@ -14,8 +14,22 @@ def test_words_are_folded_and_stemmed_and_stop_words_dropped() -> None:
     assert english.tokenize("The Routers were routing it to a router.") == ["router", "were", "rout", "router"]
 
 
-def test_other_languages_are_stemmed_and_keep_all_words() -> None:
-    assert Tokenizer("german").tokenize("Die Häuser, das Haus") == ["die", "haus", "das", "haus"]
+@pytest.mark.parametrize(
+    ("language", "text", "terms"),
+    [
+        ("german", "Die Häuser, das Haus und die Größe über", ["haus", "haus", "gross"]),
+        ("french", "Les pompes déplacent de l'eau dans la cuve", ["pomp", "déplacent", "eau", "cuv"]),
+        ("russian", "Насос и насосы в воде", ["насос", "насос", "вод"]),  # noqa: RUF001
+        ("tamil", "x and y", ["x", "and", "y"]),  # there is no list
+    ],
+)
+def test_other_languages_are_stemmed_and_lose_their_own_stop_words(language: str, text: str, terms: list[str]) -> None:
+    assert Tokenizer(language).tokenize(text) == terms
+
+
+def test_the_identity_names_the_list_of_stop_words() -> None:
+    assert "stop-words-" in Tokenizer("german").identity
+    assert "stop-words-" not in english.identity + Tokenizer("tamil").identity
 
 
 def test_none_neither_stems_nor_drops() -> None:

@@ -117,7 +117,7 @@ def run_serving(size: str, corpus: Path, arguments: argparse.Namespace) -> Stage
     """Our own product in service; see `index_peers/ragstone_serving.py`. Needs --embedder."""
     window_s = 2 * SLACK_S
     stages_s = {"start": START_S, "load": arguments.load_s}
-    stages_s |= dict.fromkeys(("bytes", "idle", "ingesting", "ingesting_singly", "cold_open"), window_s)
+    stages_s |= dict.fromkeys(("bytes", "idle", "ingesting", "ingesting_singly", "cold_open", "limited"), window_s)
     given = ["--embedder", str(arguments.embedder.resolve())]
     return _run("ragstone", "index_peers.ragstone_serving", given, stages_s, size, corpus, arguments.cache)
 

@@ -25,6 +25,7 @@ from ragstone.commands import (
 )
 from ragstone.errors import BadSettings, KnownError
 from ragstone.exit_codes import TRY_AGAIN, WRONG_REQUEST, exit_code_of
+from ragstone.logs import log_from
 from ragstone.rendering import one_line
 from ragstone.settings import load_settings
 
@@ -42,10 +43,7 @@ def cli(
     context: click.Context, data: Path | None, config: Path | None, assignments: tuple[str, ...], verbose: bool
 ) -> None:
     """Ragstone keeps a language model current."""
-    level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
-    for library in ("httpx", "faiss.loader"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+    log_from(logging.INFO if verbose else logging.WARNING)
     flags: dict[str, Any] = {} if data is None else {"data": data}
     for assignment in assignments:
         key, equals, value = assignment.partition("=")

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Protocol
 
 from ingest.pipeline import logged_bug
+from ragstone import logs
 from ragstone.wiring import Application
 
 log = logging.getLogger(__name__)
@@ -144,7 +145,8 @@ class WorkerProcess:
 
     def _spawned(self) -> tuple[multiprocessing.process.BaseProcess, Connection]:
         told, telling = _CONTEXT.Pipe()
-        process = _CONTEXT.Process(target=_work, args=(self._build, telling, self.waker.wakes), name="ragstone-worker")
+        its = (self._build, telling, self.waker.wakes, logs.level())
+        process = _CONTEXT.Process(target=_work, args=its, name="ragstone-worker")
         process.start()
         telling.close()
         return process, told
@@ -167,8 +169,9 @@ class WorkerProcess:
                     logged_bug(f"while telling of the end of job {job_id}")
 
 
-def _work(build: Callable[[], Application], telling: Connection, wakes: Connection) -> None:
+def _work(build: Callable[[], Application], telling: Connection, wakes: Connection, log_level: int) -> None:
     """The main function of the process: works until it is told to stop, or whoever started it is no more."""
+    logs.log_from(log_level)
     # What asks the service to end may go to all of its processes: this one ends when the service does.
     for asked in (signal.SIGINT, signal.SIGTERM):
         signal.signal(asked, signal.SIG_IGN)

@@ -1,12 +1,14 @@
-"""Ragstone in service: queries while documents are being ingested, a cold open, and what its files and memory hold.
+"""Ragstone in service: queries while documents are being ingested, cold opens, and what its files and memory hold.
 
-Measured on one loaded data folder, in this order; the cold open is a process of its own. One JSON line a stage.
+Measured on one loaded data folder, in this order; each cold open is a process of its own, the second one in a control
+group whose memory, page cache included, is limited to what a chunk may take. One JSON line a stage.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -28,8 +30,11 @@ from ragstone.wiring import Application
 from ragstone.worker_process import WorkerProcess
 from retrieval.embedder import OnnxEmbedder
 
+OPENED_S = 10.0  # of queries after a cold open
 WINDOW_S = 30.0  # of queries, idle and while ingesting
 TOGETHER = 16  # files of an upload
+LIMITED_TO = 600  # bytes of memory a chunk, beside what the modules take
+LIMITED_FROM = 200_000  # chunks: with fewer it is nothing
 NEW = 5000  # texts that are ingested, more than there is time for
 
 
@@ -58,6 +63,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="an empty folder for the data")
     parser.add_argument("--embedder", type=Path, required=True, help="the embedder's folder, for what is ingested")
     parser.add_argument("--open-only", action="store_true", help="the cold open, of a folder that is there")
+    parser.add_argument("--limited", action="store_true", help="with limited memory")
     arguments = parser.parse_args()
     queries = open_probes(arguments.corpus, "queries")
     vector_of = VectorOf()
@@ -65,7 +71,8 @@ def main() -> None:
         vector_of.remember(text, vector)
     reporter = Reporter()
     if arguments.open_only:
-        reporter.stage("cold_open", cold_open(arguments.folder, vector_of, queries))
+        limit = LIMITED_TO * arguments.size if arguments.limited else None
+        reporter.stage("cold_open", cold_open(arguments.folder, vector_of, queries, limit))
         return
     corpus = open_corpus(arguments.corpus, arguments.size)
     product = Product(arguments.folder, GivenVectors(vector_of))
@@ -81,8 +88,11 @@ def main() -> None:
     texts = corpus.texts(0, NEW)
     reporter.stage("ingesting", asked_while_ingesting(product, queries, texts, TOGETHER, WINDOW_S))
     reporter.stage("ingesting_singly", asked_while_ingesting(product, queries, texts, 1, WINDOW_S))
-    reporter.stage("cold_open", cold_open_elsewhere(sys.argv[1:]))
     product.close()
+    reporter.stage("cold_open", cold_open_elsewhere(sys.argv[1:]))
+    forget_pages(arguments.folder)
+    limited = arguments.size >= LIMITED_FROM and can_limit()
+    reporter.stage("limited", cold_open_elsewhere([*sys.argv[1:], "--limited"]) if limited else {})
 
 
 # Tables and indexes of the catalog by what they hold; the others hold settings and jobs.
@@ -147,25 +157,62 @@ def asked_while_ingesting(
     return {**asked, "ingested_per_s": ingested / seconds}
 
 
-def cold_open(folder: Path, vector_of: VectorOf, queries: Probes) -> dict[str, Any]:
-    """Seconds from the data folder to the first answer, modules being imported already; the files may be cached."""
+def cold_open(folder: Path, vector_of: VectorOf, queries: Probes, limit: int | None) -> dict[str, Any]:
+    """Seconds from the data folder to the first answer, modules being imported already; the files may be cached.
+
+    Then queries, and what they have brought into memory. `limit` is in bytes.
+    """
     import faiss  # noqa: F401 (what searching imports late)
 
     before = resident()
+    if limit is not None:
+        limit_group(limit)
     began = time.perf_counter()
     product = Product(folder, GivenVectors(vector_of))
     product.open()
     product.search(queries.texts[0], K, "hybrid")
     seconds = time.perf_counter() - began
-    for text in queries.texts:
-        product.search(text, K, "hybrid")
+    asked = asked_for(product, queries, OPENED_S)
     grown = {f"{name}_grown": value - before[name] for name, value in resident().items()}
-    return {"cold_open_s": seconds, **resident(), **grown}
+    return {"cold_open_s": seconds, **asked, **resident(), **grown}
+
+
+MEMORY_GROUPS = Path("/sys/fs/cgroup/memory")  # of control groups, version 1
+GROUPS = Path("/sys/fs/cgroup")  # of version 2
+
+
+def forget_pages(folder: Path) -> None:
+    """Takes the files out of the page cache, so that who reads them next is charged for them."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def can_limit() -> bool:
+    """Whether this process may make control groups with a limit of memory."""
+    return os.access(MEMORY_GROUPS, os.W_OK) or os.access(GROUPS / "cgroup.subtree_control", os.W_OK)
+
+
+def limit_group(limit: int) -> None:
+    """Moves this process into a control group of its own, whose memory is limited to so many bytes.
+
+    What was taken before counts for the group before. The group is left behind, empty.
+    """
+    first = MEMORY_GROUPS.is_dir()
+    group = (MEMORY_GROUPS if first else GROUPS) / f"ragstone-benchmark-{os.getpid()}"
+    group.mkdir()
+    (group / ("memory.limit_in_bytes" if first else "memory.max")).write_text(str(limit))
+    (group / "cgroup.procs").write_text(str(os.getpid()))
 
 
 def cold_open_elsewhere(arguments: Sequence[str]) -> dict[str, Any]:
     command = [sys.executable, "-P", "-W", "ignore", "-m", "index_peers.ragstone_serving", *arguments, "--open-only"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode < 0:  # by the kernel, for lack of memory
+        return {}
+    done.check_returncode()
     values: dict[str, Any] = json.loads(done.stdout)
     del values["stage"]
     return values

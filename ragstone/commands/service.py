@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ragstone import logs
 from ragstone.errors import CannotListen
 from ragstone.settings import LoadedSettings, Settings
 from ragstone.wiring import Application
@@ -78,15 +79,18 @@ def _serve_by(workers: int, settings: Settings, listener: socket.socket, near: b
     import uvicorn
     from uvicorn.supervisors import Multiprocess
 
-    config = uvicorn.Config(partial(served_app, settings, near, waker), factory=True, workers=workers, **_UVICORN)
+    config = uvicorn.Config(
+        partial(served_app, settings, near, waker, logs.level()), factory=True, workers=workers, **_UVICORN
+    )
     Multiprocess(config, sockets=[listener]).run()
 
 
-def served_app(settings: Settings, near: bool, waker: Waker) -> FastAPI:
+def served_app(settings: Settings, near: bool, waker: Waker, log_level: int) -> FastAPI:
     """The app of one of several processes."""
     from ragstone.api.app import create_app
     from ragstone.worker_process import WorkerElsewhere
 
+    logs.log_from(log_level)
     return create_app(Application(settings, jobs=WorkerElsewhere(waker)), only_this_machine=near)
 
 

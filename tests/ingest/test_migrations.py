@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from prepared import SPACE, commit, prepared
 from sqlalchemy import Connection, insert, select
 
-from ingest import migrations, schema
+from ingest import marks, migrations, schema
 from ingest.catalog import Catalog
 from ingest.errors import CatalogUnavailable
+from ingest.history import History
 from ingest.identity import chunk_id_of, document_id_of
 from ingest.jobs import JobQueue
 from ingest.vectors import decoded
@@ -138,3 +141,35 @@ def test_a_catalog_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     catalog.close()
     with pytest.raises(CatalogUnavailable, match="has schema 99"):
         Catalog.in_folder(tmp_path)
+
+
+def as_schema_2(folder: Path, *changes: str) -> None:
+    """Takes from a catalog of today what the third schema added."""
+    with sqlite3.connect(folder / "catalog.sqlite") as database:
+        for statement in (
+            "DROP TABLE marks",
+            "DROP TABLE occurrences_gone",
+            "ALTER TABLE staged DROP COLUMN metadata",
+            "DELETE FROM migrations WHERE number = 3",
+            *changes,
+        ):
+            database.execute(statement)
+    database.close()
+
+
+def test_a_catalog_of_the_second_schema_gets_marks_and_its_purges_are_read_anew(tmp_path: Path) -> None:
+    catalog = Catalog.in_folder(tmp_path)
+    commit(catalog, ["one"])
+    catalog.close()
+    as_schema_2(tmp_path, "INSERT INTO facts VALUES ('purges', '4')")
+    catalog = Catalog.in_folder(tmp_path)
+    with catalog.reading() as connection:
+        purges = marks.purges(connection)
+        assert purges == marks.Purges(last=1, reread_from=1)
+        assert connection.execute(select(schema.marks.c.number)).scalars().all() == [1]
+    history = History(catalog)
+    batch = history.open_batch()
+    history.stage_version(batch, replace(prepared(["two"]), metadata={"team": "red"}), SPACE)
+    history.promote(batch)
+    assert catalog.document(VALVES).metadata == {"team": "red"}
+    catalog.close()

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Text, bindparam, cast, delete, false, insert,
 from ingest import schema, statements
 from ingest.catalog import Catalog, Readable
 from ingest.errors import NotAllowed, NotFound
+from ingest.identity import document_id_of
 from ingest.statements import Guard, aware, unguarded
 from ingest.types import DocumentOutcome, Job, Problem
 
@@ -45,6 +46,12 @@ class Upload:
     batch: str | None = None  # staged in this batch, not shown
     readable: list[str] | None = None  # the collections that the uploader may read; None: all
     erased: bool = False  # its document was erased while it waited
+
+    def failed(self, code: str, detail: str) -> DocumentOutcome:
+        """Its outcome when it is not taken in."""
+        problem = Problem(code=code, detail=detail, uri=self.uri)
+        document_id = document_id_of(self.collection, self.uri)
+        return DocumentOutcome(document_id=document_id, uri=self.uri, state="failed", problem=problem)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,34 +11,23 @@ from sqlalchemy import Connection
 from ingest import facts
 from ingest.background import background
 from ingest.catalog import Catalog, Readable
-from ingest.chunking import chunk
 from ingest.config import IngestSettings
 from ingest.errors import (
     BatchConflict,
-    CatalogUnavailable,
     DocumentTooLarge,
     EmptyDocument,
     Erased,
-    IngestError,
     NotFound,
     RefusedDocument,
     VectorsGone,
 )
 from ingest.history import NOT_COMMITTED, Committed, History
-from ingest.identity import canonical_json, document_id_of
+from ingest.identity import document_id_of
 from ingest.jobs import ClaimedJob, JobQueue, Upload
-from ingest.loaders.registry import extract
 from ingest.originals import Originals
-from ingest.statements import Guard, PreparedVersion, VersionRow, unguarded
-from ingest.types import ChunkSpan, DocumentOutcome, Embedder, Extracted, Problem, Space, Vectors
-
-log = logging.getLogger(__name__)
-
-# Raised when what the loaders or the chunker make of the same bytes changes, so that documents are prepared again.
-PREPARATION = 1
-
-# A BERT tokenizer puts [CLS] before and [SEP] behind what it is given.
-SPECIAL_TOKENS = 2
+from ingest.preparing import Prepared, Preparing
+from ingest.statements import Guard, PreparedVersion, unguarded
+from ingest.types import DocumentOutcome, Embedder, Problem, Space
 
 MIB = 1024 * 1024
 
@@ -125,7 +111,7 @@ class Ingestion:
         while left:
             # 1. Prepare some files: bytes to text, text to chunks, chunks to vectors.
             embedder = self._in_use = self._in_use or self._embedder()
-            group = self._prepare_group(left, embedder, stop)
+            group = self._preparing(embedder, stop).group(left)
             if not group:
                 break
             # 2. One transaction shows all of them and notes what became of each.
@@ -138,48 +124,6 @@ class Ingestion:
                 left = left[len(group) :]
                 unneeded |= unneeded_here
         return unneeded | {its.content_hash for its in left}
-
-    def prepare(
-        self,
-        upload: Upload,
-        current: VersionRow | None,
-        embedder: Embedder,
-        stop: Callable[[], bool],
-        known: Mapping[str, Vectors],
-    ) -> PreparedVersion | DocumentOutcome | None:
-        """A stored file as a version to be committed, or what became of it; None when `stop` said True meanwhile.
-
-        `current` is what the head shows of its document, `known` are vectors of chunks that are to be committed with
-        it. Raises RefusedDocument.
-        """
-        document_id = document_id_of(upload.collection, upload.uri)
-        prepared_with = _preparation(self._settings, embedder)
-        # 1. The same bytes, prepared in the same way, need nothing.
-        same = (upload.content_hash, prepared_with)
-        if current and upload.batch is None and (current.content_hash, current.prepared_with) == same:
-            if upload.metadata is not None:
-                self.catalog.set_metadata(document_id, upload.metadata)
-            return DocumentOutcome(document_id=document_id, uri=upload.uri, version=current.version, state="unchanged")
-        # 2. Bytes to text with headings and pages, text to chunks.
-        data = self._originals.read(upload.content_hash)
-        extracted = extract(data, upload.name, self._settings.max_text_mib)
-        spans = self._chunk(extracted, embedder)
-        # 3. Only chunks that the catalog has no vector of are embedded.
-        vectors = self._embed_missing(spans, embedder, upload.readable, known, stop)
-        if vectors is None:
-            return None
-        return PreparedVersion(
-            document_id=document_id,
-            collection=upload.collection,
-            uri=upload.uri,
-            metadata=upload.metadata,
-            content_hash=upload.content_hash,
-            prepared_with=prepared_with,
-            size_bytes=upload.size_bytes,
-            extracted=extracted,
-            spans=spans,
-            vectors=vectors,
-        )
 
     def fill_space(
         self,
@@ -229,52 +173,10 @@ class Ingestion:
             for content_hash in set(content_hashes) - in_use:
                 self._originals.remove(content_hash)
 
-    def _prepare_group(
-        self, uploads: Sequence[Upload], embedder: Embedder, stop: Callable[[], bool]
-    ) -> list[_Prepared]:
-        """The first few of `uploads`: so many that their chunks are worth a commit, of no document two."""
-        candidates = [(its, document_id_of(its.collection, its.uri)) for its in uploads[: self._settings.commit_files]]
-        current = self.catalog.current_versions([document_id for _, document_id in candidates])
-        group: list[_Prepared] = []
-        documents: set[str] = set()
-        vectors: dict[str, Vectors] = {}
-        chunks = 0
-        for upload, document_id in candidates:
-            if stop() or document_id in documents or chunks >= self._settings.commit_chunks:
-                break
-            prepared = self._prepared_or_failed(upload, current.get(document_id), embedder, stop, vectors)
-            if prepared is None:
-                break
-            group.append((upload, prepared))
-            documents.add(document_id)
-            if isinstance(prepared, PreparedVersion):
-                vectors |= prepared.vectors
-                chunks += len(prepared.spans)
-        return group
+    def _preparing(self, embedder: Embedder, stop: Callable[[], bool]) -> Preparing:
+        return Preparing(self.catalog, self._originals, self._settings, embedder, stop)
 
-    def _prepared_or_failed(
-        self,
-        upload: Upload,
-        current: VersionRow | None,
-        embedder: Embedder,
-        stop: Callable[[], bool],
-        known: Mapping[str, Vectors],
-    ) -> PreparedVersion | DocumentOutcome | None:
-        try:
-            if upload.erased:
-                raise Erased("the document was erased after this upload")
-            return self.prepare(upload, current, embedder, stop, known)
-        except CatalogUnavailable:
-            raise
-        except RefusedDocument as error:
-            return _failed(upload, error.code, str(error))
-        except IngestError as error:
-            return _failed(upload, error.code, f"{upload.name}: {error}")
-        except Exception:
-            # Anything unforeseen is a bug; it must cost this one file only. The details go to the log.
-            return _failed(upload, "internal-error", f"{upload.name}: {logged_bug(f'while ingesting {upload.uri}')}")
-
-    def _commit_group(self, group: Sequence[_Prepared], space: Space, job: ClaimedJob, guard: Guard) -> set[str] | None:
+    def _commit_group(self, group: Sequence[Prepared], space: Space, job: ClaimedJob, guard: Guard) -> set[str] | None:
         """Commits a group's versions and the outcomes of all its files; None when they are to be prepared anew.
 
         Returns the hashes of the originals that no version was made of.
@@ -321,7 +223,7 @@ class Ingestion:
         try:
             staged = self._history.stage_version(upload.batch, prepared, space, job.number, guard)
         except (BatchConflict, NotFound) as error:
-            return _failed(upload, error.code, str(error))
+            return upload.failed(error.code, str(error))
         unneeded |= staged.freed
         return _outcome(upload, prepared, {prepared.document_id: staged})
 
@@ -335,51 +237,10 @@ class Ingestion:
         if not file.data.strip():
             raise EmptyDocument(f"{file.name} is empty: check the file and upload it again")
 
-    def _chunk(self, extracted: Extracted, embedder: Embedder) -> list[ChunkSpan]:
-        return chunk(
-            extracted,
-            count_tokens=embedder.count_tokens,
-            chunk_tokens=min(self._settings.chunk_tokens, embedder.max_tokens - SPECIAL_TOKENS),
-            overlap_tokens=self._settings.chunk_overlap_tokens,
-        )
-
-    def _embed_missing(
-        self,
-        spans: Sequence[ChunkSpan],
-        embedder: Embedder,
-        readable: Readable,
-        known: Mapping[str, Vectors],
-        stop: Callable[[], bool],
-    ) -> dict[str, Vectors] | None:
-        inputs = {span.chunk_id: span.input for span in spans}
-        # Those that another file of the group brings are taken along: it may be erased before the commit.
-        vectors = {chunk_id: known[chunk_id] for chunk_id in inputs if chunk_id in known}
-        missing = sorted(self.catalog.missing_vectors(inputs.keys() - vectors.keys(), embedder.space, readable))
-        for start in range(0, len(missing), self._settings.embed_batch):
-            if stop():
-                return None
-            batch = missing[start : start + self._settings.embed_batch]
-            with background():
-                embedded = embedder.embed_documents([inputs[key] for key in batch])
-            vectors.update(zip(batch, embedded, strict=True))
-        return vectors
-
-
-def _preparation(settings: IngestSettings, embedder: Embedder) -> str:
-    """Names all that decides which chunks and vectors the same bytes give."""
-    parts = [PREPARATION, settings.chunk_tokens, settings.chunk_overlap_tokens, embedder.space.space_id]
-    return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:16]
-
 
 def _refusal(document_id: str, uri: str, error: RefusedDocument) -> DocumentOutcome:
     problem = Problem(code=error.code, detail=str(error), uri=uri)
     return DocumentOutcome(document_id=document_id, uri=uri, state="failed", problem=problem)
-
-
-def _failed(upload: Upload, code: str, detail: str) -> DocumentOutcome:
-    document_id = document_id_of(upload.collection, upload.uri)
-    problem = Problem(code=code, detail=detail, uri=upload.uri)
-    return DocumentOutcome(document_id=document_id, uri=upload.uri, state="failed", problem=problem)
 
 
 def _outcome(
@@ -389,20 +250,9 @@ def _outcome(
         return prepared
     result = committed[prepared.document_id]
     if result == NOT_COMMITTED:
-        return _failed(upload, Erased.code, "the document was erased after this upload")
+        return upload.failed(Erased.code, "the document was erased after this upload")
     return DocumentOutcome(document_id=prepared.document_id, uri=upload.uri, version=result.version, state="indexed")
-
-
-def logged_bug(where: str) -> str:
-    """Logs the exception at hand with an id, and says under which id to look for it."""
-    error_id = uuid.uuid4().hex[:12]
-    log.exception("bug %s %s", error_id, where)
-    return f"a bug in Ragstone; its log has the details under {error_id}"
 
 
 class _SpaceChanged(Exception):
     """Another embedder was put in use while a group was prepared."""
-
-
-# A file with what is to be committed of it, or what became of it.
-_Prepared = tuple[Upload, PreparedVersion | DocumentOutcome]

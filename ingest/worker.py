@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
+from ingest.bugs import logged_bug
 from ingest.errors import CatalogUnavailable, IngestError, LeaseLost, StorageFull
 from ingest.jobs import BACKGROUND, INGEST, ClaimedJob
 from ingest.leases import Lease
-from ingest.pipeline import Ingestion, logged_bug
+from ingest.pipeline import Ingestion
 from ingest.types import Problem
 
 log = logging.getLogger(__name__)

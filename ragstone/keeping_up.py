@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from ingest.pipeline import logged_bug
+from ingest.bugs import logged_bug
 from ragstone.errors import KnownError
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Protocol
 
-from ingest.pipeline import logged_bug
+from ingest.bugs import logged_bug
 from ragstone import logs
 from ragstone.wiring import Application
 

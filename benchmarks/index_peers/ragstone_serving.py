@@ -7,6 +7,7 @@ group whose memory, page cache included, is limited to what a chunk may take. On
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sqlite3
@@ -89,6 +90,8 @@ def main() -> None:
     reporter.stage("ingesting", asked_while_ingesting(product, queries, texts, TOGETHER, WINDOW_S))
     reporter.stage("ingesting_singly", asked_while_ingesting(product, queries, texts, 1, WINDOW_S))
     product.close()
+    del product  # else its mapped files stay in the page cache
+    gc.collect()
     reporter.stage("cold_open", cold_open_elsewhere(sys.argv[1:]))
     forget_pages(arguments.folder)
     limited = arguments.size >= LIMITED_FROM and can_limit()

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from ingest.types import Vectors
 from retrieval.dense_index import EXACT_UP_TO, DenseIndex
+from retrieval.idle_cores import IdleCores
 from retrieval.segments import SegmentStore
 from retrieval.visibility import Visible
 
@@ -252,6 +253,7 @@ class Cost:
     open_s: float  # but for less than 1,024 rows that are not in a segment yet
     segments: int
     query_10: float
+    query_10_one_core: float  # without idle cores
     query_100: float
     query_100_p99: float
     two_callers_100: float  # each of the two
@@ -287,6 +289,8 @@ def cost(vectors: Vectors, queries: Vectors, truth: list[Found]) -> Cost:
         search_10 = milliseconds(lambda query: index.search(query, K, shown), queries)
         search_100 = milliseconds(lambda query: index.search(query, CANDIDATES, shown), queries)
         resident = resident_bytes() - before
+        alone = DenseIndex(SegmentStore(Path(folder), identity), dimension, idle_cores=IdleCores(0))
+        search_alone = milliseconds(lambda query: alone.search(query, K, shown), queries)
         mapped, on_disk = index.nbytes, store.size_bytes()
         both = two_callers(lambda query: index.search(query, CANDIDATES, shown), queries)
         found = [index.search(query, K, shown)[0] for query in queries]
@@ -307,6 +311,7 @@ def cost(vectors: Vectors, queries: Vectors, truth: list[Found]) -> Cost:
             open_s=round(open_s, 2),
             segments=segments,
             query_10=round(float(np.median(search_10)), 3),
+            query_10_one_core=round(float(np.median(search_alone)), 3),
             query_100=round(float(np.median(search_100)), 3),
             query_100_p99=round(float(np.percentile(search_100, 99)), 3),
             two_callers_100=round(float(np.median(both)), 3),

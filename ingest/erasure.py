@@ -52,7 +52,7 @@ class Erasure:
         NotFound.
         """
         with self._catalog.writing() as connection:
-            document = statements.document(connection, document_id, readable)
+            document = statements.document(connection, document_id, readable, shown=readable is not None)
             revision = hide_document(connection, document_id) or statements.head(connection)
             _put_tombstone(connection, document_id)
             payload = {"document_id": document_id}

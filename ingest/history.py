@@ -99,7 +99,7 @@ class History:
     def delete_document(self, document_id: str, readable: Collection[str] | None = None) -> int:
         """Hides the document from a new revision on, and returns that revision; its history stays. Raises NotFound."""
         with self._catalog.writing() as connection:
-            statements.document(connection, document_id, readable)
+            statements.document(connection, document_id, readable, shown=True)
             revision = hide_document(connection, document_id)
             if revision is None:
                 raise NotFound(f"document {document_id} was deleted before")

@@ -29,6 +29,8 @@ PURGE = "purge"
 BACKGROUND = (FILL_SPACE,)
 FINISHED = ("done", "failed", "cancelled")
 UNFINISHED = ("queued", "running")
+# Whoever waits for a job looks it up when it has ended.
+_LOOKED_UP = timedelta(hours=1)
 # How long it can take until a worker sees that another process asked its job to stop.
 _CANCEL_LOOK_S = 0.2
 
@@ -232,6 +234,14 @@ class JobQueue:
             connection.execute(update(table).where(waiting).values(state="cancelled", finished_at=datetime.now(UTC)))
         return self.get(job_id)
 
+    def cancel_all(self, connection: Connection, kind: str) -> None:
+        """Asks all jobs of a kind to stop, in the caller's transaction."""
+        table = schema.jobs
+        its = (table.c.kind == kind) & table.c.state.in_(UNFINISHED)
+        connection.execute(update(table).where(its).values(cancel_requested=True))
+        waiting = (table.c.kind == kind) & (table.c.state == "queued")
+        connection.execute(update(table).where(waiting).values(state="cancelled", finished_at=datetime.now(UTC)))
+
     def cancel_requested(self, job_id: str) -> bool:
         """Whether the job that was claimed last is to stop. Other processes are heard within `_CANCEL_LOOK_S`."""
         if job_id in self._cancelled:
@@ -257,7 +267,9 @@ class JobQueue:
         found: list[Job] = []
         table = schema.jobs
         query = select(table).order_by(table.c.number.desc())
-        if readable is not None:  # the database leaves out what is surely another's
+        if readable is None:
+            query = query.limit(limit)
+        else:  # the database leaves out what is surely another's
             named = [cast(table.c.collections, Text).contains(json.dumps(name), autoescape=True) for name in readable]
             query = query.where(or_(false(), *named))
         with self._catalog.reading() as connection:
@@ -271,7 +283,7 @@ class JobQueue:
     def remove_old(self, days: float, now: datetime | None = None) -> int:
         """Removes the jobs that ended more than so many days ago; returns how many."""
         table = schema.jobs
-        before = (now or datetime.now(UTC)) - timedelta(days=days)
+        before = (now or datetime.now(UTC)) - max(timedelta(days=days), _LOOKED_UP)
         with self._catalog.reading() as connection:
             old = (table.c.state.in_(FINISHED), table.c.finished_at < before)
             if not statements.count(connection, table, *old):

@@ -85,6 +85,10 @@ class Spaces:
             chunks = statements.count(connection, schema.chunks)
             return chunks - _lacking(connection, space_id), chunks
 
+    def finish(self, job: Mapping[str, Any]) -> bool:
+        """Ends a job of this kind by its payload: whether nothing is lacking, and the space is in use if it asked."""
+        return self.put_in_use(job["space_id"]) if job.get("use", True) else True
+
     def put_in_use(self, space_id: str) -> bool:
         """Switches to the space if no chunk lacks its vector; False when some do."""
         with self._catalog.writing() as connection:
@@ -103,8 +107,9 @@ class Spaces:
             if before is None:
                 raise NotFound("there is no embedder to go back to: the one in use is the first")
             _switch(connection, before)
+            self._queue.cancel_all(connection, FILL_SPACE)  # one of those would put another space in use
             if _lacking(connection, before):
-                _enqueue(connection, self._queue, before)
+                _enqueue(connection, self._queue, before, use=False)
         return str(before)
 
     def drop(self, space_id: str) -> int:
@@ -120,7 +125,7 @@ class Spaces:
                 if facts.fact(connection, SPACE_IN_USE) == space_id:
                     raise NotAllowed(f"searches use the space {space_id}: put another embedder in use first")
                 if _being_filled(connection, space_id):
-                    raise NotAllowed(f"a job fills the space {space_id}: cancel that first")
+                    raise NotAllowed(f"a job fills the space {space_id}: let it end, or cancel it over the API")
                 if facts.fact(connection, _BEFORE) == space_id:
                     facts.put_fact(connection, _BEFORE, None)
                 some = select(table.c.arrival).where(table.c.space == number).limit(_DROPPED_TOGETHER)
@@ -158,9 +163,9 @@ def _switch(connection: Connection, space_id: str) -> None:
         facts.put_fact(connection, _BEFORE, in_use)
 
 
-def _enqueue(connection: Connection, queue: JobQueue, space_id: str) -> str:
+def _enqueue(connection: Connection, queue: JobQueue, space_id: str, *, use: bool = True) -> str:
     chunks = statements.count(connection, schema.chunks)
-    return queue.enqueue_task(connection, FILL_SPACE, {"space_id": space_id}, total=chunks)
+    return queue.enqueue_task(connection, FILL_SPACE, {"space_id": space_id, "use": use}, total=chunks)
 
 
 def _being_filled(connection: Connection, space_id: str) -> bool:

@@ -113,4 +113,4 @@ class Embedders:
         done, total = spaces.filled(space_id)
         ingestion.fill_space(stop, embedder, lambda filled: report(done + filled, total))
         # 2. Switch, in the transaction that sees that no chunk lacks its vector.
-        return spaces.put_in_use(space_id)
+        return not stop() and spaces.finish(payload)

@@ -31,10 +31,14 @@ class KeepingUp:
         self._thread.join()
 
     def _run(self) -> None:
+        said = ""
         while not self._stopping.wait(EVERY_S):
             try:
                 self._keep_up()
+                said = ""
             except KnownError as error:  # as the next search will say
-                log.warning("what was committed can't be read into the index: %s", error)
+                if type(error).__name__ != said:
+                    log.warning("what was committed can't be read into the index: %s", error)
+                said = type(error).__name__
             except Exception:
                 logged_bug("while reading what was committed into the index")

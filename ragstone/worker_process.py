@@ -6,7 +6,9 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -14,12 +16,15 @@ from typing import Protocol
 
 from ingest.bugs import logged_bug
 from ragstone import logs
+from ragstone.errors import KnownError
 from ragstone.wiring import Application
 
 log = logging.getLogger(__name__)
 
-# How often the process looks whether its worker has a problem to tell of.
+# How often the process looks whether its worker has a problem, and says that it lives.
 _LOOK_S = 0.5
+# One that has said nothing for so long is not waited for any more, and later counts as hung: it is replaced.
+_SILENT_S, _HUNG_S = 10.0, 120.0
 # Until a process that ended is started again: twice as long after each that did not last.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 # How long the end may take: what is in memory of the index is written.
@@ -48,10 +53,26 @@ class Jobs(Protocol):
 
 
 class Waker:
-    """Wakes the worker from any process that it was handed to when that was spawned. Any number of wakes are one."""
+    """Wakes the worker from any process that it was handed to when that was spawned. Any number of wakes are one.
+
+    A process that it was handed to can end with the one that made it.
+    """
 
     def __init__(self) -> None:
         self.wakes, self._waking = _CONTEXT.Pipe(duplex=False)
+        self._end, self._alive = _CONTEXT.Pipe(duplex=False)  # nothing is sent: the kernel closes it with its process
+
+    def __getstate__(self) -> dict[str, Connection]:
+        return {"_waking": self._waking, "_end": self._end}
+
+    def end_with_service(self) -> None:
+        """Asks this process to end, as by SIGTERM, when the one that made this is no more."""
+
+        def wait_for_end() -> None:
+            wait([self._end])
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=wait_for_end, name="service-end", daemon=True).start()
 
     def wake(self) -> None:
         os.set_blocking(self._waking.fileno(), False)
@@ -93,6 +114,8 @@ class WorkerProcess:
         self._watching = threading.Thread(target=self._watch, name="worker-watch", daemon=True)
         self._started: tuple[multiprocessing.process.BaseProcess, Connection] | None = None
         self._starting = threading.Lock()
+        self._silent = False
+        self._failure: str | None = None  # why the process that ended last never worked, in its own words
 
     @property
     def problem(self) -> str | None:
@@ -115,32 +138,39 @@ class WorkerProcess:
         self._stopping.set()
         with self._starting:
             started = self._started
-        if started is not None:
-            process, told = started
-            with suppress(OSError):  # it has ended by itself
-                told.send("stop")
-            process.join(_PATIENCE_S)
-            if process.is_alive():
-                log.error("the worker's process did not end within %g s and is killed", _PATIENCE_S)
-                process.kill()
+        if started is None:
+            return
+        process, told = started
+        with suppress(OSError):  # it has ended by itself
+            told.send("stop")
+        # Only the thread that watches waits for the process: of two that do, one is told nothing.
+        self._watching.join(_SILENT_S if self._silent else _PATIENCE_S)
         if self._watching.is_alive():
+            log.error("the process that does the jobs did not end in time and is killed")
+            process.kill()
             self._watching.join()
 
     def _watch(self) -> None:
+        # Inherited by what this thread starts: an interrupt of the terminal goes to all processes of the service.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         pause = _FIRST_PAUSE_S
-        while True:
-            with self._starting:
-                if self._stopping.is_set():
-                    return
-                process, told = self._started = self._spawned()
-            lasted = self._hear(told)
-            process.join()
-            told.close()
+        while not self._stopping.is_set():
+            try:
+                with self._starting:
+                    if self._stopping.is_set():
+                        return
+                    process, told = self._started = self._spawned()
+                lasted = self._hear(process, told)
+                process.join()
+                told.close()
+                why = f"the process that does the jobs ended ({_how(process.exitcode)})"
+            except OSError as error:
+                lasted, why = False, f"the process that does the jobs can't be started ({error})"
             if self._stopping.is_set():
                 return
             pause = _FIRST_PAUSE_S if lasted else min(2 * pause, _LONGEST_PAUSE_S)
-            self._problem = f"the process that does the jobs ended ({_how(process.exitcode)}): it is started again"
-            log.error("%s in %g s", self._problem, pause)
+            self._problem = self._failure or f"{why}: it is started again"
+            log.error("%s in %g s", f"{why}: it is started again", pause)
             self._stopping.wait(pause)
 
     def _spawned(self) -> tuple[multiprocessing.process.BaseProcess, Connection]:
@@ -151,13 +181,25 @@ class WorkerProcess:
         telling.close()
         return process, told
 
-    def _hear(self, told: Connection) -> bool:
-        """Passes on what the process says until it ends; whether it ever did its work."""
+    def _hear(self, process: multiprocessing.process.BaseProcess, told: Connection) -> bool:
+        """Passes on what the process says until it ends, and ends it when it hangs; whether it ever did its work."""
         working = False
+        self._failure = None
+        heard = time.monotonic()
         while True:
             try:
+                if not told.poll(_SILENT_S):
+                    self._silent = working
+                    if working and time.monotonic() > heard + _HUNG_S:
+                        process.kill()
+                        return working
+                    if working:
+                        self._problem = "the process that does the jobs does not answer: it is replaced if it stays so"
+                    continue
                 problem, job_id = told.recv()
+                heard, self._silent = time.monotonic(), False
             except (EOFError, OSError):  # it ended
+                self._failure = None if working else self._problem
                 return working
             if job_id is None:
                 self._problem = problem
@@ -172,11 +214,6 @@ class WorkerProcess:
 def _work(build: Callable[[], Application], telling: Connection, wakes: Connection, log_level: int) -> None:
     """The main function of the process: works until it is told to stop, or whoever started it is no more."""
     logs.log_from(log_level)
-    # What asks the service to end may go to all of its processes: this one ends when the service does.
-    for asked in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(asked, signal.SIG_IGN)
-    application = build()
-    worker = application.worker
     saying = threading.Lock()
 
     def say(problem: str | None, job_id: str | None = None) -> None:
@@ -186,6 +223,12 @@ def _work(build: Callable[[], Application], telling: Connection, wakes: Connecti
             except OSError:
                 return  # nobody is there any more, which the loop below sees as well
 
+    try:
+        application = build()
+        worker = application.worker
+    except KnownError as error:
+        say(str(error))
+        sys.exit(1)
     worker.listeners.add(lambda job_id: say(None, job_id))
     worker.start()
     try:
@@ -198,7 +241,7 @@ def _work(build: Callable[[], Application], telling: Connection, wakes: Connecti
             if wakes in ready:
                 os.read(wakes.fileno(), _WAKES)
                 worker.wake()
-            if worker.problem != said:
+            if worker.problem != said or not ready:  # or to say that it lives
                 said = worker.problem
                 say(said)
     finally:

@@ -97,6 +97,7 @@ class LiveIndex:
         Raises StorageFull and DataFolderUnusable.
         """
         with self._writing():
+            self.followed()
             return self._may_write() and self._serving.index.maintain()
 
     def forget_gone(self) -> None:
@@ -112,6 +113,7 @@ class LiveIndex:
                         "another process has the lock of the index folder: try again when it has ended"
                     )
                 time.sleep(_PAUSE_S)
+            self.followed()
             self._serving.index.forget_gone()
 
     def _writing(self) -> AbstractContextManager[None]:

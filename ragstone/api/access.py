@@ -28,6 +28,7 @@ from ragstone.wiring import Application
 from retrieval.errors import EmptyIndex
 
 # What anybody may call: whether the service is alive and ready (in bare words), and the page of the console.
+ALIVE = "/healthz"
 PUBLIC_PATHS = frozenset({"/", "/healthz", "/readyz"})
 
 _CALLER = "ragstone.caller"
@@ -99,7 +100,10 @@ class Access:
             return
         try:
             secret = _secret(Headers(scope=scope).get("authorization"))
-            caller = await run_in_threadpool(self._caller, secret, scope["path"] in PUBLIC_PATHS)
+            if scope["path"] == ALIVE:  # whatever else is away
+                caller = NOBODY
+            else:
+                caller = await run_in_threadpool(self._caller, secret, scope["path"] in PUBLIC_PATHS)
             self._usage.count_request(caller.key_id, caller.limits)
         except (KeyNeeded, LimitReached) as error:
             document, headers = problem_of(error, scope["path"])

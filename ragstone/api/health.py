@@ -13,6 +13,7 @@ from ingest.leases import Lease
 from ingest.worker import WORKER
 from ragstone.api.access import Administrator, AnyCaller
 from ragstone.api.parts import Parts
+from ragstone.worker_process import WorkerElsewhere
 
 router = APIRouter(tags=["health"])
 
@@ -44,9 +45,12 @@ async def readiness(parts: Parts, caller: AnyCaller, request: Request, response:
     lacking = parts.index.chunks_without_vector
     index = f"{lacking} chunks wait for their vectors" if lacking else f"at revision {parts.index.revision}"
     model = _model_state(request.app.state.model_start)
-    worker = parts.jobs.problem or "working"
-    ready = not lacking and model == "loaded" and parts.jobs.problem is None
     holder = await asyncio.to_thread(Lease(parts.catalog, WORKER).holder)
+    problem = parts.jobs.problem
+    if problem is None and holder is None and isinstance(parts.jobs, WorkerElsewhere):
+        problem = "no process does the jobs"
+    worker = problem or "working"
+    ready = not lacking and model == "loaded" and problem is None
     done_by = None if holder is None else str(holder)
     found = Readiness(ready=ready, index=index, model=model, worker=worker, jobs_done_by=done_by)
     response.status_code = 200 if found.ready else 503

@@ -47,7 +47,7 @@ def rollback(loaded: LoadedSettings, revision: int, as_json: bool) -> None:
 
 @click.group()
 def batch() -> None:
-    """Changes that wait for a decision; `ingest --batch` adds to one, `search --batch` sees it."""
+    """Changes that wait for a decision; uploads and searches over the API name one."""
 
 
 @batch.command("open")

@@ -44,6 +44,8 @@ def serve(loaded: LoadedSettings, host: str | None, port: int | None, workers: i
     with listening(host or server.host, server.port if port is None else port, keys.any_in_force()) as listener:
         if workers == 1:
             application.prepare()
+        else:
+            application.embedders.in_use()  # so that a fault shows now
         address, bound_port = listener.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         click.echo(f"Ragstone serves http://{shown}:{bound_port} from {loaded.settings.data.resolve()}")
@@ -91,6 +93,7 @@ def served_app(settings: Settings, near: bool, waker: Waker, log_level: int) -> 
     from ragstone.worker_process import WorkerElsewhere
 
     logs.log_from(log_level)
+    waker.end_with_service()
     return create_app(Application(settings, jobs=WorkerElsewhere(waker)), only_this_machine=near)
 
 

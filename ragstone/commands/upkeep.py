@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ingest.errors import DataFolderUnusable
-from ragstone.commands.options import echo_json, json_option
+from ragstone.commands.options import echo_json, json_option, reading
 from ragstone.exit_codes import ANSWER_IS_NO
 from ragstone.rendering import one_line
 from ragstone.settings import LoadedSettings, described
@@ -194,7 +194,7 @@ def use_embedder(
 @click.pass_obj
 def spaces(loaded: LoadedSettings, as_json: bool) -> None:
     """List the embedding spaces: those in use, before, and half filled."""
-    rows = [asdict(space) for space in Application(loaded.settings).spaces.all()]
+    rows = [asdict(space) for space in reading(loaded).spaces.all()]
     if as_json:
         echo_json(rows)
         return

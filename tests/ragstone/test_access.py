@@ -21,7 +21,7 @@ from service import HOST, TRUE, application_in, service, upload
 import ragstone.api
 from generation.language_models.scripted import ScriptedLanguageModel
 from ingest.catalog import Catalog
-from ingest.errors import DocumentTooLarge
+from ingest.errors import CatalogUnavailable, DocumentTooLarge
 from ingest.identity import document_id_of
 from ingest.keys import ACTIONS, Grant, KeyRing, Limits
 from ragstone.api import access, unbuilt
@@ -410,6 +410,30 @@ def test_readiness_tells_no_details_to_those_who_may_not_administer(client: Test
     bare = {"ready": True, "index": "complete", "model": "loaded", "worker": "working"}
     assert client.get("/readyz", headers=reader).json() == client.get("/readyz").json() == bare
     assert client.get("/healthz", headers={"Authorization": "Bearer rs_wrong"}).status_code == 200
+
+
+def test_a_limited_key_can_take_nothing_out_of_a_batch_that_nobody_sees(client: TestClient) -> None:
+    batch = client.post("/v1/batches", json={}).json()["batch_id"]
+    upload(client, "staged.md", TRUE.encode(), collection="a", batch=batch)
+    staged = document_id_of("a", "staged.md")
+    limited = key(client, "a")
+    admin = key(client)
+    for params in ({}, {"erase": True}):
+        reply = client.delete(f"/v1/documents/{staged}", headers=limited, params=params)
+        assert (reply.status_code, reply.json()["detail"]) == (404, f"no document {staged}")
+    (shown,) = client.get("/v1/batches", headers=admin).json()["batches"]
+    assert shown["documents"] == 1
+
+
+def test_the_service_says_that_it_is_alive_whatever_else_is_away(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> object:
+        raise CatalogUnavailable("it is away")
+
+    monkeypatch.setattr(KeyRing, "any_in_force", away)
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 503
 
 
 def test_other_sites_are_kept_out_where_access_is_open_and_need_a_key_where_it_is_not(client: TestClient) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from queue import Queue
+from typing import Any
 
 import pytest
 from service import TRUE, application_in
@@ -20,6 +21,8 @@ from ingest.errors import CatalogUnavailable
 from ingest.jobs import FINISHED
 from ingest.pipeline import IncomingFile
 from ingest.types import Job
+from ragstone import worker_process
+from ragstone.errors import ModelsMissing
 from ragstone.wiring import Application
 from ragstone.worker_process import WorkerElsewhere, WorkerProcess
 
@@ -115,6 +118,57 @@ def test_its_problem_is_known_here(tmp_path: Path) -> None:
     with worker_of(tmp_path, without_catalog) as worker:
         until(lambda: worker.problem is not None)
         assert worker.problem == WAITS
+
+
+def test_one_that_hangs_is_told_of_and_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_process, "_SILENT_S", 1.5)
+    monkeypatch.setattr(worker_process, "_HUNG_S", 4.0)
+    application = application_in(tmp_path)
+    with worker_of(tmp_path) as worker:
+        ended(application, submit(application, "a.md"))
+        until(lambda: worker.problem is None)
+        hung = worker.pid
+        assert hung is not None
+        os.kill(hung, signal.SIGSTOP)
+        until(lambda: worker.problem is not None)
+        assert worker.problem is not None and "does not answer" in worker.problem
+        assert ended(application, submit(application, "b.md")).state == "done"
+        assert worker.pid != hung
+        until(lambda: worker.problem is None)
+    application.close()
+
+
+def test_one_that_cannot_be_started_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_process, "_FIRST_PAUSE_S", 0.1)
+    application = application_in(tmp_path)
+    worker = WorkerProcess(partial(application_in, tmp_path))
+    spawned, failures = worker._spawned, [OSError("no more processes")]
+
+    def fail_first() -> Any:
+        if failures:
+            raise failures.pop()
+        return spawned()
+
+    monkeypatch.setattr(worker, "_spawned", fail_first)
+    worker.start()
+    try:
+        until(lambda: worker.problem is not None)
+        assert "can't be started (no more processes)" in str(worker.problem)
+        assert ended(application, submit(application, "a.md")).state == "done"
+    finally:
+        worker.stop()
+        application.close()
+
+
+def without_models(folder: Path) -> Application:
+    raise ModelsMissing("run `ragstone models fetch`")
+
+
+def test_what_hinders_its_start_is_known_here(tmp_path: Path) -> None:
+    with worker_of(tmp_path, without_models) as worker:
+        until(lambda: worker.problem is not None)
+        time.sleep(1)
+        assert worker.problem == "run `ragstone models fetch`"
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

@@ -68,6 +68,18 @@ def revisions_seen(url: str, query: str) -> set[int]:
     return seen
 
 
+def test_no_process_outlives_the_one_above_them(tmp_path: Path, model_store: ModelStore) -> None:
+    with served_by_two(tmp_path) as (url, parent):
+        when_it_answers(url)
+        below = children(parent)
+        assert len(below) == 3
+        os.kill(parent, signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while alive := [pid for pid in below if Path(f"/proc/{pid}").exists()]:
+            assert time.monotonic() < deadline, alive
+            time.sleep(0.1)
+
+
 def test_all_processes_show_a_commit_and_the_death_of_one_loses_nothing(
     tmp_path: Path, model_store: ModelStore
 ) -> None:

@@ -60,7 +60,7 @@ class House:
     def fill(self, payload, report, stop):  # type: ignore[no-untyped-def]
         embedder = OLD if payload["space_id"] == OLD.space.space_id else NEW
         self.ingestion.fill_space(stop, embedder)
-        return self.spaces.put_in_use(payload["space_id"])
+        return not stop() and self.spaces.finish(payload)
 
     def put(self, uri: str, text: str) -> None:
         self.ingestion.submit([IncomingFile(uri, uri, text.encode())], "default", None)
@@ -180,7 +180,7 @@ def test_a_space_that_is_not_in_use_can_be_dropped_and_filled_anew(
     with pytest.raises(NotAllowed, match="put another embedder in use first"):
         house.spaces.drop(old)
     house.spaces.request(NEW.space, {})
-    with pytest.raises(NotAllowed, match="cancel that first"):
+    with pytest.raises(NotAllowed, match="let it end"):
         house.spaces.drop(new)
     house.worker.work_off()
     assert house.dimension() == 32
@@ -195,3 +195,26 @@ def test_a_space_that_is_not_in_use_can_be_dropped_and_filled_anew(
     house.spaces.request(OLD.space, {"model": "64"})
     house.worker.work_off()
     assert house.dimension() == 64
+
+
+def test_going_back_twice_stays_where_it_went(house: House) -> None:
+    house.spaces.request(NEW.space, {})
+    house.worker.work_off()
+    house.put("b.md", "valves stop water")
+    house.worker.work_off()
+    assert house.spaces.back() == OLD.space.space_id  # which adds a job that fills it
+    assert house.spaces.back() == NEW.space.space_id
+    house.worker.work_off()
+    assert house.dimension() == 32
+
+
+def test_going_back_ends_what_would_put_another_embedder_in_use(house: House) -> None:
+    house.spaces.request(NEW.space, {})
+    house.worker.work_off()
+    house.put("b.md", "valves stop water")
+    house.worker.work_off()
+    house.spaces.request(NEW.space, {})
+    assert house.spaces.back() == OLD.space.space_id
+    house.worker.work_off()
+    assert house.dimension() == 64
+    assert house.cosine_of("b.md") is not None

@@ -19,7 +19,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ingest.errors import NotAllowed
+from ingest.errors import CatalogUnavailable, NotAllowed
 from ingest.keys import ACTIONS, Action, Key, KeyRing, Limits
 from ragstone.api.limits import Usage
 from ragstone.api.problems import MEDIA_TYPE, problem_of
@@ -100,10 +100,7 @@ class Access:
             return
         try:
             secret = _secret(Headers(scope=scope).get("authorization"))
-            if scope["path"] == ALIVE:  # whatever else is away
-                caller = NOBODY
-            else:
-                caller = await run_in_threadpool(self._caller, secret, scope["path"] in PUBLIC_PATHS)
+            caller = await run_in_threadpool(self._caller, secret, scope["path"])
             self._usage.count_request(caller.key_id, caller.limits)
         except (KeyNeeded, LimitReached) as error:
             document, headers = problem_of(error, scope["path"])
@@ -112,8 +109,17 @@ class Access:
         scope[_CALLER], scope[_USAGE] = caller, self._usage
         await self._app(scope, receive, send)
 
-    def _caller(self, secret: str | None, public: bool) -> Caller:
-        """Raises KeyNeeded."""
+    def _caller(self, secret: str | None, path: str) -> Caller:
+        """Raises KeyNeeded, and CatalogUnavailable but where it is asked whether the process lives."""
+        try:
+            return self._known_caller(secret, path in PUBLIC_PATHS)
+        except CatalogUnavailable:
+            if path != ALIVE:
+                raise
+            return NOBODY
+
+    def _known_caller(self, secret: str | None, public: bool) -> Caller:
+        """Raises KeyNeeded and CatalogUnavailable."""
         ring = KeyRing(self._application.catalog)
         key = None if secret is None else ring.find(secret)
         if key is not None and key.revoked_at is None:

@@ -29,11 +29,9 @@ _NO_TRANSACTION = {"ragstone_no_transaction": True}
 _MAY_BE_LOST = {"ragstone_may_be_lost": True}
 
 # What SQLite keeps of its own promises: a commit is on the disk, references hold, deleted bytes are overwritten.
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "cache_size=-16384")
+_PRAGMAS = ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "cache_size=-16384")
 
-
-# Two that switch a new file to WAL at once are in each other's way, and SQLite waits for no lock then.
-_TRIES = 200
+_TRIES = 200  # to switch a file to WAL, with a pause between
 _PAUSE_S = 0.01
 
 
@@ -144,17 +142,21 @@ def _connect_sqlite(url: URL, busy_timeout_s: float) -> Engine:
 def _configure_sqlite(connection: Any, _record: object) -> None:
     # Python's sqlite3 must not open transactions by itself; the `begin` event does.
     connection.isolation_level = None
+    _switch_to_wal(connection)
     for pragma in _PRAGMAS:
-        for _ in range(_TRIES - 1):
-            try:
-                connection.execute(f"PRAGMA {pragma}")
-                break
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    raise
-                time.sleep(_PAUSE_S)
-        else:
-            connection.execute(f"PRAGMA {pragma}")
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """Two that switch a new file at once are in each other's way, and SQLite waits for no lock then."""
+    for left in reversed(range(_TRIES)):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not left or "locked" not in str(error):
+                raise
+            time.sleep(_PAUSE_S)
 
 
 def _replace_read_only(context: ExceptionContext) -> None:

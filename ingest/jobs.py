@@ -229,18 +229,12 @@ class JobQueue:
             if connection.execute(select(table.c.kind).where(its)).scalar() not in (INGEST, *BACKGROUND):
                 raise NotAllowed("what takes content away for good can't be cancelled")
             self._cancelled.add(job_id)
-            waiting = (table.c.job_id == job_id) & (table.c.state == "queued")
-            connection.execute(update(table).where(table.c.job_id == job_id).values(cancel_requested=True))
-            connection.execute(update(table).where(waiting).values(state="cancelled", finished_at=datetime.now(UTC)))
+            _cancel(connection, its)
         return self.get(job_id)
 
     def cancel_all(self, connection: Connection, kind: str) -> None:
         """Asks all jobs of a kind to stop, in the caller's transaction."""
-        table = schema.jobs
-        its = (table.c.kind == kind) & table.c.state.in_(UNFINISHED)
-        connection.execute(update(table).where(its).values(cancel_requested=True))
-        waiting = (table.c.kind == kind) & (table.c.state == "queued")
-        connection.execute(update(table).where(waiting).values(state="cancelled", finished_at=datetime.now(UTC)))
+        _cancel(connection, (schema.jobs.c.kind == kind) & schema.jobs.c.state.in_(UNFINISHED))
 
     def cancel_requested(self, job_id: str) -> bool:
         """Whether the job that was claimed last is to stop. Other processes are heard within `_CANCEL_LOOK_S`."""
@@ -324,6 +318,14 @@ _RECORD = (
     .where(schema.jobs.c.job_id == bindparam("id"))
     .values({name: bindparam(name) for name in ("state", "finished_at", "done", "outcomes", "problems")})
 )
+
+
+def _cancel(connection: Connection, its: Any) -> None:
+    """Asks the jobs that fulfil a condition to stop; those that wait end at once."""
+    table = schema.jobs
+    connection.execute(update(table).where(its).values(cancel_requested=True))
+    waiting = its & (table.c.state == "queued")
+    connection.execute(update(table).where(waiting).values(state="cancelled", finished_at=datetime.now(UTC)))
 
 
 def _ended_as(outcomes: Sequence[dict[str, Any]]) -> str:

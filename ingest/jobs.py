@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, cast, delete, false, insert, or_, select, update
+from sqlalchemy import Connection, Text, bindparam, cast, delete, false, func, insert, or_, select, update
 
 from ingest import schema, statements
 from ingest.catalog import Catalog, Readable
@@ -132,31 +132,33 @@ class JobQueue:
         )
         return job_id
 
-    def claim(self, guard: Guard = unguarded, *, look_first: bool = True) -> ClaimedJob | None:
-        """Takes the oldest queued job, those of the background last, or returns None.
+    def claim(self, guard: Guard = unguarded, *, look_first: bool = True, uploads: bool = True) -> ClaimedJob | None:
+        """Takes the oldest queued job, those of the background last, or returns None; without `uploads`, none of them.
 
         Without `look_first` the write lock is taken at once: for when there should be one.
         """
+        left_out = {"left_out": [] if uploads else [INGEST]}
         if look_first:
             with self._catalog.reading() as connection:
-                if connection.execute(_OLDEST).first() is None:
+                if connection.execute(_OLDEST, left_out).scalar() is None:
                     return None
         with self._catalog.writing(may_be_lost=True) as connection:
             guard(connection)
-            row = connection.execute(_TAKE, {"now": datetime.now(UTC)}).mappings().one_or_none()
+            row = connection.execute(_TAKE, {"now": datetime.now(UTC), **left_out}).mappings().one_or_none()
             if row is None:
                 return None
         self._looked = monotonic()
-        uploads = [Upload(**upload) for upload in row["payload"].get("uploads", [])]
-        refused_at_once = row["total"] - len(uploads)
-        waiting = tuple(uploads[row["done"] - refused_at_once :]) if uploads else ()
+        brought = [Upload(**upload) for upload in row["payload"].get("uploads", [])]
+        refused_at_once = row["total"] - len(brought)
+        waiting = tuple(brought[row["done"] - refused_at_once :]) if brought else ()
         return ClaimedJob(row["number"], row["job_id"], row["kind"], row["payload"], waiting)
 
-    def something_waits(self) -> bool:
-        """Whether a job that goes before those of the background is queued."""
+    def something_waits(self, *, uploads: bool = True) -> bool:
+        """Whether a job that goes before those of the background is queued; without `uploads`, one of another kind."""
         table = schema.jobs
+        passed_over = BACKGROUND if uploads else (*BACKGROUND, INGEST)
         with self._catalog.reading() as connection:
-            queued = (table.c.state == "queued", table.c.kind.not_in(BACKGROUND))
+            queued = (table.c.state == "queued", table.c.kind.not_in(passed_over))
             return statements.count(connection, table, *queued) > 0
 
     def put_back(self, job_id: str, guard: Guard = unguarded) -> None:
@@ -298,11 +300,17 @@ class JobQueue:
 
 
 # Built once: what every upload asks.
-_OLDEST = (
+_QUEUED = (
     select(schema.jobs.c.number)
-    .where(schema.jobs.c.state == "queued")
-    .order_by(schema.jobs.c.kind.in_(BACKGROUND), schema.jobs.c.number)
+    .where(schema.jobs.c.state == "queued", schema.jobs.c.kind.not_in(bindparam("left_out", expanding=True)))
+    .order_by(schema.jobs.c.number)
     .limit(1)
+)
+# Two looks along the index of states, each as long as what it passes over: no sorting of all that waits.
+_OLDEST = select(
+    func.coalesce(
+        _QUEUED.where(schema.jobs.c.kind.not_in(BACKGROUND)).scalar_subquery(), _QUEUED.scalar_subquery()
+    ).label("number")
 )
 _TAKE = (
     update(schema.jobs)

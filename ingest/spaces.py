@@ -73,6 +73,11 @@ class Spaces:
                 facts.put_fact(connection, _ASKED_FOR, dict(embedder))
             return _enqueue(connection, self._queue, space.space_id)
 
+    def space(self, space_id: str) -> Space:
+        """Raises NotFound."""
+        with self._catalog.reading() as connection:
+            return Space(**_row(connection, space_id)["description"])
+
     def embedder_of(self, space_id: str) -> EmbedderSettings | None:
         """The settings that build the embedder of a space. Raises NotFound."""
         with self._catalog.reading() as connection:

@@ -27,6 +27,9 @@ _QUIET_S = 0.05
 # The lease of the one worker of a catalog.
 WORKER = "worker"
 
+# What hinders every job; other known errors hinder what needs the embedder.
+_OF_ALL_JOBS = (CatalogUnavailable, LeaseLost, StorageFull)
+
 
 class Task(Protocol):
     """Does a job of one kind other than `ingest`. It may be called again for a job that was not finished."""
@@ -157,10 +160,16 @@ class Worker:
             self._took_over = False
             if not self._lease.acquire():
                 return False
-        if not self._took_over:
-            self._take_over()
-            self._took_over = True
-        worked = self.run_one()
+        try:
+            if not self._took_over:
+                self._take_over()
+                self._took_over = True
+            worked = self.run_one()
+        except _OF_ALL_JOBS:
+            raise
+        except self._known:
+            self._do_all_but_uploads()
+            raise
         if worked:
             self._last_job = time.monotonic()
         # Upkeep has its turn when there is nothing else to do, and now and then when there always is.
@@ -183,18 +192,26 @@ class Worker:
         if filled:
             log.info("embedded %d chunks that had no vector of the current embedder", filled)
 
-    def run_one(self) -> bool:
-        """Does the oldest job to its end; False when there is none. The caller holds the worker's lease."""
+    def _do_all_but_uploads(self) -> None:
+        """What needs no embedder, such as erasures, and the filling of another's space, go on while it can't be had."""
+        while not self._stopping.is_set() and self.run_one(uploads=False):
+            pass
+
+    def run_one(self, *, uploads: bool = True) -> bool:
+        """Does the oldest job to its end, or the oldest that is no upload; False when there is none.
+
+        The caller holds the worker's lease.
+        """
         queue = self._ingestion.queue
         woken, self._woken = self._woken, False
-        job = queue.claim(self._lease.require, look_first=not woken)
+        job = queue.claim(self._lease.require, look_first=not woken, uploads=uploads)
         if job is None:
             return False
         try:
             if job.kind == INGEST:
                 self._run_uploads(job)
             else:
-                self._run_task(job)
+                self._end(job, self._task_done(job, give_way_to_uploads=uploads))
         except LeaseLost:
             raise
         except self._known:
@@ -222,10 +239,7 @@ class Worker:
         else:
             queue.finish(job.job_id, self._lease.require)
 
-    def _run_task(self, job: ClaimedJob) -> None:
-        self._end(job, self._task_done(job))
-
-    def _task_done(self, job: ClaimedJob) -> Problem | Literal["done", "later"]:
+    def _task_done(self, job: ClaimedJob, *, give_way_to_uploads: bool) -> Problem | Literal["done", "later"]:
         """Does a job of another kind, or says why it can't be done. What may pass is raised, and tried again."""
         queue = self._ingestion.queue
 
@@ -233,7 +247,7 @@ class Worker:
             queue.report(job.job_id, done, total)
 
         def stop() -> bool:
-            gives_way = job.kind in BACKGROUND and queue.something_waits()
+            gives_way = job.kind in BACKGROUND and queue.something_waits(uploads=give_way_to_uploads)
             return gives_way or self._stopping.is_set() or queue.cancel_requested(job.job_id)
 
         task = self._tasks.get(job.kind)
@@ -241,7 +255,7 @@ class Worker:
             return Problem(code="unknown-job", detail=f"this process does no jobs of the kind {job.kind}")
         try:
             done = task(job.payload, report, stop)
-        except (CatalogUnavailable, LeaseLost, StorageFull):
+        except _OF_ALL_JOBS:
             raise
         except self._known as error:
             return Problem(code=getattr(error, "code", "internal-error"), detail=str(error))

@@ -11,9 +11,10 @@ from pydantic import TypeAdapter
 from ragstone.errors import BadRequest
 from retrieval.config import EmbedderSettings, OnnxEmbedderSettings, SentenceTransformersEmbedderSettings
 from retrieval.embedder import OnnxEmbedder, SentenceTransformersEmbedder
+from retrieval.errors import ModelUnavailable
 
 if TYPE_CHECKING:
-    from ingest.types import Embedder
+    from ingest.types import Embedder, Space
     from ragstone.wiring import Application
 
 _SETTINGS: TypeAdapter[EmbedderSettings] = TypeAdapter(EmbedderSettings)
@@ -45,6 +46,11 @@ class Embedders:
         """The embedder of the space in use, which at the first start is the one that the settings name."""
         return self._in_use(follows_settings=False)
 
+    def space_in_use(self) -> Space:
+        """The space of `in_use`; the embedder is not built for it, but at the first start."""
+        found = self._application.spaces.in_use()
+        return self.in_use().space if found is None else self._application.spaces.space(found[0])
+
     def of_worker(self) -> Embedder:
         """The same, for the process that does the jobs.
 
@@ -74,6 +80,12 @@ class Embedders:
                 if embedder.space.space_id != space_id:
                     settings = self._application.spaces.embedder_of(space_id)
                     embedder = self.built(_SETTINGS.validate_python(settings))
+                    if embedder.space.space_id != space_id:
+                        raise ModelUnavailable(
+                            f"the embedder {embedder.space.model} is not the one any more that space {space_id} was "
+                            "filled by: put its files back as they were, or fill a new space with `ragstone models "
+                            f"use-embedder {embedder.space.model}`"
+                        )
             self._keep(embedder)
             return embedder
 

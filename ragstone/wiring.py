@@ -59,7 +59,7 @@ class Application:
 
     def prepare(self) -> None:
         """Builds all that serving needs and reads the index; the language model is started apart from that."""
-        _ = self.answerer, self.jobs
+        _ = self.answerer, self.jobs, self.live.serving.embedder
         self.searcher.follow()
 
     def start(self) -> None:
@@ -189,8 +189,8 @@ class Application:
         from retrieval.live import LiveIndex, Serving
 
         def open_space(space_id: str | None) -> Serving:
-            embedder = self.embedders.in_use() if space_id is None else self.embedders.of(space_id)
-            return Serving(self._index_of(embedder.space), embedder)
+            space = self.embedders.space_in_use() if space_id is None else self.spaces.space(space_id)
+            return Serving(self._index_of(space), partial(self.embedders.of, space.space_id))
 
         return LiveIndex(self.catalog, open_space, self.index_files)
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 
 from sqlalchemy import Connection
 
@@ -30,12 +31,21 @@ _PATIENCE_S = 30.0
 _PAUSE_S = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Serving:
-    """Vectors of a query are compared with those of the same space only: the two go together."""
+    """An index and the embedder of its space: vectors of a query are compared with those of the same space only."""
 
     index: HybridIndex
-    embedder: Embedder
+    build: Callable[[], Embedder]
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """Built when a query needs it: to erase, to purge and to find words needs none. Raises what `build` raises."""
+        return self.build()
+
+    @property
+    def space_id(self) -> str:
+        return self.index.space.space_id
 
 
 class LiveIndex:
@@ -44,7 +54,7 @@ class LiveIndex:
     def __init__(
         self, catalog: Catalog, open_space: Callable[[str | None], Serving], files: IndexFiles | None = None
     ) -> None:
-        """`open_space` builds index and embedder of a space by its id; None: of the one in use."""
+        """`open_space` opens the index of a space by its id; None: of the one in use."""
         self._catalog = catalog
         self._open_space = open_space
         self._files = files
@@ -68,7 +78,7 @@ class LiveIndex:
             log.warning("%s, but another one, such as an older copy: the index is made anew", error)
             serving = self._made_anew(serving)
             head, in_use = serving.index.follow(connection)
-        if in_use is not None and in_use != serving.embedder.space.space_id:
+        if in_use is not None and in_use != serving.space_id:
             self._change_to(in_use)
             if self._serving is not serving:
                 serving = self._serving
@@ -88,7 +98,7 @@ class LiveIndex:
             forgotten = self._times_forgotten()
             due = forgotten != self._forgotten or self._serving.index.much_unwritten
             if due and not self._files.locked and not self._files.is_current():
-                self._open_anew()
+                self._open(self._serving.space_id)
                 self._forgotten = forgotten
 
     def maintain(self) -> bool:
@@ -127,7 +137,7 @@ class LiveIndex:
             if not self._files.try_lock():
                 return False
             if not self._files.is_current():
-                self._open_anew()
+                self._open(self._serving.space_id)
         return True
 
     def _made_anew(self, foreign: Serving) -> Serving:
@@ -136,11 +146,11 @@ class LiveIndex:
             if self._serving is foreign:
                 if self._files is not None:
                     self._files.read = NO_MARK
-                self._open_anew()
+                self._open(None)  # the space that was in use may not be known there
             return self._serving
 
-    def _open_anew(self) -> None:
-        opened = self._open_space(self._serving.embedder.space.space_id)
+    def _open(self, space_id: str | None) -> None:
+        opened = self._open_space(space_id)
         opened.index.follow()
         self._serving = opened
 
@@ -151,9 +161,10 @@ class LiveIndex:
         if time.monotonic() < self._not_before or not self._opening.acquire(blocking=False):
             return
         try:
-            if self._serving.embedder.space.space_id != space_id:
+            if self._serving.space_id != space_id:
                 opened = self._open_space(space_id)
                 opened.index.follow()
+                _ = opened.embedder  # the one before goes on where this one can't be built
                 self._serving = opened
                 self.problem = None
         except (IngestError, RetrievalError) as error:

@@ -52,8 +52,8 @@ class Searcher:
         if request.batch is not None and request.as_of is not None:
             raise BadQuery("a batch is seen on top of the head: leave as_of out")
         # 2. Embed the query, before a connection is held.
-        embedder = self._live.serving.embedder
-        vector = None if request.mode == "lexical" else embedder.embed_query(query)
+        before = self._live.serving
+        vector = None if request.mode == "lexical" else before.embedder.embed_query(query)
         with self._catalog.reading() as connection:
             # 3. Choose the snapshot, and what of it the caller sees.
             revision, serving = self._snapshot(connection, request.as_of)
@@ -65,7 +65,7 @@ class Searcher:
             wanted = max(k, self._settings.candidates) if request.mode == "hybrid" else k
             dense = lexical = None
             if vector is not None:
-                if serving.embedder is not embedder:  # another one was put in use in this moment
+                if serving.space_id != before.space_id:  # another one was put in use in this moment
                     vector = serving.embedder.embed_query(query)
                 dense = index.search_dense(vector, wanted, visible)
             if request.mode != "dense":

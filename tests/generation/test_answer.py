@@ -92,7 +92,7 @@ class House:
         self.model = model
         self.store = AnswerStore(self.catalog)
         self.answerer = Answerer(
-            searcher=Searcher(self.catalog, LiveIndex(self.catalog, lambda _: Serving(index, embedder)), found),
+            searcher=Searcher(self.catalog, LiveIndex(self.catalog, lambda _: Serving(index, lambda: embedder)), found),
             model=model,
             verifier=SubstringVerifier(),
             is_abstention=lambda text: "don't know" in text,

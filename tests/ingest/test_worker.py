@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from ingest import schema
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.erasure import Erasure
-from ingest.errors import CatalogUnavailable, NotAllowed, NotFound
+from ingest.errors import CatalogUnavailable, IngestError, NotAllowed, NotFound
 from ingest.history import History
-from ingest.jobs import FINISHED
+from ingest.jobs import FILL_SPACE, FINISHED
 from ingest.leases import Holder, Lease, this_process
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
@@ -223,6 +224,43 @@ def test_errors_while_taking_over_do_not_end_the_worker(ingestion: Ingestion, tm
     finally:
         worker.stop()
     assert worker.problem is None
+
+
+def test_what_needs_no_embedder_goes_on_while_it_is_not_to_be_had(
+    catalog: Catalog, originals: Originals, tmp_path: Path
+) -> None:
+    class NoModel(Exception):
+        """The embedder says what to do."""
+
+    missing = True
+
+    def embedder() -> Embedder:
+        if missing:
+            raise NoModel("fetch it")
+        return HashEmbedder()
+
+    gave_way: list[bool] = []
+
+    def fill(payload: object, report: object, stop: Callable[[], bool]) -> bool:
+        nonlocal missing
+        gave_way.append(stop())
+        missing = False  # as when a space is filled of which there is an embedder
+        return True
+
+    ingestion = Ingestion(catalog, originals, embedder, IngestSettings())
+    worker = Worker(ingestion, {FILL_SPACE: fill}, known=(IngestError, NoModel))
+    with pytest.raises(NoModel):
+        ingestion.fill_space()  # what a worker does first when it takes over
+    upload = submit(ingestion, "a.md")
+    with catalog.writing() as connection:
+        filling = ingestion.queue.enqueue_task(connection, FILL_SPACE, {})
+    worker.start()
+    try:
+        assert wait_for(ingestion, filling).state == "done"
+        assert wait_for(ingestion, upload).state == "done"
+    finally:
+        worker.stop()
+    assert gave_way == [False]
 
 
 def test_an_original_that_a_queued_job_needs_is_not_removed(ingestion: Ingestion, originals: Originals) -> None:

@@ -13,6 +13,7 @@ from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.errors import NotAllowed, NotFound
 from ingest.jobs import JobQueue
+from ingest.marks import Mark
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.spaces import Spaces
@@ -51,11 +52,15 @@ class House:
 
     def open_space(self, space_id: str | None) -> Serving:
         embedder = next((one for one in (OLD, NEW) if one.space.space_id == space_id), self.in_use())
-        if embedder.space.space_id in self.missing:
-            raise ModelUnavailable("its files are gone")
+
+        def build() -> Embedder:
+            if embedder.space.space_id in self.missing:
+                raise ModelUnavailable("its files are gone")
+            return embedder
+
         settings, tokenizer = RetrievalSettings(), Tokenizer("english")
         halves = dense_half(embedder.space, settings, None), lexical_half(settings, tokenizer, None)
-        return Serving(HybridIndex(self.catalog, embedder.space, *halves, tokenizer), embedder)
+        return Serving(HybridIndex(self.catalog, embedder.space, *halves, tokenizer), build)
 
     def fill(self, payload, report, stop):  # type: ignore[no-untyped-def]
         embedder = OLD if payload["space_id"] == OLD.space.space_id else NEW
@@ -218,3 +223,18 @@ def test_going_back_ends_what_would_put_another_embedder_in_use(house: House) ->
     house.worker.work_off()
     assert house.dimension() == 64
     assert house.cosine_of("b.md") is not None
+
+
+def test_an_index_of_another_catalog_is_made_anew_for_the_space_in_use_there(house: House) -> None:
+    opened: list[str | None] = []
+
+    def open_space(space_id: str | None) -> Serving:
+        opened.append(space_id)
+        return house.open_space(space_id)
+
+    live = LiveIndex(house.catalog, open_space)
+    live.followed()
+    live.serving.index._mark = Mark(10**6, "of a catalog that is no more there")
+    head, serving = live.followed()
+    assert (head, len(serving.index.held()[0])) == (1, 1)
+    assert opened == [None, None]  # the space before may not be known there

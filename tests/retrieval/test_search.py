@@ -52,7 +52,7 @@ class Library:
             lexical_half(self._settings, tokenizer, None),
             tokenizer,
         )
-        live = LiveIndex(self.catalog, lambda space_id: Serving(self.index, self.embedder))
+        live = LiveIndex(self.catalog, lambda space_id: Serving(self.index, lambda: self.embedder))
         return Searcher(self.catalog, live, self._settings)
 
     def put(self, uri: str, text: str, collection: str = "default") -> str:

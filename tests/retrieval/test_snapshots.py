@@ -57,7 +57,7 @@ class Reader:
         chosen, tokenizer = RetrievalSettings(), Tokenizer("english")
         halves = dense_half(EMBEDDER.space, chosen, self.files), lexical_half(chosen, tokenizer, self.files)
         index = HybridIndex(self.catalog, EMBEDDER.space, *halves, tokenizer, self.files)
-        return Serving(index, EMBEDDER)
+        return Serving(index, lambda: EMBEDDER)
 
     def find(self, query: str, **request: Any) -> SearchResult:
         return self.searcher.search(SearchRequest(query=query, **request))

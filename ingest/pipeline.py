@@ -21,7 +21,7 @@ from ingest.errors import (
     RefusedDocument,
     VectorsGone,
 )
-from ingest.history import NOT_COMMITTED, Committed, History
+from ingest.history import NOT_COMMITTED, Committed, History, require_open
 from ingest.identity import document_id_of
 from ingest.jobs import ClaimedJob, JobQueue, Upload
 from ingest.originals import Originals
@@ -71,6 +71,7 @@ class Ingestion:
         """Stores the files and the job that will ingest them, in one commit, and returns the job's id.
 
         With `batch` the new versions are staged in it; `readable` are the collections that the uploader may read.
+        Raises NotFound and BatchConflict for a batch that is not open.
 
         Files over the size limit and empty ones are refused at once, in the job's outcomes; nothing of them is stored.
         """
@@ -80,6 +81,8 @@ class Ingestion:
         try:
             # The write lock is held while the originals are written, so that no other writer takes them for unused.
             with self.catalog.writing() as connection:
+                if batch is not None:
+                    require_open(connection, batch)
                 for file in files:
                     try:
                         self._check_size(file)

@@ -17,6 +17,7 @@ from ragstone.commands import (
     documents,
     evaluation,
     history,
+    jobs,
     keys,
     questions,
     service,
@@ -53,7 +54,7 @@ def cli(
     context.obj = load_settings(config, flags)
 
 
-for topic in (backup, collections, documents, evaluation, history, keys, questions, service, upkeep, unbuilt):
+for topic in (backup, collections, documents, evaluation, history, jobs, keys, questions, service, upkeep, unbuilt):
     for command in topic.COMMANDS:
         cli.add_command(command)
 

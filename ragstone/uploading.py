@@ -63,15 +63,22 @@ def _once_each(files: Sequence[LocalFile]) -> list[LocalFile]:
 
 
 def ingest_files(
-    application: Application, files: Sequence[LocalFile], collection: str, report: Callable[[DocumentOutcome], None]
+    application: Application,
+    files: Sequence[LocalFile],
+    collection: str,
+    report: Callable[[DocumentOutcome], None],
+    batch: str | None = None,
 ) -> list[DocumentOutcome]:
-    """Ingests in this process, or has the running service's worker do it; reports each file as it is done."""
+    """Ingests in this process, or has the running service's worker do it; reports each file as it is done.
+
+    With `batch` the versions are staged in it. Raises NotFound and BatchConflict where it is not open.
+    """
     application.worker.start()
     try:
         remaining = iter(files)
         outcomes: list[DocumentOutcome] = []
-        while batch := list(islice(remaining, FILES_A_JOB)):
-            for outcome in _ingested(application, batch, collection):
+        while together := list(islice(remaining, FILES_A_JOB)):
+            for outcome in _ingested(application, together, collection, batch):
                 outcomes.append(outcome)
                 report(outcome)
         return outcomes
@@ -79,7 +86,9 @@ def ingest_files(
         application.worker.stop()
 
 
-def _ingested(application: Application, files: Sequence[LocalFile], collection: str) -> Iterator[DocumentOutcome]:
+def _ingested(
+    application: Application, files: Sequence[LocalFile], collection: str, batch: str | None
+) -> Iterator[DocumentOutcome]:
     """The outcomes of some files; what can't be read or named is refused here, the others are one job."""
     incoming: list[IncomingFile] = []
     for file in files:
@@ -90,7 +99,7 @@ def _ingested(application: Application, files: Sequence[LocalFile], collection: 
         except OSError as error:
             yield _refusal(file, collection, f"{file.path} can't be read: {error.strerror}")
     if incoming:
-        job_id = application.ingestion.submit(incoming, collection, None)
+        job_id = application.ingestion.submit(incoming, collection, None, batch)
         application.worker.wake()
         yield from _outcomes(application, job_id)
 

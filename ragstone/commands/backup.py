@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ragstone.commands.options import echo_json, json_option
+from ragstone.commands.options import echo_json, json_option, reading
 from ragstone.exit_codes import ANSWER_IS_NO
 from ragstone.rendering import one_line
 from ragstone.settings import LoadedSettings
-from ragstone.wiring import Application
 
 if TYPE_CHECKING:
     from ragstone.backups.archive import Manifest
@@ -35,7 +34,7 @@ def backup(loaded: LoadedSettings, file: Path, force: bool, as_json: bool) -> No
     """
     from ragstone.backups.taking import Source, take
 
-    application = Application(loaded.settings)
+    application = reading(loaded)
     source = Source(application.catalog, application.originals, loaded.settings.data)
     with _shown("Backing up", as_json) as progress:
         manifest = take(source, file, force=force, progress=progress)

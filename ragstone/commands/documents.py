@@ -13,7 +13,15 @@ import click
 from ingest.errors import CatalogUnavailable
 from ingest.jobs import FINISHED
 from ingest.types import DocumentOutcome
-from ragstone.commands.options import any_collection_option, collection_option, echo_json, json_option, reading
+from ragstone.commands.options import (
+    any_collection_option,
+    batch_option,
+    collection_option,
+    echo_json,
+    existing,
+    json_option,
+    reading,
+)
 from ragstone.exit_codes import exit_code_of
 from ragstone.rendering import one_line, outcome_line
 from ragstone.settings import LoadedSettings
@@ -29,9 +37,12 @@ _POLL_S = 0.1
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @collection_option
 @click.option("--uri", help="Identity of the document, for a single file; default: its path within PATH.")
+@batch_option("Stage them in this batch (`ragstone batch open`), and show them to no one else.")
 @json_option
 @click.pass_obj
-def ingest(loaded: LoadedSettings, paths: tuple[Path, ...], collection: str, uri: str | None, as_json: bool) -> None:
+def ingest(
+    loaded: LoadedSettings, paths: tuple[Path, ...], collection: str, uri: str | None, batch: str | None, as_json: bool
+) -> None:
     """Take files and folders in; the same URI again makes a new version.
 
     Exits with 2 when a file was refused, and with 3 when one failed that may be taken another time; the others are
@@ -41,11 +52,11 @@ def ingest(loaded: LoadedSettings, paths: tuple[Path, ...], collection: str, uri
     application = Application(loaded.settings)
     if sys.stderr.isatty():
         with click.progressbar(length=len(files), label="Ingesting", file=sys.stderr, show_pos=True) as bar:
-            outcomes = ingest_files(application, files, collection, lambda _: bar.update(1))
+            outcomes = ingest_files(application, files, collection, lambda _: bar.update(1), batch)
         shown = [outcome for outcome in outcomes if outcome.state == "failed"]
     else:
         outcomes = ingest_files(
-            application, files, collection, lambda _: None if as_json else click.echo(outcome_line(_))
+            application, files, collection, lambda _: None if as_json else click.echo(outcome_line(_)), batch
         )
         shown = []
     if as_json:
@@ -97,7 +108,7 @@ def delete(loaded: LoadedSettings, document_id: str, erase: bool, as_json: bool)
     With --erase, ends when no file of the data folder holds its bytes. When interrupted before, the service goes on
     with it.
     """
-    application = Application(loaded.settings)
+    application = existing(loaded)
     job_id = None
     if erase:
         revision, job_id = application.erasure.request(document_id)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from ingest.jobs import PURGE
-from ragstone.commands.options import echo_json, json_option, reading
+from ragstone.commands.options import echo_json, existing, json_option, reading
 from ragstone.following import followed
 from ragstone.rendering import one_line
 from ragstone.settings import LoadedSettings
@@ -36,7 +36,7 @@ def revisions(loaded: LoadedSettings, limit: int, as_json: bool) -> None:
 @click.pass_obj
 def rollback(loaded: LoadedSettings, revision: int, as_json: bool) -> None:
     """Append a revision whose content is that of REVISION."""
-    application = Application(loaded.settings)
+    application = existing(loaded)
     made = application.history.rollback(revision)
     if as_json:
         echo_json({"revision": made})
@@ -47,7 +47,7 @@ def rollback(loaded: LoadedSettings, revision: int, as_json: bool) -> None:
 
 @click.group()
 def batch() -> None:
-    """Changes that wait for a decision; uploads and searches over the API name one."""
+    """Changes that wait for a decision; `ingest` and `search` name one by --batch."""
 
 
 @batch.command("open")
@@ -86,7 +86,7 @@ def list_batches(loaded: LoadedSettings, as_json: bool) -> None:
 @click.pass_obj
 def promote(loaded: LoadedSettings, batch_id: str, as_json: bool) -> None:
     """Show the batch to all from a new revision on."""
-    revision = Application(loaded.settings).history.promote(batch_id)
+    revision = existing(loaded).history.promote(batch_id)
     if as_json:
         echo_json({"revision": revision})
     else:
@@ -98,7 +98,7 @@ def promote(loaded: LoadedSettings, batch_id: str, as_json: bool) -> None:
 @click.pass_obj
 def drop(loaded: LoadedSettings, batch_id: str) -> None:
     """Forget the batch."""
-    application = Application(loaded.settings)
+    application = existing(loaded)
     application.ingestion.remove_unused(application.history.drop_batch(batch_id))
     click.echo(f"{batch_id} is dropped")
 
@@ -109,7 +109,7 @@ def drop(loaded: LoadedSettings, batch_id: str) -> None:
 @click.pass_obj
 def pin(loaded: LoadedSettings, name: str, revision: int) -> None:
     """Keep all that REVISION shows, whatever the retention says, under NAME."""
-    Application(loaded.settings).retention.pin(name, revision)
+    existing(loaded).retention.pin(name, revision)
     click.echo(f"{name} keeps revision {revision}")
 
 
@@ -118,7 +118,7 @@ def pin(loaded: LoadedSettings, name: str, revision: int) -> None:
 @click.pass_obj
 def unpin(loaded: LoadedSettings, name: str) -> None:
     """Take a pin away."""
-    Application(loaded.settings).retention.unpin(name)
+    existing(loaded).retention.unpin(name)
     click.echo(f"{name} keeps nothing any more")
 
 
@@ -127,7 +127,7 @@ def unpin(loaded: LoadedSettings, name: str) -> None:
 @click.pass_obj
 def purge(loaded: LoadedSettings, as_json: bool) -> None:
     """Take away now what retention no longer keeps; the service does it by itself every hour."""
-    application = Application(loaded.settings)
+    application = existing(loaded)
     before = application.catalog.counts()
     with application.catalog.writing() as connection:
         job_id = application.queue.enqueue_task(connection, PURGE, {})

@@ -6,7 +6,7 @@ import click
 from pydantic import ValidationError
 
 from ingest.keys import ACTIONS, Grant, Key, KeyRing
-from ragstone.commands.options import echo_json, json_option
+from ragstone.commands.options import echo_json, existing, json_option, reading
 from ragstone.errors import BadRequest
 from ragstone.names import collection_name
 from ragstone.rendering import one_line
@@ -59,7 +59,7 @@ def create(
         "user": user,
         "limits": limits,
     }
-    key, secret = _ring(loaded).create(_grant(asked))
+    key, secret = KeyRing(Application(loaded.settings).catalog).create(_grant(asked))
     if as_json:
         echo_json({**key.model_dump(mode="json"), "key": secret})
         return
@@ -73,7 +73,7 @@ def create(
 @click.pass_obj
 def list_keys(loaded: LoadedSettings, as_json: bool) -> None:
     """List the keys, revoked ones too."""
-    found = _ring(loaded).keys()
+    found = KeyRing(reading(loaded).catalog).keys()
     if as_json:
         echo_json({"keys": [key.model_dump(mode="json") for key in found]})
         return
@@ -87,7 +87,7 @@ def list_keys(loaded: LoadedSettings, as_json: bool) -> None:
 @click.pass_obj
 def revoke(loaded: LoadedSettings, key_id: str, as_json: bool) -> None:
     """End a key for good, in a running service too."""
-    ring = _ring(loaded)
+    ring = KeyRing(existing(loaded).catalog)
     key = ring.revoke(key_id)
     if as_json:
         echo_json(key.model_dump(mode="json"))
@@ -95,10 +95,6 @@ def revoke(loaded: LoadedSettings, key_id: str, as_json: bool) -> None:
     click.echo(_line(key))
     if not ring.any_in_force():
         click.echo("That was the last one: a service on this machine's own address is open to all its users again.")
-
-
-def _ring(loaded: LoadedSettings) -> KeyRing:
-    return KeyRing(Application(loaded.settings).catalog)
 
 
 def _grant(asked: dict[str, object]) -> Grant:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ingest.errors import DataFolderUnusable
 from ragstone.api.inputs import encodable, moment
 from ragstone.errors import BadRequest
 from ragstone.names import collection_name
@@ -59,6 +60,21 @@ def as_of_option(said: str) -> Callable[[_Command], _Command]:
 def text_argument(name: str) -> Callable[[_Command], _Command]:
     """An argument of text that can be stored: a shell passes any bytes on."""
     return click.argument(name, callback=_text)
+
+
+def batch_option(said: str) -> Callable[[_Command], _Command]:
+    return click.option("--batch", metavar="ID", help=said)
+
+
+def existing(loaded: LoadedSettings) -> Application:
+    """What a command works with that begins no data folder. Raises DataFolderUnusable where there is none."""
+    data = loaded.settings.data
+    if loaded.settings.ingest.catalog_url is None and not data.exists():
+        raise DataFolderUnusable(
+            f"the data folder {data} can't be used: it is not there; name it by --data, or begin with "
+            "`ragstone ingest PATH`"
+        )
+    return Application(loaded.settings)
 
 
 def reading(loaded: LoadedSettings) -> Application:

@@ -13,6 +13,7 @@ from generation.types import Answer, Ask, Done, DraftPiece
 from ragstone.commands.options import (
     any_collection_option,
     as_of_option,
+    batch_option,
     collection_option,
     echo_json,
     json_option,
@@ -30,6 +31,7 @@ from ragstone.wiring import Application
 @click.option("-k", type=click.IntRange(1, 1000), help="Number of passages.")
 @click.option("--mode", type=click.Choice(["hybrid", "dense", "lexical"]), default="hybrid", show_default=True)
 @as_of_option("Search the index as of this revision or time.")
+@batch_option("See what this batch does on top of the newest revision.")
 @json_option
 @click.pass_obj
 def search(
@@ -39,13 +41,14 @@ def search(
     k: int | None,
     mode: str,
     as_of: int | datetime | None,
+    batch: str | None,
     as_json: bool,
 ) -> None:
     """Find passages."""
     from retrieval.search import SearchRequest
 
     collections = None if collection is None else frozenset([collection])
-    request = SearchRequest(query=query, collections=collections, k=k, mode=mode, as_of=as_of)  # type: ignore[arg-type]
+    request = SearchRequest(query, collections, k, mode, as_of, batch)  # type: ignore[arg-type]
     result = reading(loaded).searcher.search(request)
     if as_json:
         echo_json(result.model_dump(mode="json"))

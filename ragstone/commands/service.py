@@ -6,7 +6,7 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +73,8 @@ def _serve_here(application: Application, listener: socket.socket, near: bool) -
     from ragstone.api.app import create_app
 
     config = uvicorn.Config(create_app(application, only_this_machine=near), **_UVICORN)
-    uvicorn.Server(config).run(sockets=[listener])
+    with suppress(KeyboardInterrupt):  # which uvicorn raises again, after all has ended as it should
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def _serve_by(workers: int, settings: Settings, listener: socket.socket, near: bool, waker: Waker) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ingest.errors import DataFolderUnusable
-from ragstone.commands.options import echo_json, json_option, reading
+from ragstone.commands.options import echo_json, existing, json_option, reading
 from ragstone.exit_codes import ANSWER_IS_NO
 from ragstone.rendering import one_line
 from ragstone.settings import LoadedSettings, described
@@ -27,7 +27,7 @@ def status(loaded: LoadedSettings, as_json: bool) -> None:
     from ragstone.models import statuses
     from ragstone.status import index_report, index_status
 
-    application = Application(loaded.settings)
+    application = existing(loaded)
     index = index_status(application)
     report = index_report(application)
     models = {model.name: complete for model, complete in statuses(application.models)}
@@ -68,7 +68,7 @@ def doctor(loaded: LoadedSettings, repair: bool, as_json: bool) -> None:
             click.echo(one_line(f"{check:<10} {'mended' if mended else 'FAULT'}: {said}"))
 
     try:
-        for check, findings in examine(Application(loaded.settings)):
+        for check, findings in examine(existing(loaded)):
             for finding in findings:
                 tell(check.name, *_treated(finding, repair))
             if not findings and not as_json:
@@ -208,7 +208,7 @@ def spaces(loaded: LoadedSettings, as_json: bool) -> None:
 @click.pass_obj
 def drop_space(loaded: LoadedSettings, space: str) -> None:
     """Take the vectors of a space away that is not in use; `models spaces` lists them."""
-    removed = Application(loaded.settings).spaces.drop(space)
+    removed = existing(loaded).spaces.drop(space)
     click.echo(f"{removed} vectors of space {space} are gone; the service removes its index files within the hour")
 
 

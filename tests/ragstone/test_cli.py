@@ -82,6 +82,13 @@ def test_a_data_folder_that_cannot_be_is_named_with_the_reason(tmp_path: Path, p
     assert json.loads(asked.stdout)["sound"] is False
 
 
+def test_what_changes_nothing_makes_no_folder_of_a_mistyped_name(tmp_path: Path) -> None:
+    commands = (["status"], ["doctor"], ["keys", "list"], ["keys", "revoke", "k"], ["jobs", "list"], ["backup", "b"])
+    for command in (*commands, ["documents"], ["rollback", "0"], ["batch", "promote", "b"], ["purge"]):
+        refused(ragstone(tmp_path, "--data", "mistyped", *command), 2)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_catalog_that_is_no_database_ends_with_3_and_is_a_finding(tmp_path: Path) -> None:
     (tmp_path / "catalog.sqlite").write_bytes(bytes(range(256)) * 100)
     for command in (["status"], ["revisions"]):

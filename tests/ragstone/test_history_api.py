@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from fastapi.testclient import TestClient
-from service import service, upload
+from service import application_in, service, upload
 
+from ingest.pipeline import IncomingFile
 from ragstone.cli import cli
 
 
@@ -86,11 +87,13 @@ def test_a_search_in_a_batch_that_is_closed_or_never_was_is_refused(client: Test
         assert client.post("/v1/search", json={"query": "pump", "batch": name}).status_code == status
 
 
-def test_an_upload_into_a_batch_that_is_closed_fails_with_the_reason(client: TestClient) -> None:
+def test_an_upload_into_a_batch_that_is_not_open_is_refused_at_once(client: TestClient) -> None:
     batch = client.post("/v1/batches", json={}).json()["batch_id"]
     client.delete(f"/v1/batches/{batch}")
-    (document,) = upload(client, "a.md", b"green pump", batch=batch)["documents"]
-    assert (document["state"], document["problem"]["code"]) == ("failed", "batch-conflict")
+    for name, status in ((batch, 409), ("nope", 404)):
+        reply = client.post("/v1/documents", files={"file": ("a.md", b"green pump")}, data={"batch": name})
+        assert reply.status_code == status
+    assert client.get("/v1/jobs").json() == {"jobs": []}
 
 
 def test_retention_takes_old_revisions_but_for_a_pinned_one(tmp_path: Path) -> None:
@@ -119,3 +122,14 @@ def test_the_command_line_rolls_back_and_handles_batches(tmp_path: Path) -> None
     (shown,) = run(tmp_path, "batch", "list")["batches"]
     assert (shown["batch_id"], shown["state"]) == (batch, "open")
     assert run(tmp_path, "batch", "promote", batch) == {"revision": 4}
+
+
+def test_the_command_line_lists_jobs_and_cancels_what_waits(tmp_path: Path) -> None:
+    with service(tmp_path) as client:
+        upload(client, "a.md", b"red pump")
+    application = application_in(tmp_path)
+    waiting = application.ingestion.submit([IncomingFile("b.md", "b.md", b"green pump")], "default", None)
+    application.close()
+    newest, before = run(tmp_path, "jobs", "list")["jobs"]
+    assert (newest["job_id"], newest["state"], before["state"]) == (waiting, "queued", "done")
+    assert run(tmp_path, "jobs", "cancel", waiting)["state"] == "cancelled"

@@ -26,7 +26,7 @@ def test_the_commands_of_the_page_run_one_after_the_other(tmp_path: Path, embedd
     place.mkdir()
     (place / "pump.md").write_text("# Pump\n\nThe warranty of the pump lasts five years.\n")
     commands = [line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()]
-    assert len(commands) == 7
+    assert len(commands) == 8
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAGSTONE_")}
     environment |= {"RAGSTONE_MODELS__FOLDER": str(embedder_folder.parent)}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"

@@ -21,19 +21,26 @@ pytestmark = pytest.mark.models
 
 
 @contextmanager
-def served_by_two(folder: Path) -> Iterator[tuple[str, int]]:
-    """The URL of a service of two processes, and the process above them."""
-    command = [Path(sys.executable).with_name("ragstone"), "--data", folder, "serve", "--port", "0", "--workers", "2"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def served_by(workers: int, folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The URL of a service of so many processes, and the one above them. Ends it as Ctrl-C does."""
+    command = [Path(sys.executable).with_name("ragstone"), "--data", folder, "serve", "--port", "0"]
+    process = subprocess.Popen([*command, "--workers", str(workers)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         address = re.search(r"http://[\d.:]+", process.stdout.readline())
         assert address is not None
-        yield address.group(), process.pid
+        yield address.group(), process
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=60)
         process.stdout.close()
+
+
+@contextmanager
+def served_by_two(folder: Path) -> Iterator[tuple[str, int]]:
+    """The URL of a service of two processes, and the id of the one above them."""
+    with served_by(2, folder) as (url, process):
+        yield url, process.pid
 
 
 def children(pid: int) -> list[int]:
@@ -57,6 +64,13 @@ def when_it_answers(url: str) -> None:
         except httpx.TransportError:
             time.sleep(0.2)
     raise AssertionError("the service does not answer")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_to_be_interrupted_is_the_ordinary_end(workers: int, tmp_path: Path) -> None:
+    with served_by(workers, tmp_path) as (url, process):
+        when_it_answers(url)
+    assert process.returncode == 0
 
 
 def revisions_seen(url: str, query: str) -> set[int]:

@@ -196,6 +196,7 @@ class History:
             connection.execute(insert(schema.staged).values(batch_id=batch_id, document_id=document_id))
             freed = statements.remove_unused_versions(connection, [document_id])
             statements.remove_unused_chunks(connection, before)
+            marks.put(connection)
         return freed
 
     def promote(self, batch_id: str) -> int:

@@ -94,6 +94,8 @@ _PLACES = select(schema.occurrences.c.chunk, schema.occurrences.c.collection, sc
 _BATCH = 4096
 # Bitmaps kept: those of the head, and of old revisions that were asked for lately.
 _VIEWS = 32
+# And of batches, which have one more each.
+_BATCH_VIEWS = 8
 # Room for chunks to come, in bytes of a bitmap.
 _ROOM = 1 << 17
 # What a reader keeps in memory until it opens the files that the writer put it into: chunks, and their share of all.
@@ -126,6 +128,8 @@ class HybridIndex:
         self._intervals, self._keys, self._purged = files.load() if files else (Intervals(), ChunkKeys(), 0)
         self._mark = NO_MARK  # the newest that the catalog had when it was read last
         self._views: OrderedDict[tuple[int, Collections], Visible] = OrderedDict()
+        # Of batches, with what each was made from: it holds until there is a newer mark, which staging leaves as well.
+        self._batch_views: OrderedDict[tuple[str, Collections], tuple[Mark, Visible, Visible]] = OrderedDict()
         self._purged_seen = 0  # the mark of the purge after which the halves were rid of what was purged
         self._complete = False  # whether the halves were compared with the catalog since the start
 
@@ -332,23 +336,39 @@ class HybridIndex:
             self._views.popitem(last=False)
 
     def _with_batch(self, view: Visible, batch: str, collections: Collections) -> Visible:
-        staged, staged_occurrences, occurrences = schema.staged, schema.staged_occurrences, schema.occurrences
+        """`view`, which is the head's, with what the batch does. Raises NotFound and BatchConflict."""
+        mark, key = self._mark, (batch, collections)
         with self._catalog.reading() as connection:
             require_open(connection, batch)
-            its = list(connection.execute(select(staged.c.document_id).where(staged.c.batch_id == batch)).scalars())
-            touched: set[int] = set()
-            for part in statements.parts(its):
-                shown = occurrences.c.document_id.in_(part) & occurrences.c.removed_in.is_(None)
-                touched.update(connection.execute(select(occurrences.c.chunk).where(shown)).scalars())
-            changes = {
-                number: bool(names) if collections is None else not collections.isdisjoint(names)
-                for number, names in _collections_of(connection, sorted(touched), hidden=frozenset(its)).items()
-            }
-            query = select(staged_occurrences.c.chunk, staged_occurrences.c.collection)
-            for number, collection in connection.execute(query.where(staged_occurrences.c.batch_id == batch)):
-                if collections is None or collection in collections:
-                    changes[number] = True
-        return view.with_changes(changes)
+            with self._lock:
+                known = self._batch_views.get(key)
+            if known is not None and known[0] == mark and known[1] is view:
+                return known[2]
+            changed = view.with_changes(self._changes_of_batch(connection, batch, collections))
+        with self._lock:
+            self._batch_views[key] = mark, view, changed
+            self._batch_views.move_to_end(key)
+            while len(self._batch_views) > _BATCH_VIEWS:
+                self._batch_views.popitem(last=False)
+        return changed
+
+    def _changes_of_batch(self, connection: Connection, batch: str, collections: Collections) -> dict[int, bool]:
+        """Which chunks the batch shows or hides beside the head."""
+        staged, staged_occurrences, occurrences = schema.staged, schema.staged_occurrences, schema.occurrences
+        its = list(connection.execute(select(staged.c.document_id).where(staged.c.batch_id == batch)).scalars())
+        touched: set[int] = set()
+        for part in statements.parts(its):
+            shown = occurrences.c.document_id.in_(part) & occurrences.c.removed_in.is_(None)
+            touched.update(connection.execute(select(occurrences.c.chunk).where(shown)).scalars())
+        changes = {
+            number: bool(names) if collections is None else not collections.isdisjoint(names)
+            for number, names in _collections_of(connection, sorted(touched), hidden=frozenset(its)).items()
+        }
+        query = select(staged_occurrences.c.chunk, staged_occurrences.c.collection)
+        for number, collection in connection.execute(query.where(staged_occurrences.c.batch_id == batch)):
+            if collections is None or collection in collections:
+                changes[number] = True
+        return changes
 
     def _add_chunks(self, connection: Connection, first: int, last: int) -> None:
         for low, high in _ranges(first, last):

@@ -250,7 +250,7 @@ def test_ingest_search_and_status_with_the_embedded_embedder(tmp_path: Path, emb
     # Nothing is said of originals, chunks and vectors without the embedder's files, but all of them are checked.
     blind = ragstone(tmp_path, "doctor", "--json", RAGSTONE_MODELS__FOLDER=str(tmp_path / "none"))
     assert blind.returncode == 1
-    assert {row["check"] for row in json.loads(blind.stdout)["findings"]} == {"models", "index"}
+    assert {row["check"] for row in json.loads(blind.stdout)["findings"]} == {"models"}
 
 
 def passages_as_of(data: Path, moment: str) -> set[str]:

@@ -7,7 +7,7 @@ import pytest
 from service import application_in, service, upload
 from sqlalchemy import select, update
 
-from ingest import schema
+from ingest import facts, schema
 from ragstone.doctor import CHECKS, Finding, examine
 from ragstone.settings import ModelsSettings
 from ragstone.wiring import Application
@@ -100,15 +100,15 @@ def test_a_check_that_cannot_run_is_a_finding_and_the_others_go_on(application: 
     (tmp_path / "originals" / ".part-0").write_bytes(b"half")
     with application.catalog.writing() as connection:
         connection.execute(update(schema.occurrences).values(start=schema.occurrences.c.start + 1))
-    settings = application.settings.model_copy(update={"models": ModelsSettings(folder=tmp_path / "none")})
-    blind = Application(settings)
+        facts.put_fact(connection, facts.SPACE_IN_USE, "nowhere")
+    blind = Application(application.settings)
     found = {check.name: findings for check, findings in examine(blind)}
     assert found["catalog"] == []
     assert len(found["originals"]) == 2
     assert [finding.mend() for finding in found["originals"]] == [None, None]
     assert len(found["chunks"]) == 1
     (index,) = found["index"]
-    assert "models fetch" in index.what
+    assert "no space nowhere" in index.what
     assert [finding for check in CHECKS if check.name == "originals" for finding in check.run(blind)] == []
 
 

@@ -49,7 +49,7 @@ class Catalog:
         try:
             with self.writing() as connection:
                 migrations.bring_up_to_date(connection)
-                self.catalog_id = str(facts.fact(connection, migrations.CATALOG_ID))
+                self.catalog_id = str(facts.get(connection, migrations.CATALOG_ID))
         except Exception:
             self.close()
             raise
@@ -102,7 +102,7 @@ class Catalog:
     def fact(self, name: str) -> Any:
         """A single value kept under a name; None where there is none."""
         with self.reading() as connection:
-            return facts.fact(connection, name)
+            return facts.get(connection, name)
 
     # Revisions
 

@@ -16,20 +16,20 @@ FORGOTTEN = "forgotten"
 SPACE_IN_USE = "space_in_use"
 
 
-def fact(connection: Connection, name: str) -> Any:
+def get(connection: Connection, name: str) -> Any:
     """A single value kept under a name; None where there is none."""
     return connection.execute(_FACT, {"name": name}).scalar_one_or_none()
 
 
-def put_fact(connection: Connection, name: str, value: Any) -> None:
+def put(connection: Connection, name: str, value: Any) -> None:
     table = schema.facts
     if connection.execute(update(table).where(table.c.name == name).values(value=value)).rowcount == 0:
         connection.execute(insert(table).values(name=name, value=value))
 
 
-def raise_fact(connection: Connection, name: str) -> None:
+def count_up(connection: Connection, name: str) -> None:
     """Adds 1 to a number kept under a name."""
-    put_fact(connection, name, (fact(connection, name) or 0) + 1)
+    put(connection, name, (get(connection, name) or 0) + 1)
 
 
 # Built once, since every commit asks it.

@@ -67,12 +67,12 @@ def put_purged(connection: Connection, occurrences: Sequence[int]) -> None:
     elif occurrences:
         connection.execute(insert(table), [{"occurrence_id": its, "mark": mark} for its in occurrences])
     connection.execute(delete(table).where(table.c.mark <= oldest))
-    facts.put_fact(connection, facts.PURGES, {"last": mark, "reread_from": oldest})
+    facts.put(connection, facts.PURGES, {"last": mark, "reread_from": oldest})
 
 
 def purges(connection: Connection) -> Purges:
     """What was purged so far."""
-    found = facts.fact(connection, facts.PURGES)
+    found = facts.get(connection, facts.PURGES)
     return Purges(0, 0) if found is None else Purges(**found)
 
 

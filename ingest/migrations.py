@@ -135,9 +135,9 @@ def _to_marks(connection: Connection) -> None:
     if "metadata" not in {column["name"] for column in inspect(connection).get_columns("staged")}:
         connection.execute(text("ALTER TABLE staged ADD COLUMN metadata JSON"))
     first = marks.put(connection)
-    purged = facts.fact(connection, facts.PURGES) is not None
+    purged = facts.get(connection, facts.PURGES) is not None
     if purged:
-        facts.put_fact(connection, facts.PURGES, {"last": first.number, "reread_from": first.number})
+        facts.put(connection, facts.PURGES, {"last": first.number, "reread_from": first.number})
 
 
 # Each entry brings the schema from its place + 1 to the next number. Never edit one that has been released; append.

@@ -194,7 +194,7 @@ class Ingestion:
         versions = [prepared for _, prepared in group if isinstance(prepared, PreparedVersion)]
 
         def record(connection: Connection, results: Sequence[Committed]) -> None:
-            if facts.fact(connection, facts.SPACE_IN_USE) not in (None, space.space_id):
+            if facts.get(connection, facts.SPACE_IN_USE) not in (None, space.space_id):
                 raise _SpaceChanged
             committed = {its.document_id: result for its, result in zip(versions, results, strict=True)}
             outcomes = [_outcome(upload, its, committed) for upload, its in group]

@@ -61,16 +61,16 @@ class Spaces:
         """Puts the first space in use; does nothing where one is."""
         with self._catalog.writing() as connection:
             statements.put_space(connection, space, embedder)
-            if facts.fact(connection, SPACE_IN_USE) is None:
-                facts.put_fact(connection, SPACE_IN_USE, space.space_id)
-                facts.put_fact(connection, _ASKED_FOR, dict(embedder))
+            if facts.get(connection, SPACE_IN_USE) is None:
+                facts.put(connection, SPACE_IN_USE, space.space_id)
+                facts.put(connection, _ASKED_FOR, dict(embedder))
 
     def request(self, space: Space, embedder: EmbedderSettings, *, by_settings: bool = False) -> str:
         """Adds the job that fills the space and then puts it in use, and returns its id."""
         with self._catalog.writing() as connection:
             statements.put_space(connection, space, embedder)
             if by_settings:
-                facts.put_fact(connection, _ASKED_FOR, dict(embedder))
+                facts.put(connection, _ASKED_FOR, dict(embedder))
             return _enqueue(connection, self._queue, space.space_id)
 
     def space(self, space_id: str) -> Space:
@@ -108,7 +108,7 @@ class Spaces:
         Chunks that came since are found by their words until the job that this adds has embedded them.
         """
         with self._catalog.writing() as connection:
-            before = facts.fact(connection, _BEFORE)
+            before = facts.get(connection, _BEFORE)
             if before is None:
                 raise NotFound("there is no embedder to go back to: the one in use is the first")
             _switch(connection, before)
@@ -127,12 +127,12 @@ class Spaces:
         while True:
             with self._catalog.writing() as connection:
                 number = _row(connection, space_id)["number"]
-                if facts.fact(connection, SPACE_IN_USE) == space_id:
+                if facts.get(connection, SPACE_IN_USE) == space_id:
                     raise NotAllowed(f"searches use the space {space_id}: put another embedder in use first")
                 if _being_filled(connection, space_id):
                     raise NotAllowed(f"a job fills the space {space_id}: let it end, or cancel it over the API")
-                if facts.fact(connection, _BEFORE) == space_id:
-                    facts.put_fact(connection, _BEFORE, None)
+                if facts.get(connection, _BEFORE) == space_id:
+                    facts.put(connection, _BEFORE, None)
                 some = select(table.c.arrival).where(table.c.space == number).limit(_DROPPED_TOGETHER)
                 count = connection.execute(delete(table).where(table.c.arrival.in_(some.scalar_subquery()))).rowcount
                 removed += count
@@ -143,7 +143,7 @@ class Spaces:
     def all(self) -> list[SpaceInfo]:
         counts = self._catalog.vectors_by_space()
         with self._catalog.reading() as connection:
-            in_use = facts.fact(connection, SPACE_IN_USE)
+            in_use = facts.get(connection, SPACE_IN_USE)
             rows = connection.execute(select(schema.spaces).order_by(schema.spaces.c.number)).mappings().all()
         return [
             SpaceInfo(
@@ -162,10 +162,10 @@ _FACTS = select(schema.facts.c.name, schema.facts.c.value).where(schema.facts.c.
 
 
 def _switch(connection: Connection, space_id: str) -> None:
-    in_use = facts.fact(connection, SPACE_IN_USE)
+    in_use = facts.get(connection, SPACE_IN_USE)
     if in_use != space_id:
-        facts.put_fact(connection, SPACE_IN_USE, space_id)
-        facts.put_fact(connection, _BEFORE, in_use)
+        facts.put(connection, SPACE_IN_USE, space_id)
+        facts.put(connection, _BEFORE, in_use)
 
 
 def _enqueue(connection: Connection, queue: JobQueue, space_id: str, *, use: bool = True) -> str:

@@ -280,7 +280,7 @@ class HybridIndex:
             with self._catalog.writing() as connection:
                 for part in statements.parts(gone.tolist()):
                     connection.execute(table.delete().where(table.c.number.in_(part)))
-                facts.raise_fact(connection, facts.FORGOTTEN)
+                facts.count_up(connection, facts.FORGOTTEN)
         return len(gone)
 
     def _read(self, connection: Connection, newest: Mark, head: int) -> None:

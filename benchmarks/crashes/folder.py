@@ -133,7 +133,7 @@ def truth_of(catalog: Catalog) -> Truth:
         standing = _standing(rows, schema.occurrences, ("added_in", "removed_in"))
         staged_chunks = _standing(rows, schema.staged_occurrences, ("batch_id",))
         batches = rows(schema.batches.c.batch_id, schema.batches.c.note, schema.batches.c.state)
-        in_use = facts.fact(connection, facts.SPACE_IN_USE)
+        in_use = facts.get(connection, facts.SPACE_IN_USE)
         spaces = dict(rows(schema.spaces.c.space_id, schema.spaces.c.description))
         return Truth(
             head=head,

@@ -232,7 +232,7 @@ def _prepare(place: Path, manifest: Manifest, replaced: Replaced) -> int:
             if statements.head(connection) != manifest.revision:
                 raise BadBackup("the catalog in it is not the one that its manifest describes")
             # Whatever was derived from another catalog is foreign to this one, and no process works on it yet.
-            facts.put_fact(connection, migrations.CATALOG_ID, uuid.uuid4().hex)
+            facts.put(connection, migrations.CATALOG_ID, uuid.uuid4().hex)
             connection.execute(update(schema.leases).values(expires_at=None))
         erased = obey(catalog, replaced)
         _remove_unused_originals(catalog, place, close=False)

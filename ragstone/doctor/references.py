@@ -24,7 +24,7 @@ def check(application: Application) -> Iterator[Finding]:
         yield from _dangling(application, connection)
         yield from _collections(application, connection)
         yield from _unused(application, connection)
-        in_use = facts.fact(connection, facts.SPACE_IN_USE)
+        in_use = facts.get(connection, facts.SPACE_IN_USE)
         if in_use is not None and not statements.count(connection, schema.spaces, schema.spaces.c.space_id == in_use):
             yield Finding(f"the space in use, {in_use}, is not in the catalog: {_RESTORE}")
 

@@ -192,7 +192,7 @@ def _limits(connection: Connection, head: int) -> Iterator[Finding]:
 def _counts(connection: Connection) -> Iterator[Finding]:
     """A revision says how much it added and removed; rows that it has can be fewer once something was purged."""
     revisions, table = schema.revisions, schema.occurrences
-    purged = bool(facts.fact(connection, facts.PURGES))
+    purged = bool(facts.get(connection, facts.PURGES))
     for said, column in ((revisions.c.added, table.c.added_in), (revisions.c.removed, table.c.removed_in)):
         rows = select(column.label("revision"), func.count().label("rows")).group_by(column).subquery()
         there = func.coalesce(rows.c.rows, 0)

@@ -35,7 +35,7 @@ def test_writers_at_once_take_turns(catalog: Catalog, catalog_url: URL) -> None:
         start.wait()
         for _ in range(turns):
             with own.writing() as connection:
-                facts.raise_fact(connection, "count")
+                facts.count_up(connection, "count")
         own.close()
 
     with ThreadPoolExecutor(writers) as pool:
@@ -58,7 +58,7 @@ def test_a_reader_sees_one_state_while_others_write(catalog: Catalog, catalog_ur
 
 def test_a_write_that_fails_leaves_nothing(catalog: Catalog) -> None:
     with pytest.raises(ZeroDivisionError), catalog.writing() as connection:
-        facts.put_fact(connection, "half", 1)
+        facts.put(connection, "half", 1)
         raise ZeroDivisionError
     assert catalog.fact("half") is None
 

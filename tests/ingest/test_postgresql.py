@@ -151,7 +151,7 @@ def test_a_connection_that_ends_in_the_middle_leaves_nothing_and_the_next_one_wo
         catalog.writing() if writes else catalog.reading() as connection,
     ):
         if writes:
-            facts.put_fact(connection, "half", 1)
+            facts.put(connection, "half", 1)
         assert postgresql.end_connections(postgresql_url) == 1
         statements.head(connection)
     assert catalog.fact("half") is None
@@ -162,7 +162,7 @@ def test_a_connection_that_ends_before_the_commit_is_no_commit(
     postgresql: PostgresqlServer, postgresql_url: URL, postgresql_catalog: Catalog
 ) -> None:
     with pytest.raises(CatalogUnavailable, match="try again later"), postgresql_catalog.writing() as connection:
-        facts.put_fact(connection, "half", 1)
+        facts.put(connection, "half", 1)
         postgresql.end_connections(postgresql_url)
     assert postgresql_catalog.fact("half") is None
 
@@ -204,7 +204,7 @@ def test_a_write_that_waited_in_vain_says_for_what(postgresql_catalog: Catalog, 
 
 def test_a_write_in_a_read_is_a_bug(postgresql_catalog: Catalog) -> None:
     with pytest.raises(DBAPIError, match="read-only transaction"), postgresql_catalog.reading() as connection:
-        facts.put_fact(connection, "half", 1)
+        facts.put(connection, "half", 1)
 
 
 def test_a_violated_constraint_is_a_bug_that_shows_no_parameters(postgresql_catalog: Catalog) -> None:

@@ -100,7 +100,7 @@ def test_a_check_that_cannot_run_is_a_finding_and_the_others_go_on(application: 
     (tmp_path / "originals" / ".part-0").write_bytes(b"half")
     with application.catalog.writing() as connection:
         connection.execute(update(schema.occurrences).values(start=schema.occurrences.c.start + 1))
-        facts.put_fact(connection, facts.SPACE_IN_USE, "nowhere")
+        facts.put(connection, facts.SPACE_IN_USE, "nowhere")
     blind = Application(application.settings)
     found = {check.name: findings for check, findings in examine(blind)}
     assert found["catalog"] == []

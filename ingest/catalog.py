@@ -140,12 +140,11 @@ class Catalog:
                 for row in connection.execute(query).mappings()
             ]
 
-    def revision_at(self, moment: datetime) -> int:
-        """The newest revision committed at `moment` or before; 0 when there is none."""
+    def revision_at(self, connection: Connection, moment: datetime) -> int:
+        """The newest revision committed at `moment` or before, as the caller's connection sees it; 0 for none."""
         table = schema.revisions
-        with self.reading() as connection:
-            query = select(func.max(table.c.revision)).where(table.c.created_at <= moment.astimezone(UTC))
-            return connection.execute(query).scalar() or 0
+        query = select(func.max(table.c.revision)).where(table.c.created_at <= moment.astimezone(UTC))
+        return connection.execute(query).scalar() or 0
 
     # Versions in
 

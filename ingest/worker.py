@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 # How long an idle worker sleeps when nobody wakes it: jobs of other processes are found by looking.
 POLL_S = 0.5
 MOST_PATIENCE_S = 60.0
+_DOUBLINGS = 10
 # A busy worker sees to the index so often; one that has nothing to do, when nothing has come for so long: whoever
 # waited for a job is likely to search now, and goes first.
 UPKEEP_S = 5.0
@@ -110,7 +111,7 @@ class Worker:
                 if self._guarded_step():
                     continue
                 # What goes wrong again and again is tried less and less often.
-                patience = _QUIET_S if self._just_worked() else min(MOST_PATIENCE_S, POLL_S * 2**self._failures)
+                patience = _QUIET_S if self._just_worked() else min(MOST_PATIENCE_S, POLL_S * 2 ** min(self._failures, _DOUBLINGS))
                 self._woken = self._wake.wait(patience)
                 self._wake.clear()
         finally:
@@ -193,8 +194,8 @@ class Worker:
             log.info("embedded %d chunks that had no vector of the current embedder", filled)
 
     def _do_all_but_uploads(self) -> None:
-        """What needs no embedder, such as erasures, and the filling of another's space, go on while it can't be had."""
-        while not self._stopping.is_set() and self.run_one(uploads=False):
+        """What needs no embedder goes on while it can't be had: erasures, upkeep, and the filling of another's space."""
+        while not self._stopping.is_set() and (self.run_one(uploads=False) or self._upkeep()):
             pass
 
     def run_one(self, *, uploads: bool = True) -> bool:

@@ -58,7 +58,7 @@ class Searcher:
             # 3. Choose the snapshot, and what of it the caller sees.
             revision, serving = self._snapshot(connection, request.as_of)
             index = serving.index
-            visible = index.visible(revision, request.collections, request.batch)
+            visible = index.visible(connection, revision, request.collections, request.batch)
             if not visible.count:
                 raise EmptyIndex(_nothing_there(request.collections, revision))
             # 4. Ask both halves, under the same visibility.
@@ -86,7 +86,7 @@ class Searcher:
         head, serving = self._live.followed(connection)
         if as_of is None:
             return head, serving
-        revision = as_of if isinstance(as_of, int) else self._catalog.revision_at(as_of)
+        revision = as_of if isinstance(as_of, int) else self._catalog.revision_at(connection, as_of)
         if not 0 <= revision <= head:
             raise BadQuery(f"revision {revision} was never committed: the newest is {head}")
         return revision, serving

@@ -128,8 +128,8 @@ class HybridIndex:
         self._intervals, self._keys, self._purged = files.load() if files else (Intervals(), ChunkKeys(), 0)
         self._mark = NO_MARK  # the newest that the catalog had when it was read last
         self._views: OrderedDict[tuple[int, Collections], Visible] = OrderedDict()
-        # Of batches, with what each was made from: it holds until there is a newer mark, which staging leaves as well.
-        self._batch_views: OrderedDict[tuple[str, Collections], tuple[Mark, Visible, Visible]] = OrderedDict()
+        # Of batches, with what each was made from: it holds until there is a newer mark, as staging leaves one too.
+        self._batch_views: OrderedDict[tuple[str, Collections], tuple[int, Visible, Visible]] = OrderedDict()
         self._purged_seen = 0  # the mark of the purge after which the halves were rid of what was purged
         self._complete = False  # whether the halves were compared with the catalog since the start
 
@@ -156,12 +156,15 @@ class HybridIndex:
 
     def report(self) -> IndexReport:
         """What is held, and how much a dense search misses: some exact scans, so nothing for every request."""
+        with self._catalog.reading() as connection:
+            self.follow(connection)
+            shown = self.visible(connection, self.revision, None)
         return IndexReport(
             revision=self.revision,
             space=self._space.space_id,
             lexical=_half_report(self._lexical),
             dense=_half_report(self._dense),
-            recall_at_10=self._dense.recall(self.visible(self.revision, None)),
+            recall_at_10=self._dense.recall(shown),
             problems=tuple(self._files.problems() if self._files else ()),
         )
 
@@ -208,21 +211,24 @@ class HybridIndex:
                     self._read(connection, newest, head)
         return head, in_use
 
-    def visible(self, revision: int, collections: Collections, batch: str | None = None) -> Visible:
+    def visible(
+        self, connection: Connection, revision: int, collections: Collections, batch: str | None = None
+    ) -> Visible:
         """The chunks that `revision` shows in one of `collections` (None: in any), with what `batch` does on top.
 
-        Raises RevisionGone for a revision that retention has taken.
+        `connection` is the caller's, who has followed it: if each held one and waited for another, all would wait.
+        Raises RevisionGone for a revision that retention has taken, NotFound and BatchConflict for a batch that is not
+        open.
         """
         with self._lock:
             key = (revision, collections)
             view = self._views.get(key)
             if view is None:
-                with self._catalog.reading() as connection:
-                    require_kept(connection, revision, collections)
+                self._require_kept(connection, revision, collections)
                 view = self._intervals.visible(revision, collections, self._size())
                 self._keep_view(*key, view)
             self._views.move_to_end(key)
-        return view if batch is None else self._with_batch(view, batch, collections)
+        return view if batch is None else self._with_batch(connection, view, batch, collections)
 
     def search_dense(self, query: Vectors, k: int, visible: Visible) -> Ranking:
         """The `k` visible chunks of largest inner product with `query`, float32 of shape (dimension,)."""
@@ -335,16 +341,23 @@ class HybridIndex:
         while len(self._views) > _VIEWS:
             self._views.popitem(last=False)
 
-    def _with_batch(self, view: Visible, batch: str, collections: Collections) -> Visible:
-        """`view`, which is the head's, with what the batch does. Raises NotFound and BatchConflict."""
-        mark, key = self._mark, (batch, collections)
-        with self._catalog.reading() as connection:
-            require_open(connection, batch)
-            with self._lock:
-                known = self._batch_views.get(key)
-            if known is not None and known[0] == mark and known[1] is view:
-                return known[2]
-            changed = view.with_changes(self._changes_of_batch(connection, batch, collections))
+    def _require_kept(self, connection: Connection, revision: int, collections: Collections) -> None:
+        """Raises RevisionGone. A connection from before a purge that was read here meanwhile knows too little."""
+        if marks.purges(connection).last >= self._purged:
+            require_kept(connection, revision, collections)
+        else:
+            with self._catalog.reading() as newer:
+                require_kept(newer, revision, collections)
+
+    def _with_batch(self, connection: Connection, view: Visible, batch: str, collections: Collections) -> Visible:
+        """`view`, which is the head's, with what the batch does."""
+        require_open(connection, batch)
+        mark, key = connection.execute(marks.NEWEST).scalar_one(), (batch, collections)
+        with self._lock:
+            known = self._batch_views.get(key)
+        if known is not None and known[0] == mark and known[1] is view:
+            return known[2]
+        changed = view.with_changes(self._changes_of_batch(connection, batch, collections))
         with self._lock:
             self._batch_views[key] = mark, view, changed
             self._batch_views.move_to_end(key)

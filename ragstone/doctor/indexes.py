@@ -104,8 +104,9 @@ def halves(application: Application) -> Iterator[Finding]:
         if any(damaged_vectors(connection, number.scalar() or 0, space.dimension, space.normalised)):
             yield Finding("the index can't be built from damaged vectors")
             return
-    application.index.follow()
-    shown = application.index.visible(application.index.revision, None).count
+    with application.catalog.reading() as connection:
+        head, _ = application.index.follow(connection)
+        shown = application.index.visible(connection, head, None).count
     counted = application.catalog.counts()["chunks"]
     if shown != counted:
         yield Finding(f"the index shows {shown} chunks where the catalog has {counted}", _rebuild(application))

@@ -166,8 +166,9 @@ def test_times_come_back_in_utc_and_compare_across_zones(catalog: Catalog) -> No
     assert made.utcoffset() == timedelta(0)
     assert abs(datetime.now(UTC) - made) < timedelta(minutes=5)
     far = timezone(timedelta(hours=-11))
-    assert catalog.revision_at(made.astimezone(far)) == 1
-    assert catalog.revision_at((made - timedelta(microseconds=1)).astimezone(far)) == 0
+    with catalog.reading() as connection:
+        assert catalog.revision_at(connection, made.astimezone(far)) == 1
+        assert catalog.revision_at(connection, (made - timedelta(microseconds=1)).astimezone(far)) == 0
 
 
 def test_numbers_beyond_32_bits_are_stored(catalog: Catalog) -> None:

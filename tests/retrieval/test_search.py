@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -233,3 +234,18 @@ def test_a_searcher_that_followed_equals_one_that_starts_now(
             expected = library.find(query, fresh, as_of=revision)
             assert library.find(query, followed, as_of=revision) == expected
     library.catalog.close()
+
+
+def test_a_search_needs_one_connection_to_the_catalog(library: Library) -> None:
+    library.put("a.md", "pumps move water")
+    library.put("a.md", "pumps move much water")
+    batch = library.history.open_batch()
+    pool = library.catalog.database.engine.pool
+    asked: list[dict[str, Any]] = [{}, {"as_of": 1}, {"as_of": datetime.now(UTC)}, {"batch": batch}]
+    with ExitStack() as taken:
+        # One that waits for a second one while it holds one waits for those who do the same.
+        while pool.checkedout() < pool.size() + pool._max_overflow - 1:  # type: ignore[attr-defined]
+            taken.enter_context(library.catalog.reading())
+        for number, request in enumerate(asked):
+            found = library.uris("pumps", collections=frozenset({"default", f"not asked before {number}"}), **request)
+            assert found == ["a.md"]

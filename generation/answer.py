@@ -41,6 +41,7 @@ from retrieval.types import SearchResult
 class _Progress:
     """What is known so far of the answer at hand; times in milliseconds."""
 
+    release: str = ""
     draft: str = ""
     token_ids: tuple[int, ...] = ()
     finish: str | None = None
@@ -62,7 +63,7 @@ class Answerer:
         admission: Admission,
         store: AnswerStore,
         settings: GenerationSettings,
-        release: str,
+        release: Callable[[], str],
     ) -> None:
         self._searcher = searcher
         self._model = model
@@ -88,6 +89,7 @@ class Answerer:
             progress.timings["queue"] = waited_ms
             await self._model.start()
             # 1. Retrieve under the caller's access rules, from the snapshot asked for.
+            progress.release = await asyncio.to_thread(self._release)
             result = await self._retrieve(ask, progress)
             yield PassagesFound(result.passages, result.revision)
             # 2. Build the prompt: the best windows of the best passages.
@@ -180,7 +182,7 @@ class Answerer:
             faithfulness=faithfulness,
             passages=result.passages,
             notes=tuple(notes),
-            release=self._release,
+            release=progress.release,
             revision=result.revision,
             seed=ask.seed or 0,
             usage=Usage(prompt_tokens=built.prompt.n_tokens, completion_tokens=progress.completion_tokens),

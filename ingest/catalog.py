@@ -256,8 +256,11 @@ class Catalog:
 
     # Counts
 
-    def counts(self, readable: Readable = None) -> dict[str, int]:
-        """Documents, chunks and occurrences that the head shows, versions and chunks kept in all."""
+    def counts(self, readable: Readable = None, as_of: int | datetime | None = None) -> dict[str, int]:
+        """A revision, the documents, chunks and occurrences that it shows, and the versions and chunks kept in all.
+
+        `as_of` is a revision or a moment; None: the head. Raises UnknownRevision and RevisionGone.
+        """
         showings, occurrences, documents, versions = (
             schema.showings,
             schema.occurrences,
@@ -266,16 +269,21 @@ class Catalog:
         )
         mine: list[Any] = [] if readable is None else [documents.c.collection.in_(readable)]
         its: list[Any] = [] if readable is None else [occurrences.c.collection.in_(readable)]
-        shown = occurrences.c.removed_in.is_(None)
         distinct = select(func.count(func.distinct(occurrences.c.chunk))).where(*its)
         of_document = documents.c.document_id
         with self.reading() as connection:
+            if as_of is None:
+                revision = statements.head(connection)
+                stands, shown = showings.c.removed_in.is_(None), occurrences.c.removed_in.is_(None)
+            else:
+                revision = as_of if isinstance(as_of, int) else self.revision_at(connection, as_of)
+                statements.require_committed(connection, revision)
+                statements.require_kept(connection, revision, readable)
+                stands, shown = (statements.visible_at(table, revision) for table in (showings, occurrences))
             return {
+                "revision": revision,
                 "documents": statements.count(
-                    connection,
-                    showings.join(documents, of_document == showings.c.document_id),
-                    showings.c.removed_in.is_(None),
-                    *mine,
+                    connection, showings.join(documents, of_document == showings.c.document_id), stands, *mine
                 ),
                 "versions": statements.count(
                     connection,

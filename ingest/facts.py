@@ -14,6 +14,8 @@ PURGES = "purges"
 FORGOTTEN = "forgotten"
 # The id of the embedding space that searches use.
 SPACE_IN_USE = "space_in_use"
+# Why the jobs wait, in the words of the process that does them; see `ingest.worker.problem_of_worker`.
+WORKER_PROBLEM = "worker_problem"
 
 
 def get(connection: Connection, name: str) -> Any:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, insert, lite
 
 from ingest import marks, schema, statements
 from ingest.catalog import Catalog
-from ingest.errors import BatchConflict, NotFound, RevisionGone, UnknownRevision, VectorsGone
+from ingest.errors import BatchConflict, NotFound, VectorsGone
 from ingest.statements import Guard, PreparedVersion, unguarded, visible_at
 from ingest.types import Space
 
@@ -129,10 +129,9 @@ class History:
         is embedded. Documents that were erased stay away. Raises UnknownRevision and RevisionGone.
         """
         with self._catalog.writing() as connection:
-            require_kept(connection, target, None)
+            statements.require_committed(connection, target)
+            statements.require_kept(connection, target, None)
             revision = statements.head(connection) + 1
-            if target >= revision:
-                raise UnknownRevision(f"revision {target} was never committed: the newest is {revision - 1}")
             _return_to(connection, schema.showings, ("document_id", "version", "prepared_with"), target, revision)
             stands = ("document_id", "version", "chunk", "ordinal", "start", "end")
             added, removed = _return_to(connection, schema.occurrences, stands, target, revision)
@@ -255,18 +254,6 @@ def hide_document(connection: Connection, document_id: str) -> int | None:
     removed = statements.hide(connection, schema.occurrences, [document_id], revision)
     statements.put_revision(connection, revision, "delete", added=0, removed=removed, document_id=document_id)
     return revision
-
-
-def require_kept(connection: Connection, revision: int, collections: Collection[str] | None) -> None:
-    """Raises RevisionGone when retention has taken something of `revision` in one of `collections` (None: in any)."""
-    table, pins = schema.collections, schema.pins
-    query = select(func.max(table.c.horizon))
-    if collections is not None:
-        query = query.where(table.c.collection.in_(collections))
-    horizon = connection.execute(query).scalar() or 0
-    if revision >= horizon or statements.count(connection, pins, pins.c.revision == revision):
-        return
-    raise RevisionGone(f"revision {revision} is no longer kept: the oldest that can be asked for is {horizon}")
 
 
 def _stored(

@@ -223,12 +223,15 @@ class JobQueue:
     def request_cancel(self, job_id: str) -> Job:
         """Asks a job to stop after the file at hand; a queued one ends at once, a finished one stays as it is.
 
-        Raises NotAllowed for a job that takes content away for good: that was promised to whoever asked for it.
+        Raises NotFound, and NotAllowed for a job that takes content away for good: that was promised to whoever asked.
         """
         table = schema.jobs
         with self._catalog.writing() as connection:
             its = table.c.job_id == job_id
-            if connection.execute(select(table.c.kind).where(its)).scalar() not in (INGEST, *BACKGROUND):
+            kind = connection.execute(select(table.c.kind).where(its)).scalar()
+            if kind is None:
+                raise NotFound(f"no job {job_id}")
+            if kind not in (INGEST, *BACKGROUND):
                 raise NotAllowed("what takes content away for good can't be cancelled")
             self._cancelled.add(job_id)
             _cancel(connection, its)
@@ -286,6 +289,13 @@ class JobQueue:
                 return 0
         with self._catalog.writing() as connection:
             return connection.execute(delete(table).where(*old)).rowcount
+
+    def originals_of(self, job_id: str) -> set[str]:
+        """Hashes of what was uploaded with the job."""
+        table = schema.jobs
+        with self._catalog.reading() as connection:
+            payload = connection.execute(select(table.c.payload).where(table.c.job_id == job_id)).scalar_one()
+        return {upload["content_hash"] for upload in payload.get("uploads", [])}
 
     def hashes_in_use(self, connection: Connection) -> set[str]:
         """Originals that an unfinished job still needs."""

@@ -27,7 +27,7 @@ from ingest.jobs import ClaimedJob, JobQueue, Upload
 from ingest.originals import Originals
 from ingest.preparing import Prepared, Preparing
 from ingest.statements import Guard, PreparedVersion, unguarded
-from ingest.types import DocumentOutcome, Embedder, Problem, Space
+from ingest.types import DocumentOutcome, Embedder, Job, Problem, Space
 
 MIB = 1024 * 1024
 
@@ -166,6 +166,13 @@ class Ingestion:
         with self.catalog.writing():  # no other upload is being written meanwhile
             self._originals.remove_unfinished()
         self.remove_unused(self.unused_originals())
+
+    def cancel(self, job_id: str) -> Job:
+        """Asks a job to stop after the files at hand: see `JobQueue.request_cancel`. What it has done stays."""
+        job = self.queue.request_cancel(job_id)
+        if job.state == "cancelled":  # it waited; a running one is tidied up after by the worker
+            self.remove_unused(self.queue.originals_of(job_id))
+        return job
 
     def remove_unused(self, content_hashes: Collection[str]) -> None:
         """Removes those of `content_hashes` that no version and no unfinished job stands on."""

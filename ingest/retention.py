@@ -13,7 +13,6 @@ from ingest import marks, schema, statements
 from ingest.catalog import Catalog
 from ingest.config import RetentionSettings
 from ingest.errors import NotFound
-from ingest.history import require_kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +62,14 @@ class Retention:
         return Purged(len(occurrences), chunks)
 
     def pin(self, name: str, revision: int) -> None:
-        """Keeps all that `revision` shows until the pin is taken away. Raises RevisionGone."""
+        """Keeps all that `revision` shows until the pin is taken away; a name that is taken moves.
+
+        Raises UnknownRevision and RevisionGone.
+        """
         table = schema.pins
         with self._catalog.writing() as connection:
-            require_kept(connection, revision, None)
+            statements.require_committed(connection, revision)
+            statements.require_kept(connection, revision, None)
             connection.execute(delete(table).where(table.c.name == name))
             connection.execute(insert(table).values(name=name, revision=revision, created_at=datetime.now(UTC)))
 
@@ -110,5 +113,13 @@ def _purge_collection(connection: Connection, collection: str, horizon: int) -> 
 
 
 def _gone(table: Any, horizon: int, pins: Any) -> Any:
+    """What no kept revision shows, but for what a pin holds, and what tells an open batch of a conflict with it."""
     held = exists().where(pins.c.revision >= table.c.added_in, pins.c.revision < table.c.removed_in)
-    return (table.c.removed_in <= horizon) & ~held
+    staged, batches = schema.staged, schema.batches
+    tells = exists().where(
+        staged.c.document_id == table.c.document_id,
+        batches.c.batch_id == staged.c.batch_id,
+        batches.c.state == "open",
+        batches.c.base_revision < table.c.removed_in,
+    )
+    return (table.c.removed_in <= horizon) & ~held & ~tells

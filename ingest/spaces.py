@@ -102,20 +102,23 @@ class Spaces:
             _switch(connection, space_id)
         return True
 
+    def before(self) -> str:
+        """The id of the space that was in use before. Raises NotFound where there is none."""
+        with self._catalog.reading() as connection:
+            return _before(connection)
+
     def back(self) -> str:
         """Puts the space before in use again, at once, and returns its id. Raises NotFound.
 
         Chunks that came since are found by their words until the job that this adds has embedded them.
         """
         with self._catalog.writing() as connection:
-            before = facts.get(connection, _BEFORE)
-            if before is None:
-                raise NotFound("there is no embedder to go back to: the one in use is the first")
+            before = _before(connection)
             _switch(connection, before)
             self._queue.cancel_all(connection, FILL_SPACE)  # one of those would put another space in use
             if _lacking(connection, before):
                 _enqueue(connection, self._queue, before, use=False)
-        return str(before)
+        return before
 
     def drop(self, space_id: str) -> int:
         """Takes the vectors of a space away that is not in use, a bounded number at a time; returns how many.
@@ -130,7 +133,7 @@ class Spaces:
                 if facts.get(connection, SPACE_IN_USE) == space_id:
                     raise NotAllowed(f"searches use the space {space_id}: put another embedder in use first")
                 if _being_filled(connection, space_id):
-                    raise NotAllowed(f"a job fills the space {space_id}: let it end, or cancel it over the API")
+                    raise NotAllowed(f"a job fills the space {space_id}: wait, or end it by `ragstone jobs cancel`")
                 if facts.get(connection, _BEFORE) == space_id:
                     facts.put(connection, _BEFORE, None)
                 some = select(table.c.arrival).where(table.c.space == number).limit(_DROPPED_TOGETHER)
@@ -185,6 +188,13 @@ def _row(connection: Connection, space_id: str) -> Any:
     if row is None:
         raise NotFound(f"no space {space_id}")
     return row
+
+
+def _before(connection: Connection) -> str:
+    before = facts.get(connection, _BEFORE)
+    if before is None:
+        raise NotFound("there is no embedder to go back to: the one in use is the first, or the one before was dropped")
+    return str(before)
 
 
 def _lacking(connection: Connection, space_id: str) -> int:

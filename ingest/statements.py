@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, bindparam, exists, func, insert, select, union_all, update
 
 from ingest import marks, schema
-from ingest.errors import NotFound
+from ingest.errors import NotFound, RevisionGone, UnknownRevision
 from ingest.types import ChunkSpan, DocumentInfo, Extracted, Space, Vectors
 from ingest.vectors import encoded
 
@@ -117,6 +117,25 @@ def was_shown(versions: Any) -> Any:
 def visible_at(table: Any, revision: Any) -> Any:
     """The condition that a row of showings or occurrences is visible at `revision`."""
     return (table.c.added_in <= revision) & (table.c.removed_in.is_(None) | (table.c.removed_in > revision))
+
+
+def require_committed(connection: Connection, revision: int) -> None:
+    """Raises UnknownRevision."""
+    newest = head(connection)
+    if not 0 <= revision <= newest:
+        raise UnknownRevision(f"revision {revision} was never committed: the newest is {newest}")
+
+
+def require_kept(connection: Connection, revision: int, collections: Collection[str] | None) -> None:
+    """Raises RevisionGone when retention has taken something of `revision` in one of `collections` (None: in any)."""
+    table, pins = schema.collections, schema.pins
+    query = select(func.max(table.c.horizon))
+    if collections is not None:
+        query = query.where(table.c.collection.in_(collections))
+    horizon = connection.execute(query).scalar() or 0
+    if revision >= horizon or count(connection, pins, pins.c.revision == revision):
+        return
+    raise RevisionGone(f"revision {revision} is no longer kept: the oldest that can be asked for is {horizon}")
 
 
 # Putting in

@@ -74,6 +74,7 @@ class Space:
     normalised: bool = True
     query_prefix: str = ""
     document_prefix: str = ""
+    max_tokens: int | None = None  # longer inputs are cut; None: the model knows
 
     @property
     def space_id(self) -> str:
@@ -84,6 +85,7 @@ class Space:
             str(self.normalised),
             self.query_prefix,
             self.document_prefix,
+            *(() if self.max_tokens is None else (str(self.max_tokens),)),
         )
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:16]
 

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
+from ingest import facts
 from ingest.bugs import logged_bug
+from ingest.catalog import Catalog
 from ingest.errors import CatalogUnavailable, IngestError, LeaseLost, StorageFull
 from ingest.jobs import BACKGROUND, INGEST, ClaimedJob
 from ingest.leases import Lease
@@ -44,6 +46,11 @@ class Task(Protocol):
         done.
         """
         ...
+
+
+def problem_of_worker(catalog: Catalog) -> str | None:
+    """Why jobs wait, as the process says that does them, whichever it is; None where none does, or all is well."""
+    return None if Lease(catalog, WORKER).holder() is None else catalog.fact(facts.WORKER_PROBLEM)
 
 
 class Worker:
@@ -111,7 +118,11 @@ class Worker:
                 if self._guarded_step():
                     continue
                 # What goes wrong again and again is tried less and less often.
-                patience = _QUIET_S if self._just_worked() else min(MOST_PATIENCE_S, POLL_S * 2 ** min(self._failures, _DOUBLINGS))
+                patience = (
+                    _QUIET_S
+                    if self._just_worked()
+                    else min(MOST_PATIENCE_S, POLL_S * 2 ** min(self._failures, _DOUBLINGS))
+                )
                 self._woken = self._wake.wait(patience)
                 self._wake.clear()
         finally:
@@ -143,17 +154,31 @@ class Worker:
             return False
         except self._known as error:
             log.error("the queue waits: %s", error)
-            self.problem = str(error)
-            self._took_over = False  # the job at hand may be left as running
-            self._failures += 1
-            return False
+            return self._failed(str(error))
         except Exception:
-            self.problem = logged_bug("in the worker")
-            self._took_over = False
-            self._failures += 1
-            return False
+            return self._failed(logged_bug("in the worker"))
+        if self.problem is not None:
+            self._tell(None)
         self.problem, self._failures = None, 0
         return did_something
+
+    def _failed(self, problem: str) -> bool:
+        self.problem = problem
+        self._failures += 1
+        self._took_over = False  # the job at hand may be left as running
+        self._tell(problem)
+        return False
+
+    def _tell(self, problem: str | None) -> None:
+        """Other processes wait for jobs as well, and look into the catalog for why they take so long."""
+        catalog = self._ingestion.catalog
+        try:
+            if catalog.fact(facts.WORKER_PROBLEM) != problem:
+                with catalog.writing(may_be_lost=True) as connection:
+                    self._lease.require(connection)
+                    facts.put(connection, facts.WORKER_PROBLEM, problem)
+        except IngestError as error:
+            log.info("the problem could not be noted in the catalog: %s", error)
 
     def _step(self) -> bool:
         """Takes the lease where it is free, takes over from the worker before, does one job; False when idle."""
@@ -161,6 +186,7 @@ class Worker:
             self._took_over = False
             if not self._lease.acquire():
                 return False
+            self._tell(None)  # what the one before had to say
         try:
             if not self._took_over:
                 self._take_over()
@@ -194,7 +220,7 @@ class Worker:
             log.info("embedded %d chunks that had no vector of the current embedder", filled)
 
     def _do_all_but_uploads(self) -> None:
-        """What needs no embedder goes on while it can't be had: erasures, upkeep, and the filling of another's space."""
+        """What needs no embedder goes on while it can't be had: erasures, upkeep, the filling of another's space."""
         while not self._stopping.is_set() and (self.run_one(uploads=False) or self._upkeep()):
             pass
 

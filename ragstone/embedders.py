@@ -76,18 +76,36 @@ class Embedders:
         with self._lock:
             embedder = self._built.pop(space_id, None)
             if embedder is None:
-                embedder = self._application.embedder
-                if embedder.space.space_id != space_id:
-                    settings = self._application.spaces.embedder_of(space_id)
-                    embedder = self.built(_SETTINGS.validate_python(settings))
-                    if embedder.space.space_id != space_id:
-                        raise ModelUnavailable(
-                            f"the embedder {embedder.space.model} is not the one any more that space {space_id} was "
-                            "filled by: put its files back as they were, or fill a new space with `ragstone models "
-                            f"use-embedder {embedder.space.model}`"
-                        )
+                embedder = self._built_for(space_id)
             self._keep(embedder)
             return embedder
+
+    def _built_for(self, space_id: str) -> Embedder:
+        application = self._application
+        known = application.embedder_if_built
+        if known is not None and known.space.space_id == space_id:
+            return known
+        stored = application.spaces.embedder_of(space_id)
+        if stored in (None, application.settings.retrieval.embedder.model_dump(mode="json")):
+            embedder = application.embedder
+        else:  # whatever the settings name by now may be gone
+            embedder = self.built(_SETTINGS.validate_python(stored))
+        if embedder.space.space_id != space_id:
+            raise ModelUnavailable(
+                f"the embedder {embedder.space.model} is not the one any more that space {space_id} was filled by: put "
+                "its files and settings back as they were, or fill a new space with `ragstone models use-embedder "
+                f"{embedder.space.model}`"
+            )
+        return embedder
+
+    def back(self) -> str:
+        """Puts the embedder before in use again, at once, and returns the id of its space.
+
+        Raises NotFound where there is none before, and ModelUnavailable and ModelsMissing where it can't be built: then
+        the one in use stays.
+        """
+        self.of(self._application.spaces.before())
+        return self._application.spaces.back()
 
     def built(self, settings: EmbedderSettings) -> Embedder:
         if isinstance(settings, OnnxEmbedderSettings):

@@ -7,25 +7,41 @@ from collections.abc import Iterator
 
 from ingest.errors import CatalogUnavailable
 from ingest.jobs import FINISHED
+from ingest.types import Job
+from ingest.worker import problem_of_worker
 from ragstone.errors import JobNotDone
 from ragstone.wiring import Application
 
-_POLL_S = 0.2
+_POLL_S = 0.1
 
 
-def followed(application: Application, job_id: str) -> Iterator[tuple[int, int]]:
-    """Yields how much is done, and of how much. Raises JobNotDone, and CatalogUnavailable when it can't go on."""
+def followed(application: Application, job_id: str) -> Iterator[Job]:
+    """The same as `watched`, with this process doing the job where no other is the worker."""
     application.worker.start()
     try:
-        while True:
-            job = application.queue.get(job_id)
-            yield job.done, job.total
-            if job.state == "done":
-                return
-            if job.state in FINISHED:
-                raise JobNotDone(job.problems[0].detail if job.problems else f"the job was {job.state}")
-            if application.worker.problem is not None:
-                raise CatalogUnavailable(application.worker.problem)
-            time.sleep(_POLL_S)
+        yield from watched(application, job_id)
     finally:
         application.worker.stop()
+
+
+def watched(application: Application, job_id: str) -> Iterator[Job]:
+    """The job as it goes on, and last as it ended, whatever became of it.
+
+    Raises CatalogUnavailable when it can't go on: it stays in the queue.
+    """
+    while True:
+        job = application.queue.get(job_id)
+        yield job
+        if job.state in FINISHED:
+            return
+        # The worker has waited for locks by then: what it says now is not over in a moment.
+        problem = application.worker.problem or problem_of_worker(application.catalog)
+        if problem is not None:
+            raise CatalogUnavailable(f"{problem}; what is left stays in the queue until it is mended")
+        time.sleep(_POLL_S)
+
+
+def require_done(job: Job) -> None:
+    """Raises JobNotDone for one that ended otherwise."""
+    if job.state != "done":
+        raise JobNotDone(job.problems[0].detail if job.problems else f"the job was {job.state}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -32,17 +33,22 @@ class IndexStatus(ReadableStatus):
     bytes_by_part: dict[str, int]
 
 
-def readable_status(application: Application, readable: Readable = None) -> ReadableStatus:
-    """Counts of the head revision, from the catalog alone: no model is loaded."""
-    counts = application.catalog.counts(readable)
-    shown = {name: counts[name] for name in ("documents", "versions", "chunks", "occurrences")}
-    return ReadableStatus(revision=application.catalog.head(), space=embedder_in_use(application), **shown)
+def readable_status(
+    application: Application, readable: Readable = None, as_of: int | datetime | None = None
+) -> ReadableStatus:
+    """Counts of a revision (None: the head), from the catalog alone: no model is loaded.
+
+    `versions` are those that are kept in all. Raises UnknownRevision and RevisionGone.
+    """
+    counts = application.catalog.counts(readable, as_of)
+    shown = {name: counts[name] for name in ("revision", "documents", "versions", "chunks", "occurrences")}
+    return ReadableStatus(space=embedder_in_use(application), **shown)
 
 
-def index_status(application: Application) -> IndexStatus:
+def index_status(application: Application, as_of: int | datetime | None = None) -> IndexStatus:
     """The same over all collections, with what it takes on disk."""
     return IndexStatus(
-        **readable_status(application).model_dump(exclude={"bytes"}),
+        **readable_status(application, None, as_of).model_dump(exclude={"bytes"}),
         vectors=application.catalog.vectors_by_space(),
         bytes=folder_bytes(application.settings.data),
         bytes_by_part=_bytes_by_part(application.settings.data),

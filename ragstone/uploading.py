@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from ingest.errors import CatalogUnavailable
 from ingest.identity import document_id_of
-from ingest.jobs import FINISHED
 from ingest.pipeline import IncomingFile
-from ingest.types import DocumentOutcome, Job, Problem
+from ingest.types import DocumentOutcome, Problem
 from ragstone.errors import BadRequest
+from ragstone.following import watched
 from ragstone.names import document_uri
 from ragstone.wiring import Application
 
 # Files that one job takes: their bytes are in memory together while they are stored.
 FILES_A_JOB = 32
-
-_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +97,10 @@ def _ingested(
     if incoming:
         job_id = application.ingestion.submit(incoming, collection, None, batch)
         application.worker.wake()
-        yield from _outcomes(application, job_id)
+        seen = 0
+        for job in watched(application, job_id):
+            yield from job.documents[seen:]
+            seen = len(job.documents)
 
 
 def _refusal(file: LocalFile, collection: str, detail: str) -> DocumentOutcome:
@@ -113,23 +112,6 @@ def _refusal(file: LocalFile, collection: str, detail: str) -> DocumentOutcome:
 def _storable(name: str) -> str:
     """No JSON and no database can hold the bytes of a file name that is no UTF-8: they are shown instead."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _outcomes(application: Application, job_id: str) -> Iterator[DocumentOutcome]:
-    """The job's outcomes as they come in. Raises CatalogUnavailable when this process can't go on with it."""
-    seen = 0
-    while True:
-        job: Job = application.ingestion.queue.get(job_id)
-        yield from job.documents[seen:]
-        seen = len(job.documents)
-        if job.state in FINISHED:
-            return
-        # The worker has waited for locks by then: what it says now is not over in a moment.
-        if application.worker.problem is not None:
-            raise CatalogUnavailable(
-                f"{application.worker.problem}; what is left stays in the queue until it is mended"
-            )
-        time.sleep(_POLL_S)
 
 
 def _hidden(path: Path, root: Path) -> bool:

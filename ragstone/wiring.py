@@ -49,6 +49,7 @@ class Application:
     ) -> None:
         self.settings = settings
         self._next_purge = 0.0
+        self._releases: dict[str, Release] = {}  # by space
         self._keeping_up: KeepingUp | None = None
         if jobs is not None:
             self.jobs = jobs
@@ -131,6 +132,12 @@ class Application:
     def embedder(self) -> Embedder:
         """The embedder that the settings name. Searches and uploads use that of the space in use: `embedders`."""
         return self.embedders.built(self.settings.retrieval.embedder)
+
+    @property
+    def embedder_if_built(self) -> Embedder | None:
+        """The same, where it was given or asked for before."""
+        found: Embedder | None = vars(self).get("embedder")
+        return found
 
     @cached_property
     def embedders(self) -> Embedders:
@@ -240,7 +247,7 @@ class Application:
     def verifier(self) -> Verifier:
         from evals.faithfulness import EmbeddingVerifier
 
-        return EmbeddingVerifier(self.embedder, self.settings.evals)
+        return EmbeddingVerifier(self.embedders.in_use(), self.settings.evals)
 
     @cached_property
     def answers(self) -> AnswerStore:
@@ -248,9 +255,15 @@ class Application:
 
         return AnswerStore(self.catalog)
 
-    @cached_property
+    @property
     def release(self) -> Release:
-        """What decides an answer here; it follows the head revision."""
+        """What decides an answer here and now; it follows the head revision."""
+        space_id = self.live.serving.space_id
+        if space_id not in self._releases:
+            self._releases[space_id] = self._release_of(space_id)
+        return self._releases[space_id]
+
+    def _release_of(self, space_id: str) -> Release:
         from generation.prompt import PROMPT_VERSION, SYSTEM
 
         generation = self.settings.generation.model_dump(
@@ -263,7 +276,7 @@ class Application:
         )
         release = Release(
             {
-                "space": self.embedder.space.space_id,
+                "space": space_id,
                 "revision": "head",
                 "retrieval": self.settings.retrieval.model_dump(mode="json", exclude={"dense_threads"}),
                 "generation": generation,
@@ -294,7 +307,7 @@ class Application:
             admission=Admission(slots, self.settings.generation.queue_size),
             store=self.answers,
             settings=self.settings.generation,
-            release=self.release.release_id,
+            release=lambda: self.release.release_id,
         )
 
     def model_place(self, name: str) -> Path:

@@ -75,6 +75,7 @@ class OnnxEmbedder:
             dimension=self._try(model_file),
             query_prefix=query_prefix,
             document_prefix=document_prefix,
+            max_tokens=max_tokens,
         )
 
     @property
@@ -171,6 +172,7 @@ class SentenceTransformersEmbedder:
             dimension=int(self.embed_query("dimension").shape[0]),
             query_prefix=self._query_prefix,
             document_prefix=self._document_prefix,
+            max_tokens=self.max_tokens,
         )
 
     @property

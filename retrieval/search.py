@@ -60,7 +60,7 @@ class Searcher:
             index = serving.index
             visible = index.visible(connection, revision, request.collections, request.batch)
             if not visible.count:
-                raise EmptyIndex(_nothing_there(request.collections, revision))
+                raise EmptyIndex(_nothing_there(request, revision))
             # 4. Ask both halves, under the same visibility.
             wanted = max(k, self._settings.candidates) if request.mode == "hybrid" else k
             dense = lexical = None
@@ -198,6 +198,7 @@ def _checked_query(query: str) -> str:
     return stripped
 
 
-def _nothing_there(collections: frozenset[str] | None, revision: int) -> str:
-    where = "any collection" if collections is None else f"collection {', '.join(sorted(collections))}"
-    return f"there is no document in {where} at revision {revision}: upload some first (`ragstone ingest PATH`)"
+def _nothing_there(request: SearchRequest, revision: int) -> str:
+    where = "any collection" if request.collections is None else f"collection {', '.join(sorted(request.collections))}"
+    mend = "upload some first (`ragstone ingest PATH`)" if request.as_of is None else "ask as of a later one"
+    return f"there is no document in {where} at revision {revision}: {mend}"

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from ingest import facts, marks, schema, statements
 from ingest.catalog import Catalog
 from ingest.disk import writing_to
-from ingest.history import require_kept, require_open
+from ingest.history import require_open
 from ingest.marks import NO_MARK, Mark
 from ingest.types import Space, Vectors
 from ingest.vectors import decoded
@@ -344,10 +344,10 @@ class HybridIndex:
     def _require_kept(self, connection: Connection, revision: int, collections: Collections) -> None:
         """Raises RevisionGone. A connection from before a purge that was read here meanwhile knows too little."""
         if marks.purges(connection).last >= self._purged:
-            require_kept(connection, revision, collections)
+            statements.require_kept(connection, revision, collections)
         else:
             with self._catalog.reading() as newer:
-                require_kept(newer, revision, collections)
+                statements.require_kept(newer, revision, collections)
 
     def _with_batch(self, connection: Connection, view: Visible, batch: str, collections: Collections) -> Visible:
         """`view`, which is the head's, with what the batch does."""

@@ -10,7 +10,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from ingest.leases import Lease
-from ingest.worker import WORKER
+from ingest.worker import WORKER, problem_of_worker
 from ragstone.api.access import Administrator, AnyCaller
 from ragstone.api.parts import Parts
 from ragstone.worker_process import WorkerElsewhere
@@ -46,7 +46,7 @@ async def readiness(parts: Parts, caller: AnyCaller, request: Request, response:
     index = f"{lacking} chunks wait for their vectors" if lacking else f"at revision {parts.index.revision}"
     model = _model_state(request.app.state.model_start)
     holder = await asyncio.to_thread(Lease(parts.catalog, WORKER).holder)
-    problem = parts.jobs.problem
+    problem = parts.jobs.problem or await asyncio.to_thread(problem_of_worker, parts.catalog)
     if problem is None and holder is None and isinstance(parts.jobs, WorkerElsewhere):
         problem = "no process does the jobs"
     worker = problem or "working"

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from ragstone.api.access import Reader
+from ragstone.api.inputs import RevisionOrTime
 from ragstone.api.parts import Parts
 from ragstone.status import IndexStatus, ReadableStatus, index_status, readable_status
 
@@ -20,9 +21,14 @@ class RevisionPage(BaseModel):
 
 
 @router.get("")
-def index(parts: Parts, caller: Reader) -> IndexStatus | ReadableStatus:
-    """Revisions are numbered over all collections: the number tells how often any of them was changed."""
-    return index_status(parts) if caller.readable is None else readable_status(parts, caller.readable)
+def index(parts: Parts, caller: Reader, as_of: RevisionOrTime = None) -> IndexStatus | ReadableStatus:
+    """Counts as of now, or as of a revision or a time.
+
+    Revisions are numbered over all collections: the number tells how often any of them was changed.
+    """
+    if caller.readable is None:
+        return index_status(parts, as_of)
+    return readable_status(parts, caller.readable, as_of)
 
 
 @router.get("/revisions")

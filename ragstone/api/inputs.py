@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn
 
+from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from ragstone.errors import BadRequest
@@ -50,9 +51,25 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
+def revision_or_time(text: str) -> int | datetime:
+    """What a revision or an RFC 3339 time is written as. Raises ValueError."""
+    found: int | datetime = int(text) if text.isascii() and text.isdigit() else moment(text)
+    return found
+
+
+def _asked_for(text: Any) -> Any:
+    return revision_or_time(text) if isinstance(text, str) else text
+
+
 Text = Annotated[str, AfterValidator(encodable)]
 AsOf = Annotated[
     int | datetime | None,
     BeforeValidator(moment),
     Field(description="A revision, or an RFC 3339 time"),
+]
+# The same where it is text: in the query of a URL.
+RevisionOrTime = Annotated[
+    int | datetime | None,
+    BeforeValidator(_asked_for),
+    Query(description="A revision, or an RFC 3339 time"),
 ]

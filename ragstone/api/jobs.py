@@ -43,7 +43,7 @@ async def events(parts: Parts, caller: Reader, job_id: str) -> StreamingResponse
 @router.post("/{job_id}/cancel")
 def cancel(parts: Parts, caller: Writer, job_id: str) -> Job:
     parts.ingestion.queue.get(job_id, caller.readable)
-    return parts.ingestion.queue.request_cancel(job_id)
+    return parts.ingestion.cancel(job_id)
 
 
 async def _progress(parts: Application, caller: Caller, first: Job) -> AsyncIterator[str]:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ragstone.commands.options import echo_json, json_option, reading
+from ragstone.commands.options import echo_json, json_option, progress_shown, reading
 from ragstone.exit_codes import ANSWER_IS_NO
 from ragstone.rendering import one_line
 from ragstone.settings import LoadedSettings
 
 if TYPE_CHECKING:
     from ragstone.backups.archive import Manifest
-    from ragstone.backups.taking import Progress
-
-_STEPS_SHOWN = 10
 
 
 @click.command()
@@ -36,7 +31,7 @@ def backup(loaded: LoadedSettings, file: Path, force: bool, as_json: bool) -> No
 
     application = reading(loaded)
     source = Source(application.catalog, application.originals, loaded.settings.data)
-    with _shown("Backing up", as_json) as progress:
+    with progress_shown("Backing up", as_json) as progress:
         manifest = take(source, file, force=force, progress=progress)
     size = file.stat().st_size
     if as_json:
@@ -63,7 +58,7 @@ def restore(loaded: LoadedSettings, file: Path, force: bool, as_json: bool) -> N
     from ragstone.backups.restoring import restore
 
     url = loaded.settings.ingest.catalog_url
-    with _shown("Restoring", as_json) as progress:
+    with progress_shown("Restoring", as_json) as progress:
         done = restore(
             file,
             loaded.settings.data,
@@ -96,29 +91,6 @@ def _described(manifest: Manifest) -> dict[str, Any]:
         "originals": len(manifest.members) - 1,
         "absent": list(manifest.absent),
     }
-
-
-@contextmanager
-def _shown(label: str, quiet: bool) -> Iterator[Progress]:
-    """A bar on a terminal, a line for each tenth elsewhere, nothing with --json."""
-    if sys.stderr.isatty() and not quiet:
-        with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
-
-            def advance(step: str, done: int, total: int) -> None:
-                bar.label = f"{label}: {step}"
-                bar.update(round(1000 * done / max(1, total)) - bar.pos)
-
-            yield advance
-        return
-    last: list[object] = []
-
-    def say(step: str, done: int, total: int) -> None:
-        tenths = _STEPS_SHOWN * done // max(1, total)
-        if not quiet and last != [step, tenths]:
-            last[:] = [step, tenths]
-            click.echo(f"{step} {100 * tenths // _STEPS_SHOWN} %")
-
-    yield say
 
 
 COMMANDS = (backup, restore)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import click
 
 from ingest.errors import CatalogUnavailable
-from ingest.jobs import FINISHED
 from ingest.types import DocumentOutcome
 from ragstone.commands.options import (
     any_collection_option,
@@ -23,6 +21,7 @@ from ragstone.commands.options import (
     reading,
 )
 from ragstone.exit_codes import exit_code_of
+from ragstone.following import followed
 from ragstone.rendering import one_line, outcome_line
 from ragstone.settings import LoadedSettings
 from ragstone.uploading import files_under, ingest_files
@@ -30,7 +29,6 @@ from ragstone.wiring import Application
 
 # Documents read together; all of them are listed.
 _PAGE = 1000
-_POLL_S = 0.1
 
 
 @click.command()
@@ -49,7 +47,7 @@ def ingest(
     taken all the same.
     """
     files = files_under(paths, uri)
-    application = Application(loaded.settings)
+    application = Application(loaded.settings) if batch is None else existing(loaded)
     if sys.stderr.isatty():
         with click.progressbar(length=len(files), label="Ingesting", file=sys.stderr, show_pos=True) as bar:
             outcomes = ingest_files(application, files, collection, lambda _: bar.update(1), batch)
@@ -123,14 +121,7 @@ def delete(loaded: LoadedSettings, document_id: str, erase: bool, as_json: bool)
 
 def _follow(application: Application, job_id: str) -> None:
     """Has the job done, here or by the process that is the worker. Raises CatalogUnavailable when it can't be."""
-    application.worker.start()
-    try:
-        while (job := application.queue.get(job_id)).state not in FINISHED:
-            if application.worker.problem is not None:
-                raise CatalogUnavailable(f"{application.worker.problem}; the job stays in the queue until it is mended")
-            time.sleep(_POLL_S)
-    finally:
-        application.worker.stop()
+    *_, job = followed(application, job_id)
     if job.state != "done":
         said = job.problems[0].detail if job.problems else f"the job was {job.state}"
         raise CatalogUnavailable(f"the document is hidden, and some of its bytes are left in the files: {said}")

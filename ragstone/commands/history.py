@@ -1,4 +1,4 @@
-"""`revisions`, `rollback`, `batch`, `pin`, `unpin`, `purge`."""
+"""`revisions`, `rollback`, `batch`, `pin`, `pins`, `unpin`, `purge`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 from ingest.jobs import PURGE
 from ragstone.commands.options import echo_json, existing, json_option, reading
-from ragstone.following import followed
+from ragstone.following import followed, require_done
 from ragstone.rendering import one_line
 from ragstone.settings import LoadedSettings
 from ragstone.wiring import Application
@@ -26,7 +26,7 @@ def revisions(loaded: LoadedSettings, limit: int, as_json: bool) -> None:
         echo_json({"revisions": shown})
         return
     for revision in found:
-        when = revision.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        when = revision.created_at.isoformat().replace("+00:00", "Z")  # as --as-of takes it
         click.echo(one_line(f"{revision.revision:>6}  {when}  +{revision.added} -{revision.removed}  {revision.cause}"))
 
 
@@ -114,6 +114,19 @@ def pin(loaded: LoadedSettings, name: str, revision: int) -> None:
 
 
 @click.command()
+@json_option
+@click.pass_obj
+def pins(loaded: LoadedSettings, as_json: bool) -> None:
+    """List the pins: revisions that are kept whatever the retention says."""
+    found = reading(loaded).retention.pins()
+    if as_json:
+        echo_json({"pins": [{**asdict(one), "created_at": one.created_at.isoformat()} for one in found]})
+        return
+    for one in found:
+        click.echo(one_line(f"{one.name}  keeps revision {one.revision}"))
+
+
+@click.command()
 @click.argument("name")
 @click.pass_obj
 def unpin(loaded: LoadedSettings, name: str) -> None:
@@ -131,8 +144,8 @@ def purge(loaded: LoadedSettings, as_json: bool) -> None:
     before = application.catalog.counts()
     with application.catalog.writing() as connection:
         job_id = application.queue.enqueue_task(connection, PURGE, {})
-    for _ in followed(application, job_id):
-        pass
+    *_, job = followed(application, job_id)
+    require_done(job)
     after = application.catalog.counts()
     gone = {name: before[name] - after[name] for name in ("versions", "chunks_kept")}
     if as_json:
@@ -141,4 +154,4 @@ def purge(loaded: LoadedSettings, as_json: bool) -> None:
         click.echo(f"{gone['versions']} versions and {gone['chunks_kept']} chunks are gone")
 
 
-COMMANDS = (revisions, rollback, batch, pin, unpin, purge)
+COMMANDS = (revisions, rollback, batch, pin, pins, unpin, purge)

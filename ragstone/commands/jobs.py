@@ -35,7 +35,7 @@ def list_jobs(loaded: LoadedSettings, limit: int, as_json: bool) -> None:
 @click.pass_obj
 def cancel(loaded: LoadedSettings, job_id: str, as_json: bool) -> None:
     """Ask a job to stop after the files at hand; what it has done stays."""
-    job = existing(loaded).queue.request_cancel(job_id)
+    job = existing(loaded).ingestion.cancel(job_id)
     if as_json:
         echo_json(job.model_dump(mode="json"))
     else:

@@ -1,21 +1,25 @@
-"""What the commands share: options, and the way they print."""
+"""What the commands share: options, which folder they work on, and the way they print."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
 import click
 
 from ingest.errors import DataFolderUnusable
-from ragstone.api.inputs import encodable, moment
+from ragstone.api.inputs import encodable, revision_or_time
 from ragstone.errors import BadRequest
 from ragstone.names import collection_name
 from ragstone.settings import LoadedSettings
 from ragstone.wiring import Application
 from retrieval.errors import EmptyIndex
+
+_STEPS_SHOWN = 10
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -26,13 +30,12 @@ def _as_of(_context: click.Context, _parameter: click.Parameter, value: str | No
     if value is None:
         return None
     try:
-        found: int | datetime = int(value) if value.isascii() and value.isdigit() else moment(value)
+        return revision_or_time(value)
     except ValueError as error:
         raise BadRequest(
             f"--as-of {value}: give a revision, or an RFC 3339 time with its offset such as 2026-01-01T00:00:00Z",
             "as_of",
         ) from error
-    return found
 
 
 def _collection(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -87,3 +90,26 @@ def reading(loaded: LoadedSettings) -> Application:
 
 def echo_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+@contextmanager
+def progress_shown(label: str, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on a terminal, a line for each tenth elsewhere, nothing with --json."""
+    if sys.stderr.isatty() and not quiet:
+        with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
+
+            def advance(step: str, done: int, total: int) -> None:
+                bar.label = f"{label}: {step}"
+                bar.update(round(1000 * done / max(1, total)) - bar.pos)
+
+            yield advance
+        return
+    last: list[object] = []
+
+    def say(step: str, done: int, total: int) -> None:
+        tenths = _STEPS_SHOWN * done // max(1, total)
+        if not quiet and last != [step, tenths]:
+            last[:] = [step, tenths]
+            click.echo(f"{step} {100 * tenths // _STEPS_SHOWN} %")
+
+    yield say

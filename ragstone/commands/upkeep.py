@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from ingest.errors import DataFolderUnusable
-from ragstone.commands.options import echo_json, existing, json_option, reading
+from ragstone.commands.options import as_of_option, echo_json, existing, json_option, progress_shown, reading
 from ragstone.exit_codes import ANSWER_IS_NO
 from ragstone.rendering import one_line
 from ragstone.settings import LoadedSettings, described
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@as_of_option("Count what this revision or time shows.")
 @json_option
 @click.pass_obj
-def status(loaded: LoadedSettings, as_json: bool) -> None:
+def status(loaded: LoadedSettings, as_of: int | datetime | None, as_json: bool) -> None:
     """Show what the data folder holds, and how much a dense search misses."""
     from ragstone.models import statuses
     from ragstone.status import index_report, index_status
 
     application = existing(loaded)
-    index = index_status(application)
+    index = index_status(application, as_of)
     report = index_report(application)
     models = {model.name: complete for model, complete in statuses(application.models)}
     if as_json:
@@ -166,21 +168,21 @@ def use_embedder(
     serves. When interrupted, the service goes on with it, or this command when it is given again.
     """
     from ragstone.embedders import embedder_settings
-    from ragstone.following import followed
+    from ragstone.following import followed, require_done
 
     if bool(name) == back:
         raise click.UsageError("give either NAME or --back")
-    application = Application(loaded.settings)
+    application = existing(loaded)
     if back:
-        space_id = application.spaces.back()
+        space_id = application.embedders.back()
     else:
         prefixes = {"query_prefix": query_prefix, "document_prefix": document_prefix}
         settings = embedder_settings(str(name), library=library, max_tokens=max_tokens, **prefixes)
         job_id = application.embedders.request(settings)
-        with click.progressbar(length=1, label="Embedding", file=sys.stderr) as bar:
-            for done, total in followed(application, job_id):
-                bar.length = total
-                bar.update(done - bar.pos)
+        with progress_shown("Embedding", as_json) as progress:
+            for job in followed(application, job_id):
+                progress("chunks", job.done, job.total)
+        require_done(job)
         space_id = str(application.catalog.fact("space_in_use"))
     model = next(space.model for space in application.spaces.all() if space.space_id == space_id)
     if as_json:

@@ -1,6 +1,6 @@
 """Checks that a data folder is sound: every disagreement inside the catalog, and between it and what is derived.
 
-files       models, originals, what was interrupted
+files       models, the embedder in use, originals, what was interrupted
 contents    the database itself, texts, chunks and vectors
 references  rows that point nowhere, or that nothing points to
 timeline    revisions, and what is shown at each
@@ -25,6 +25,7 @@ __all__ = ["CHECKS", "Check", "Finding", "examine"]
 CHECKS = (
     Check("models", files.models),
     Check("catalog", contents.database),
+    Check("embedder", files.embedder),
     Check("originals", files.originals),
     Check("texts", contents.texts),
     Check("references", references.check),

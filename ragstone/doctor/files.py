@@ -15,7 +15,9 @@ from ingest.errors import NotFound
 from ingest.jobs import FINISHED, JobQueue
 from ragstone.backups.restoring import leftovers
 from ragstone.doctor.findings import Finding
+from ragstone.errors import ModelsMissing
 from ragstone.models import EMBEDDED_MODELS
+from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
     from ragstone.wiring import Application
@@ -28,6 +30,14 @@ def models(application: Application) -> Iterator[Finding]:
             yield Finding(f"{model.name}/{file.name} is missing: run `ragstone models fetch`")
         for file in application.models.damaged(model):
             yield Finding(f"{model.name}/{file.name} is damaged: run `ragstone models fetch`")
+
+
+def embedder(application: Application) -> Iterator[Finding]:
+    """The embedder of the space in use can be built, and is the one that the space was filled by."""
+    try:
+        application.embedders.in_use()
+    except (RetrievalError, ModelsMissing) as error:
+        yield Finding(str(error))
 
 
 def originals(application: Application) -> Iterator[Finding]:

@@ -100,7 +100,7 @@ class House:
             admission=Admission(1, queue_size),
             store=self.store,
             settings=GenerationSettings.model_validate(settings),
-            release="r-test",
+            release=lambda: "r-test",
         )
 
     def events(self, question: str = "How heavy is the pump?") -> AsyncIterator[AnswerEvent]:

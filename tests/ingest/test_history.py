@@ -14,7 +14,7 @@ from ingest import schema, statements
 from ingest.catalog import Catalog
 from ingest.config import RetentionSettings
 from ingest.errors import BatchConflict, NotFound, RevisionGone, UnknownRevision
-from ingest.history import History, require_kept
+from ingest.history import History
 from ingest.identity import document_id_of
 from ingest.retention import Retention
 
@@ -150,6 +150,22 @@ def test_a_batch_on_a_document_that_was_changed_meanwhile_is_refused(catalog: Ca
     assert shown_at(catalog, catalog.head())["default", "a.md"] == ("three",)
 
 
+def test_a_conflict_with_a_batch_outlives_the_retention_of_what_tells_of_it(catalog: Catalog) -> None:
+    history, retention = History(catalog), Retention(catalog, RetentionSettings(keep_revisions=1))
+    commit(catalog, ["one"], uri="a.md")
+    batch = history.open_batch()
+    history.stage_version(batch, prepared(["two"], uri="a.md"), SPACE)
+    history.delete_document(document_id_of("default", "a.md"))
+    for number in range(3):
+        commit(catalog, [f"text {number}"], uri="b.md")
+    retention.purge()
+    with pytest.raises(BatchConflict, match="1 documents of batch"):
+        history.promote(batch)
+    history.drop_batch(batch)
+    commit(catalog, ["text 4"], uri="b.md")
+    assert len(retention.purge().chunks) == 2  # that of a.md, which nothing holds any more, and one of b.md
+
+
 def test_a_change_of_another_document_does_not_hinder_a_batch(catalog: Catalog, history: History) -> None:
     batch = history.open_batch()
     history.stage_version(batch, prepared(["two"]), SPACE)
@@ -225,7 +241,7 @@ def test_retention_takes_what_no_kept_revision_shows(catalog: Catalog) -> None:
     assert rows_in(catalog, "chunks") == rows_in(catalog, "vectors") == 3
     assert [version.version for version in catalog.versions(document_id_of("default", "a.md"))] == [2, 3]
     with catalog.reading() as connection, pytest.raises(RevisionGone, match="the oldest that can be asked for is 2"):
-        require_kept(connection, 1, None)
+        statements.require_kept(connection, 1, None)
 
 
 def test_days_keep_what_was_hidden_lately(catalog: Catalog) -> None:
@@ -289,9 +305,9 @@ def test_a_collection_keeps_as_long_as_its_own_settings_say(catalog: Catalog) ->
     assert len(catalog.versions(document_id_of("short", "a.md"))) == 1
     assert len(catalog.versions(document_id_of("long", "a.md"))) == 2
     with catalog.reading() as connection:
-        require_kept(connection, 1, {"long"})
+        statements.require_kept(connection, 1, {"long"})
         with pytest.raises(RevisionGone):
-            require_kept(connection, 1, {"long", "short"})
+            statements.require_kept(connection, 1, {"long", "short"})
 
 
 # Any sequence of changes

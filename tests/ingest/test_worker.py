@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, update
 
-from ingest import schema
+from ingest import facts, schema
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.erasure import Erasure
@@ -24,7 +25,7 @@ from ingest.leases import Holder, Lease, this_process
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.types import Embedder, Job, Space, Vectors
-from ingest.worker import WORKER, Worker
+from ingest.worker import WORKER, Worker, problem_of_worker
 from retrieval.hash_embedder import HashEmbedder
 
 ONE_BY_ONE = IngestSettings(commit_files=1)
@@ -41,6 +42,13 @@ def wait_for(ingestion: Ingestion, job_id: str) -> Job:
             return job
         time.sleep(0.05)
     raise AssertionError(f"job {job_id} did not end: {job}")
+
+
+def wait_until(seen: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not seen():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 class BrokenEmbedder(HashEmbedder):
@@ -247,20 +255,69 @@ def test_what_needs_no_embedder_goes_on_while_it_is_not_to_be_had(
         missing = False  # as when a space is filled of which there is an embedder
         return True
 
+    kept_up = threading.Event()
+
+    def upkeep() -> bool:
+        if missing:
+            kept_up.set()
+        return False
+
     ingestion = Ingestion(catalog, originals, embedder, IngestSettings())
-    worker = Worker(ingestion, {FILL_SPACE: fill}, known=(IngestError, NoModel))
+    worker = Worker(ingestion, {FILL_SPACE: fill}, upkeep, known=(IngestError, NoModel))
     with pytest.raises(NoModel):
         ingestion.fill_space()  # what a worker does first when it takes over
     upload = submit(ingestion, "a.md")
-    with catalog.writing() as connection:
-        filling = ingestion.queue.enqueue_task(connection, FILL_SPACE, {})
     worker.start()
     try:
+        assert kept_up.wait(30)
+        wait_until(lambda: problem_of_worker(catalog) == "fetch it")  # which other processes see
+        with catalog.writing() as connection:
+            filling = ingestion.queue.enqueue_task(connection, FILL_SPACE, {})
+        worker.wake()
         assert wait_for(ingestion, filling).state == "done"
         assert wait_for(ingestion, upload).state == "done"
+        wait_until(lambda: problem_of_worker(catalog) is None)
     finally:
         worker.stop()
     assert gave_way == [False]
+
+
+def test_a_worker_that_fails_for_days_still_tries(ingestion: Ingestion) -> None:
+    def fail() -> bool:
+        raise CatalogUnavailable("away")
+
+    worker = Worker(ingestion, upkeep=fail)
+    worker._failures = 100_000  # of which 2 to the power is no float
+    worker.start()
+    try:
+        wait_until(lambda: worker._failures > 100_000)
+        time.sleep(0.1)
+        assert worker._thread is not None
+        assert worker._thread.is_alive()
+    finally:
+        worker.stop()
+
+
+def test_what_a_worker_had_to_say_ends_with_it(ingestion: Ingestion, catalog: Catalog) -> None:
+    with catalog.writing() as connection:
+        facts.put(connection, facts.WORKER_PROBLEM, "the disk is full")
+    assert problem_of_worker(catalog) is None  # nobody holds the lease
+    worker = Worker(ingestion)
+    worker.start()
+    try:
+        wait_until(lambda: catalog.fact(facts.WORKER_PROBLEM) is None)
+    finally:
+        worker.stop()
+
+
+def test_a_cancelled_upload_leaves_no_bytes(ingestion: Ingestion, originals: Originals) -> None:
+    kept, cancelled = submit(ingestion, "a.md"), submit(ingestion, "a.md", "b.md")
+    assert ingestion.cancel(cancelled).state == "cancelled"
+    assert len(originals.hashes()) == 1  # that of the file that the other job brought as well
+    with pytest.raises(NotFound, match="no job j-nope"):
+        ingestion.cancel("j-nope")
+    Worker(ingestion).work_off()
+    assert ingestion.queue.get(kept).state == "done"
 
 
 def test_an_original_that_a_queued_job_needs_is_not_removed(ingestion: Ingestion, originals: Originals) -> None:

@@ -83,10 +83,14 @@ def test_a_data_folder_that_cannot_be_is_named_with_the_reason(tmp_path: Path, p
 
 
 def test_what_changes_nothing_makes_no_folder_of_a_mistyped_name(tmp_path: Path) -> None:
-    commands = (["status"], ["doctor"], ["keys", "list"], ["keys", "revoke", "k"], ["jobs", "list"], ["backup", "b"])
-    for command in (*commands, ["documents"], ["rollback", "0"], ["batch", "promote", "b"], ["purge"]):
-        refused(ragstone(tmp_path, "--data", "mistyped", *command), 2)
-    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "a.md").write_text("text")
+    commands = (
+        "status, doctor, keys list, keys revoke k, jobs list, backup b, documents, rollback 0, batch promote b, purge, "
+        "pins, models use-embedder --back, ingest --batch b ."
+    )
+    for command in commands.split(", "):
+        refused(ragstone(tmp_path, "--data", "mistyped", *command.split()), 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.md"]
 
 
 def test_a_catalog_that_is_no_database_ends_with_3_and_is_a_finding(tmp_path: Path) -> None:
@@ -250,7 +254,7 @@ def test_ingest_search_and_status_with_the_embedded_embedder(tmp_path: Path, emb
     # Nothing is said of originals, chunks and vectors without the embedder's files, but all of them are checked.
     blind = ragstone(tmp_path, "doctor", "--json", RAGSTONE_MODELS__FOLDER=str(tmp_path / "none"))
     assert blind.returncode == 1
-    assert {row["check"] for row in json.loads(blind.stdout)["findings"]} == {"models"}
+    assert {row["check"] for row in json.loads(blind.stdout)["findings"]} == {"models", "embedder"}
 
 
 def passages_as_of(data: Path, moment: str) -> set[str]:

@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from generation.language_models.scripted import ScriptedLanguageModel
 from ingest.errors import CatalogUnavailable
 from ragstone.cli import cli
+from ragstone.errors import ModelsMissing
+from ragstone.settings import load_settings
+from ragstone.wiring import Application
 from retrieval.errors import ModelUnavailable
 
 pytestmark = pytest.mark.models
@@ -36,6 +40,21 @@ def run(folder: Path, model: Path, *arguments: str) -> Any:
     return json.loads(result.stdout)
 
 
+def findings(folder: Path, model: Path) -> Any:
+    options = ["--data", str(folder), "--set", f"retrieval.embedder.model={model}", "doctor", "--json"]
+    return json.loads(CliRunner().invoke(cli, options).stdout)["findings"]
+
+
+def release_of(folder: Path, model: Path) -> dict[str, Any]:
+    """What decides an answer of a process that starts now."""
+    settings = load_settings(flags={"data": folder, "retrieval.embedder.model": str(model)}).settings
+    application = Application(settings, language_model=ScriptedLanguageModel(["an answer"]))
+    try:
+        return dict(application.release.content)
+    finally:
+        application.close()
+
+
 def test_a_model_whose_files_were_replaced_is_refused_until_its_own_space_is_filled(
     tmp_path: Path, model: Path
 ) -> None:
@@ -53,6 +72,53 @@ def test_a_model_whose_files_were_replaced_is_refused_until_its_own_space_is_fil
     assert run(data, model, "search", "heavy", "--mode", "dense")["passages"][0]["scores"] == before[0]["scores"]
     (again,) = run(data, model, "ingest", str(document))["documents"]
     assert (again["state"], again["version"]) == ("unchanged", 2)  # what waited was taken meanwhile
+
+
+def test_the_model_that_the_settings_name_is_not_needed_once_another_is_in_use(
+    tmp_path: Path, model: Path, embedder_folder: Path
+) -> None:
+    data, document = tmp_path / "data", tmp_path / "a.md"
+    document.write_text("The pump weighs 11 kg.")
+    run(data, model, "ingest", str(document))
+    first = release_of(data, model)
+    used = run(data, model, "models", "use-embedder", str(embedder_folder))["space"]
+    shutil.rmtree(model)
+    (passage,) = run(data, model, "search", "heavy", "--mode", "dense")["passages"]
+    assert passage["uri"] == "a.md"
+    document.write_text("The pump weighs 12 kg.")
+    assert run(data, model, "ingest", str(document))["documents"][0]["state"] == "indexed"
+    assert findings(data, model) == []
+    # Answers of two spaces are those of two releases.
+    second = release_of(data, model)
+    assert (first != second, second["space"]) == (True, used)
+    # There is no way back to what can't be built: the one in use stays.
+    with pytest.raises(ModelsMissing, match="there is no model"):
+        run(data, model, "models", "use-embedder", "--back")
+    run(data, model, "search", "heavy")
+
+
+def test_where_an_input_is_cut_is_part_of_the_space(tmp_path: Path, model: Path) -> None:
+    data, document = tmp_path / "data", tmp_path / "a.md"
+    document.write_text("The pump moves water from the river to the tank behind the house. " * 3)
+    run(data, model, "ingest", str(document))
+    cut = run(data, model, "models", "use-embedder", str(model), "--max-tokens", "16")["space"]
+    (query,) = ["The pump moves water from the river to the tank behind the house. " * 3]
+    score = run(data, model, "search", query, "--mode", "dense")["passages"][0]["scores"]["dense"]
+    again = run(data, model, "models", "use-embedder", str(model))["space"]
+    assert again != cut
+    assert run(data, model, "search", query, "--mode", "dense")["passages"][0]["scores"]["dense"] > 0.99
+    assert score > 0.99  # question and document cut alike
+    assert len(run(data, model, "models", "spaces")) == 2
+
+
+def test_the_doctor_names_an_embedder_that_is_missing(tmp_path: Path, model: Path) -> None:
+    data, document = tmp_path / "data", tmp_path / "a.md"
+    document.write_text("The pump weighs 11 kg.")
+    run(data, model, "ingest", str(document))
+    assert findings(data, model) == []
+    shutil.rmtree(model)
+    (finding,) = findings(data, model)
+    assert (finding["check"], "there is no model" in finding["finding"]) == ("embedder", True)
 
 
 def test_what_needs_no_model_works_without_its_files(tmp_path: Path, model: Path) -> None:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from fastapi.testclient import TestClient
 from service import application_in, service, upload
 
+from ingest.identity import document_id_of
 from ingest.pipeline import IncomingFile
 from ragstone.cli import cli
 
@@ -122,6 +123,48 @@ def test_the_command_line_rolls_back_and_handles_batches(tmp_path: Path) -> None
     (shown,) = run(tmp_path, "batch", "list")["batches"]
     assert (shown["batch_id"], shown["state"]) == (batch, "open")
     assert run(tmp_path, "batch", "promote", batch) == {"revision": 4}
+
+
+def test_counts_as_of_a_revision_or_a_time(client: TestClient, tmp_path: Path) -> None:
+    upload(client, "a.md", b"red pump")
+    upload(client, "b.md", b"green valve")
+    client.delete(f"/v1/documents/{document_id_of('default', 'a.md')}")
+    first, second = (row["created_at"] for row in client.get("/v1/index/revisions").json()["revisions"][:0:-1])
+
+    def counted(**query: Any) -> tuple[int, ...]:
+        body = client.get("/v1/index", params=query).json()
+        return tuple(body[name] for name in ("revision", "documents", "chunks", "occurrences"))
+
+    assert counted() == (3, 1, 1, 1)
+    assert counted(as_of=2) == counted(as_of=second) == (2, 2, 2, 2)
+    assert counted(as_of=1) == counted(as_of=first) == (1, 1, 1, 1)
+    assert counted(as_of=0) == (0, 0, 0, 0)
+    for asked, problem in ((4, "unknown-revision"), ("yesterday", "bad-request"), (-1, "bad-request")):
+        reply = client.get("/v1/index", params={"as_of": asked})
+        assert (reply.status_code, reply.json()["type"]) == (422, f"/problems/{problem}")
+    assert run(tmp_path, "status", "--as-of", "2")["documents"] == 2
+    secret = run(tmp_path, "keys", "create", "other", "--collection", "other")["key"]
+    reply = client.get("/v1/index", params={"as_of": 2}, headers={"Authorization": f"Bearer {secret}"})
+    assert (reply.status_code, reply.json()["documents"]) == (200, 0)
+
+
+def test_a_revision_that_never_was_is_not_pinned(tmp_path: Path) -> None:
+    with service(tmp_path) as client:
+        upload(client, "a.md", b"red pump")
+        assert client.put("/v1/pins/keep", json={"revision": 2}).status_code == 422
+        assert client.put("/v1/pins/keep", json={"revision": 1}).status_code == 204
+    assert [(pin["name"], pin["revision"]) for pin in run(tmp_path, "pins")["pins"]] == [("keep", 1)]
+
+
+def test_the_time_that_is_shown_of_a_revision_is_one_to_ask_for(tmp_path: Path) -> None:
+    with service(tmp_path) as client:
+        for text in (b"red pump", b"green pump", b"blue pump"):
+            upload(client, "a.md", text)
+    shown = CliRunner().invoke(cli, ["--data", str(tmp_path), "revisions"], catch_exceptions=False)
+    times = {line.split()[0]: line.split()[1] for line in shown.output.splitlines()}
+    assert {number: str(run(tmp_path, "status", "--as-of", at)["revision"]) for number, at in times.items()} == {
+        number: number for number in ("1", "2", "3")
+    }
 
 
 def test_the_command_line_lists_jobs_and_cancels_what_waits(tmp_path: Path) -> None:

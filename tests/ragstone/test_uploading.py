@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from service import TRUE, application_in
 
+from ingest import facts
 from ingest.catalog import Catalog
 from ingest.errors import CatalogDamaged, CatalogUnavailable, DataFolderUnusable
+from ingest.leases import Lease
 from ingest.types import DocumentOutcome
+from ingest.worker import WORKER
 from ragstone.commands.options import echo_json
 from ragstone.errors import BadRequest
 from ragstone.rendering import outcome_line
@@ -127,3 +130,19 @@ def test_other_settings_of_the_embedder_change_the_space_when_a_worker_has_them_
     (tmp_path / "b.md").write_text("The valve is red.")
     ingest_files(reader, [LocalFile(tmp_path / "b.md", "b.md")], "default", lambda outcome: None)
     assert "fill-space" in [job.kind for job in reader.queue.list()]
+
+
+def test_what_waits_beside_a_service_that_cannot_work_says_why(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("text")
+    service = application_in(tmp_path / "data")
+    lease = Lease(service.catalog, WORKER)
+    assert lease.acquire()
+    try:
+        with service.catalog.writing() as connection:
+            facts.put(connection, facts.WORKER_PROBLEM, "there is no model there")
+        with pytest.raises(CatalogUnavailable, match="there is no model there; what is left stays in the queue"):
+            ingested(tmp_path / "data", [LocalFile(tmp_path / "a.md", "a.md")])
+    finally:
+        lease.release()
+    assert [job.state for job in service.queue.list()] == ["queued"]
+    service.close()

@@ -185,7 +185,7 @@ def test_a_space_that_is_not_in_use_can_be_dropped_and_filled_anew(
     with pytest.raises(NotAllowed, match="put another embedder in use first"):
         house.spaces.drop(old)
     house.spaces.request(NEW.space, {})
-    with pytest.raises(NotAllowed, match="let it end"):
+    with pytest.raises(NotAllowed, match="wait, or end it"):
         house.spaces.drop(new)
     house.worker.work_off()
     assert house.dimension() == 32

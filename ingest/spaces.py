@@ -90,6 +90,11 @@ class Spaces:
             chunks = statements.count(connection, schema.chunks)
             return chunks - _lacking(connection, space_id), chunks
 
+    def being_filled(self, space_id: str) -> bool:
+        """Whether a job that fills the space waits or runs."""
+        with self._catalog.reading() as connection:
+            return _being_filled(connection, space_id)
+
     def finish(self, job: Mapping[str, Any]) -> bool:
         """Ends a job of this kind by its payload: whether nothing is lacking, and the space is in use if it asked."""
         return self.put_in_use(job["space_id"]) if job.get("use", True) else True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -39,9 +40,11 @@ class Tally:
         return {"rounds": self.rounds, **counts, "problems": self.problems}
 
     def add(self, found: Found, where: str) -> bool:
-        """Returns whether all was well."""
+        """Returns whether all was well; what was not is said at once, as some runs take an hour."""
         self.counts += found.counts
-        self.problems += [f"{where}: {problem}" for problem in found.problems]
+        for problem in found.problems:
+            self.problems.append(f"{where}: {problem}")
+            print(self.problems[-1], file=sys.stderr, flush=True)
         return not found.problems
 
 
@@ -83,7 +86,7 @@ class KillRounds:
             self._age += 1
             last = self._age == ROUNDS_A_FOLDER or number == rounds - 1
             if not self._round(number, last, longest_s):
-                shutil.copytree(self._data, self._place / f"problem-{number}")
+                shutil.copytree(self._disk, self._place / f"problem-{number}")
                 last = True
             if last:
                 self._age = 0

@@ -122,6 +122,8 @@ def followed(past: Past, seed: str, told: bytes) -> Ended:
     for place, operation in enumerate(_operations(past, random, told)):
         after = [past.state, *steps(past.state, operation)]
         if told[2 * place + 1 : 2 * place + 2] != DONE:
+            if isinstance(operation, Backup):
+                past.backed_up = None  # the file may be the one before, or of now
             return Ended(acknowledged, type(operation).__name__, after)
         past.reached(after[-1])
         acknowledged += not isinstance(operation, Search)

@@ -97,7 +97,8 @@ def _remove_folder(folder: Path) -> None:
 def halves(application: Application) -> Iterator[Finding]:
     """Both halves hold the chunks of the catalog, and nothing that was erased."""
     space = application.index.space
-    if application.catalog.chunk_inputs_without_vector(space, 1):
+    lacking = application.catalog.chunk_inputs_without_vector(space, 1)
+    if lacking and not application.spaces.being_filled(space.space_id):
         yield Finding("chunks have no vector of the current embedder", partial(fill_space, application))
     with application.catalog.reading() as connection:
         number = connection.execute(select(schema.spaces.c.number).where(schema.spaces.c.space_id == space.space_id))

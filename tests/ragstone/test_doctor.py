@@ -8,6 +8,7 @@ from service import application_in, service, upload
 from sqlalchemy import select, update
 
 from ingest import facts, schema
+from ingest.jobs import FILL_SPACE
 from ragstone.doctor import CHECKS, Finding, examine
 from ragstone.settings import ModelsSettings
 from ragstone.wiring import Application
@@ -130,6 +131,11 @@ def test_missing_vectors_are_found_and_mended(application: Application) -> None:
         connection.execute(schema.vectors.delete())
     lacking, left_over = findings(application)
     assert "have no vector of the current embedder" in lacking.what
+    with application.catalog.writing() as connection:
+        payload = {"space_id": application.index.space.space_id}
+        job_id = application.queue.enqueue_task(connection, FILL_SPACE, payload)
+    assert [finding.what for finding in findings(application)] == [left_over.what]  # a job is at it
+    application.queue.request_cancel(job_id)
     assert "dense half holds chunk 1, which the catalog has no more" in left_over.what
     assert lacking.mend() is None
     assert findings(application) == []

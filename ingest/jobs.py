@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, Text, bindparam, cast, delete, false, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, Text, bindparam, cast, delete, false, func, insert, or_, select, update
 
 from ingest import schema, statements
 from ingest.catalog import Catalog, Readable
@@ -137,14 +137,14 @@ class JobQueue:
 
         Without `look_first` the write lock is taken at once: for when there should be one.
         """
-        left_out = {"left_out": [] if uploads else [INGEST]}
+        oldest, take = (_OLDEST, _TAKE) if uploads else (_OLDEST_BUT_UPLOADS, _TAKE_BUT_UPLOADS)
         if look_first:
             with self._catalog.reading() as connection:
-                if connection.execute(_OLDEST, left_out).scalar() is None:
+                if connection.execute(oldest).scalar() is None:
                     return None
         with self._catalog.writing(may_be_lost=True) as connection:
             guard(connection)
-            row = connection.execute(_TAKE, {"now": datetime.now(UTC), **left_out}).mappings().one_or_none()
+            row = connection.execute(take, {"now": datetime.now(UTC)}).mappings().one_or_none()
             if row is None:
                 return None
         self._looked = monotonic()
@@ -310,24 +310,24 @@ class JobQueue:
 
 
 # Built once: what every upload asks.
-_QUEUED = (
-    select(schema.jobs.c.number)
-    .where(schema.jobs.c.state == "queued", schema.jobs.c.kind.not_in(bindparam("left_out", expanding=True)))
-    .order_by(schema.jobs.c.number)
-    .limit(1)
-)
-# Two looks along the index of states, each as long as what it passes over: no sorting of all that waits.
-_OLDEST = select(
-    func.coalesce(
-        _QUEUED.where(schema.jobs.c.kind.not_in(BACKGROUND)).scalar_subquery(), _QUEUED.scalar_subquery()
-    ).label("number")
-)
-_TAKE = (
-    update(schema.jobs)
-    .where(schema.jobs.c.number == _OLDEST.scalar_subquery())
-    .values(state="running", started_at=bindparam("now"))
-    .returning(*schema.jobs.c)
-)
+def _oldest(left_out: Sequence[str]) -> Select[Any]:
+    """The number of the job to do next: two looks along the index of states, so that no queue is sorted."""
+    table = schema.jobs
+    queued = select(table.c.number).where(table.c.state == "queued").order_by(table.c.number).limit(1)
+    if left_out:
+        queued = queued.where(table.c.kind.not_in(left_out))
+    first = queued.where(table.c.kind.not_in(BACKGROUND))
+    return select(func.coalesce(first.scalar_subquery(), queued.scalar_subquery()).label("number"))
+
+
+def _take(oldest: Select[Any]) -> Any:
+    table = schema.jobs
+    taken = update(table).where(table.c.number == oldest.scalar_subquery())
+    return taken.values(state="running", started_at=bindparam("now")).returning(*table.c)
+
+
+_OLDEST, _OLDEST_BUT_UPLOADS = _oldest([]), _oldest([INGEST])
+_TAKE, _TAKE_BUT_UPLOADS = _take(_OLDEST), _take(_OLDEST_BUT_UPLOADS)
 _PROGRESS = select(*(schema.jobs.c[name] for name in ("done", "total", "outcomes", "problems"))).where(
     schema.jobs.c.job_id == bindparam("id")
 )

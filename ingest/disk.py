@@ -21,11 +21,19 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Makes the folder and those above it where they are missing; their names are on the disk when it returns."""
+    """Makes the folder and those above it where they are missing; their names are on the disk when it returns.
+
+    Raises OSError; then none is left that may not be there after a power cut, as the next call would rely on it.
+    """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    for path in missing:
-        sync_folder(path.parent)
+    try:
+        for path in missing:
+            sync_folder(path.parent)
+    except OSError:
+        for path in missing:
+            path.rmdir()
+        raise
 
 
 @contextmanager

@@ -21,9 +21,11 @@ class Originals:
     """
 
     def __init__(self, root: Path, opener: Opener | None = None) -> None:
+        """Makes the folder. Raises StorageFull and DataFolderUnusable."""
         self._root = root
         self._opener = opener
-        make_folder(root)
+        with writing_to(root):
+            make_folder(root)
 
     def put(self, data: bytes, anew: bool = False) -> str:
         """Stores `data` and returns its SHA-256 in hex. Raises StorageFull and DataFolderUnusable; then nothing

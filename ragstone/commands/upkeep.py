@@ -202,7 +202,10 @@ def spaces(loaded: LoadedSettings, as_json: bool) -> None:
         return
     for row in rows:
         state = "in use" if row["in_use"] else "not in use"
-        click.echo(f"{row['space_id']}  {row['model']}, {row['vectors']} vectors, {state}")
+        made_by = row["embedder"] or {}
+        tells_apart = {name: made_by.get(name) for name in ("max_tokens", "query_prefix", "document_prefix")}
+        given = "".join(f", {name.replace('_', ' ')} {value!r}" for name, value in tells_apart.items() if value)
+        click.echo(f"{row['space_id']}  {row['model']}, {row['vectors']} vectors, {state}{given}")
 
 
 @models.command("drop-space")

@@ -337,11 +337,16 @@ def _worked(state: State) -> Iterator[State]:
             for after in _ingested(state, job):
                 state = after
                 yield state
-        elif job.kind == "erase" and not job.applied:
+        elif job.kind == "erase":
             # All that wait to be erased are taken together.
+            after = state
             for each in [each for each in state.jobs if each.kind == "erase" and not each.applied]:
-                state = _purged(state, each)
-                yield state
+                after = _purged(after, each)
+                yield after
+            if not job.applied:
+                state = after
+            elif after != state:  # only if it was killed before it noted that it had been applied: else they wait
+                yield from _worked(after)
         elif not job.applied:
             state = _switched(state, job)
             yield state

@@ -330,6 +330,18 @@ def _back(state: State) -> State:
 
 
 def _worked(state: State) -> Iterator[State]:
+    # An erasure that was killed before it was noted as done is done again, and takes all that wait by now with it,
+    # though they were asked for after other jobs: whether it was noted can't be seen from outside.
+    early = state
+    for job in _erasures(state):
+        early = _purged(early, job)
+        yield early
+    if early is not state:
+        yield from _in_turn(early)
+    yield from _in_turn(state)
+
+
+def _in_turn(state: State) -> Iterator[State]:
     while state.jobs:
         # Filling a space lets all other jobs go first.
         job = min(state.jobs, key=lambda job: (job.kind == "fill", job.number))
@@ -337,21 +349,20 @@ def _worked(state: State) -> Iterator[State]:
             for after in _ingested(state, job):
                 state = after
                 yield state
-        elif job.kind == "erase":
+        elif job.kind == "erase" and not job.applied:
             # All that wait to be erased are taken together.
-            after = state
-            for each in [each for each in state.jobs if each.kind == "erase" and not each.applied]:
-                after = _purged(after, each)
-                yield after
-            if not job.applied:
-                state = after
-            elif after != state:  # only if it was killed before it noted that it had been applied: else they wait
-                yield from _worked(after)
+            for each in _erasures(state):
+                state = _purged(state, each)
+                yield state
         elif not job.applied:
             state = _switched(state, job)
             yield state
         state = replace(state, jobs=tuple(other for other in state.jobs if other.number != job.number))
         yield state
+
+
+def _erasures(state: State) -> list[Job]:
+    return [job for job in state.jobs if job.kind == "erase" and not job.applied]
 
 
 def _ingested(state: State, job: Job) -> Iterator[State]:

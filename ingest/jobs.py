@@ -254,10 +254,19 @@ class JobQueue:
         return requested
 
     def get(self, job_id: str, readable: Readable = None) -> Job:
-        """Raises NotFound for a job that is unknown, or works on a collection that is not in `readable`."""
+        """Raises NotFound for a job that is unknown, or works on a collection that is not in `readable`.
+
+        A job of others is not read, which can be long: it takes as much time as one that is not there.
+        """
+        table = schema.jobs
         with self._catalog.reading() as connection:
-            row = connection.execute(select(schema.jobs).where(schema.jobs.c.job_id == job_id)).mappings().one_or_none()
-        if row is None or not _may_read(row, readable):
+            if readable is not None:
+                its = select(table.c.collections).where(table.c.job_id == job_id)
+                row = connection.execute(its).mappings().one_or_none()
+                if row is None or not _may_read(row, readable):
+                    raise NotFound(f"no job {job_id}")
+            row = connection.execute(select(table).where(table.c.job_id == job_id)).mappings().one_or_none()
+        if row is None:
             raise NotFound(f"no job {job_id}")
         return _job(row)
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, update
+from sqlalchemy import URL, event, update
 
 from ingest import facts, schema
 from ingest.catalog import Catalog
@@ -404,3 +404,19 @@ def test_a_worker_that_lost_its_lease_and_can_write_nothing_stands_by(ingestion:
         assert wait_for(ingestion, submit(ingestion, "b.md")).state == "done"
     finally:
         worker.stop()
+
+
+def test_a_job_of_others_is_refused_unread(ingestion: Ingestion, catalog: Catalog) -> None:
+    job_id = submit(ingestion, *(f"{number}.md" for number in range(20)))
+    asked: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *more: object) -> None:
+        asked.append(statement)
+
+    event.listen(catalog.database.engine, "before_cursor_execute", note)
+    for name in (job_id, "j-nope"):
+        with pytest.raises(NotFound):
+            ingestion.queue.get(name, ["mine"])
+    # How long it takes must not tell that there is a job, so what can be long is not read.
+    assert not [statement for statement in asked if "payload" in statement or "outcomes" in statement]
+    assert ingestion.queue.get(job_id, ["default"]).total == 20

@@ -48,9 +48,13 @@ class Task(Protocol):
         ...
 
 
-def problem_of_worker(catalog: Catalog) -> str | None:
-    """Why jobs wait, as the process says that does them, whichever it is; None where none does, or all is well."""
-    return None if Lease(catalog, WORKER).holder() is None else catalog.fact(facts.WORKER_PROBLEM)
+def problem_of_worker(catalog: Catalog, kind: str = INGEST) -> str | None:
+    """Why jobs of a kind wait, as the process says that does them, whichever it is.
+
+    None where none does, or all is well, or only uploads wait.
+    """
+    problem = None if Lease(catalog, WORKER).holder() is None else catalog.fact(facts.WORKER_PROBLEM)
+    return None if problem is None or (problem["uploads_only"] and kind != INGEST) else str(problem["said"])
 
 
 class Worker:
@@ -84,11 +88,16 @@ class Worker:
         self._last_job = 0.0
         self._failures = 0  # one after the other
         self.problem: str | None = None  # why the queue waits, while it does
+        self._uploads_only = False  # other jobs go on
         self.listeners: set[Callable[[str], None]] = set()  # called with the id of a job that ended, or was put back
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="ingest-worker", daemon=True)
         self._thread.start()
+
+    def hindrance(self, kind: str) -> str | None:
+        """Why jobs of a kind wait in this process, while they do."""
+        return None if self._uploads_only and kind != INGEST else self.problem
 
     def wake(self) -> None:
         """Says that there may be a job; an idle worker looks at once."""
@@ -154,7 +163,7 @@ class Worker:
             return False
         except self._known as error:
             log.error("the queue waits: %s", error)
-            return self._failed(str(error))
+            return self._failed(str(error), uploads_only=not isinstance(error, _OF_ALL_JOBS))
         except Exception:
             return self._failed(logged_bug("in the worker"))
         if self.problem is not None:
@@ -162,15 +171,15 @@ class Worker:
         self.problem, self._failures = None, 0
         return did_something
 
-    def _failed(self, problem: str) -> bool:
-        self.problem = problem
+    def _failed(self, problem: str, *, uploads_only: bool = False) -> bool:
+        self.problem, self._uploads_only = problem, uploads_only
         self._failures += 1
         self._took_over = False  # the job at hand may be left as running
-        self._tell(problem)
+        self._tell({"said": problem, "uploads_only": uploads_only})
         return False
 
-    def _tell(self, problem: str | None) -> None:
-        """Other processes wait for jobs as well, and look into the catalog for why they take so long."""
+    def _tell(self, problem: Mapping[str, Any] | None) -> None:
+        """Who waits for a job, in this process or another, looks into the catalog for why it takes so long."""
         catalog = self._ingestion.catalog
         try:
             if catalog.fact(facts.WORKER_PROBLEM) != problem:

@@ -29,13 +29,15 @@ def watched(application: Application, job_id: str) -> Iterator[Job]:
 
     Raises CatalogUnavailable when it can't go on: it stays in the queue.
     """
+    kind = application.queue.get(job_id).kind
     while True:
+        # What the worker says is looked up first: it may say it right after it has done this job.
+        problem = application.worker.hindrance(kind) or problem_of_worker(application.catalog, kind)
         job = application.queue.get(job_id)
         yield job
         if job.state in FINISHED:
             return
-        # The worker has waited for locks by then: what it says now is not over in a moment.
-        problem = application.worker.problem or problem_of_worker(application.catalog)
+        # It has waited for locks by then: what it says is not over in a moment.
         if problem is not None:
             raise CatalogUnavailable(f"{problem}; what is left stays in the queue until it is mended")
         time.sleep(_POLL_S)

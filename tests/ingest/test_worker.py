@@ -271,6 +271,7 @@ def test_what_needs_no_embedder_goes_on_while_it_is_not_to_be_had(
     try:
         assert kept_up.wait(30)
         wait_until(lambda: problem_of_worker(catalog) == "fetch it")  # which other processes see
+        assert problem_of_worker(catalog, FILL_SPACE) is worker.hindrance(FILL_SPACE) is None
         with catalog.writing() as connection:
             filling = ingestion.queue.enqueue_task(connection, FILL_SPACE, {})
         worker.wake()
@@ -300,7 +301,7 @@ def test_a_worker_that_fails_for_days_still_tries(ingestion: Ingestion) -> None:
 
 def test_what_a_worker_had_to_say_ends_with_it(ingestion: Ingestion, catalog: Catalog) -> None:
     with catalog.writing() as connection:
-        facts.put(connection, facts.WORKER_PROBLEM, "the disk is full")
+        facts.put(connection, facts.WORKER_PROBLEM, {"said": "the disk is full", "uploads_only": False})
     assert problem_of_worker(catalog) is None  # nobody holds the lease
     worker = Worker(ingestion)
     worker.start()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from ragstone.errors import BadRequest
+from ragstone.errors import BadRequest, ModelsMissing
 from retrieval.config import EmbedderSettings, OnnxEmbedderSettings, SentenceTransformersEmbedderSettings
 from retrieval.embedder import OnnxEmbedder, SentenceTransformersEmbedder
 from retrieval.errors import ModelUnavailable
@@ -72,7 +72,7 @@ class Embedders:
         return self.of(space_id)
 
     def of(self, space_id: str) -> Embedder:
-        """The embedder of a space. Raises ModelUnavailable, ModelsMissing or MissingExtra where it can't be built."""
+        """The embedder of a space. Raises ModelUnavailable or MissingExtra where it can't be built."""
         with self._lock:
             embedder = self._built.pop(space_id, None)
             if embedder is None:
@@ -101,16 +101,21 @@ class Embedders:
     def back(self) -> str:
         """Puts the embedder before in use again, at once, and returns the id of its space.
 
-        Raises NotFound where there is none before, and ModelUnavailable and ModelsMissing where it can't be built: then
+        Raises NotFound where there is none before, and ModelUnavailable where it can't be built: then
         the one in use stays.
         """
         self.of(self._application.spaces.before())
         return self._application.spaces.back()
 
     def built(self, settings: EmbedderSettings) -> Embedder:
+        """Raises ModelUnavailable and MissingExtra."""
         if isinstance(settings, OnnxEmbedderSettings):
+            try:
+                place = self._application.model_place(settings.model)
+            except ModelsMissing as error:  # to who serves with it, the same as one that can't be loaded
+                raise ModelUnavailable(str(error)) from error
             return OnnxEmbedder(
-                self._application.model_place(settings.model),
+                place,
                 model=settings.model,
                 max_tokens=settings.max_tokens,
                 threads=settings.threads,

@@ -15,7 +15,6 @@ from ingest.errors import NotFound
 from ingest.jobs import FINISHED, JobQueue
 from ragstone.backups.restoring import leftovers
 from ragstone.doctor.findings import Finding
-from ragstone.errors import ModelsMissing
 from ragstone.models import EMBEDDED_MODELS
 from retrieval.errors import RetrievalError
 
@@ -36,7 +35,7 @@ def embedder(application: Application) -> Iterator[Finding]:
     """The embedder of the space in use can be built, and is the one that the space was filled by."""
     try:
         application.embedders.in_use()
-    except (RetrievalError, ModelsMissing) as error:
+    except RetrievalError as error:
         yield Finding(str(error))
 
 

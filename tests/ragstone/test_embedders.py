@@ -13,7 +13,6 @@ from click.testing import CliRunner
 from generation.language_models.scripted import ScriptedLanguageModel
 from ingest.errors import CatalogUnavailable
 from ragstone.cli import cli
-from ragstone.errors import ModelsMissing
 from ragstone.settings import load_settings
 from ragstone.wiring import Application
 from retrieval.errors import ModelUnavailable
@@ -92,7 +91,7 @@ def test_the_model_that_the_settings_name_is_not_needed_once_another_is_in_use(
     second = release_of(data, model)
     assert (first != second, second["space"]) == (True, used)
     # There is no way back to what can't be built: the one in use stays.
-    with pytest.raises(ModelsMissing, match="there is no model"):
+    with pytest.raises(ModelUnavailable, match="there is no model"):
         run(data, model, "models", "use-embedder", "--back")
     run(data, model, "search", "heavy")
 

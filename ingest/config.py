@@ -22,6 +22,25 @@ class RetentionSettings(BaseModel):
     keep_days: float | None = Field(None, ge=0, description="Days for which a hidden text can still be asked for")
 
 
+class ExtractionSettings(BaseModel):
+    """What reading one file may take. Uploads are hostile until they are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    processes: int = Field(2, ge=1, le=64, description="Files that are read at a time, each in a process of its own")
+    memory_mib: int = Field(1024, ge=256, description="Memory that reading one file may take")
+    cpu_s: int = Field(120, ge=1, description="Processor time that reading one file may take")
+    wall_s: float = Field(180, gt=0, description="Time that reading one file may take")
+    max_unpacked_mib: float = Field(400, gt=0, description="What a packed file (DOCX, ZIP...) may unpack to")
+    max_expansion: float = Field(200, ge=1, description="How many times larger a packed file may become, above 10 MiB")
+    max_files: int = Field(1000, ge=1, description="Parts, attachments and members of one file")
+    max_depth: int = Field(3, ge=0, description="How deep files may be nested in files: 0 leaves attachments out")
+    max_pages: int = Field(5000, ge=1, description="Pages of one file")
+    max_megapixels: float = Field(100, gt=0, description="Size of one picture")
+    ocr: bool = Field(True, description="Read pictures of text by tesseract, where it is installed")
+    ocr_languages: str = Field("eng", description="Languages of tesseract, as in `eng+deu`")
+
+
 class IngestSettings(BaseModel):
     """`[ingest]` in ragstone.toml."""
 
@@ -29,6 +48,7 @@ class IngestSettings(BaseModel):
 
     max_upload_mib: float = Field(50, gt=0, le=4096, description="Largest file that is taken")
     max_text_mib: float = Field(20, gt=0, le=512, description="Largest extracted text")
+    extraction: ExtractionSettings = ExtractionSettings()
     chunk_tokens: int = Field(
         200, ge=16, le=8192, description="Size of a chunk, heading path included, in the embedder's tokens"
     )

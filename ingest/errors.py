@@ -5,8 +5,10 @@ IngestError
 │   ├── EmptyDocument          nothing in it that could be searched
 │   ├── UnsupportedFormat      no loader for it (an unknown format, or binary data under a text name)
 │   ├── CorruptDocument        the format is known, its content can't be read
-│   ├── EncryptedDocument      a password is needed
-│   └── DocumentTooLarge       over `ingest.max_upload_mib` (or its text over `ingest.max_text_mib`)
+│   ├── EncryptedDocument      a password is needed, or another one
+│   ├── DocumentTooLarge       over `ingest.max_upload_mib` (or its text over `ingest.max_text_mib`)
+│   ├── LimitExceeded          reading it took more than `ingest.extraction` allows: memory, time, files, nesting, pages
+│   └── NeedsOcr               only pictures of text in it, and no OCR program is installed
 ├── NotFound                   no such document, version, batch or job
 ├── UnknownRevision            name a revision that was committed
 ├── RevisionGone               name a newer revision: retention has taken this one
@@ -54,6 +56,14 @@ class EncryptedDocument(RefusedDocument):
 
 class DocumentTooLarge(RefusedDocument):
     code = "document-too-large"
+
+
+class LimitExceeded(RefusedDocument):
+    code = "limit-exceeded"
+
+
+class NeedsOcr(RefusedDocument):
+    code = "needs-ocr"
 
 
 class NotFound(IngestError):

@@ -13,6 +13,7 @@ from ingest.config import IngestSettings
 from ingest.errors import CatalogUnavailable, Erased, IngestError, RefusedDocument
 from ingest.identity import canonical_json, document_id_of
 from ingest.jobs import Upload
+from ingest.loaders.reading import Reading
 from ingest.loaders.registry import extract
 from ingest.originals import Originals
 from ingest.statements import PreparedVersion, VersionRow
@@ -100,7 +101,8 @@ class Preparing:
             return DocumentOutcome(document_id=document_id, uri=upload.uri, version=current.version, state="unchanged")
         # 2. Bytes to text with headings and pages, text to chunks.
         data = self._originals.read(upload.content_hash)
-        extracted = extract(data, upload.name, self._settings.max_text_mib)
+        reading = Reading(self._settings.extraction, max_text_mib=self._settings.max_text_mib)
+        extracted = extract(data, upload.name, reading)
         spans = self._chunked(extracted)
         # 3. Only chunks that the catalog has no vector of are embedded.
         vectors = self._missing_vectors(spans, upload.readable)

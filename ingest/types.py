@@ -28,21 +28,49 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Page `number` (from 1) begins at offset `start`."""
+    """Page `number` (from 1) begins at offset `start`; None begins what is on no page, such as an attachment."""
 
-    number: int
+    number: int | None
     start: int
 
 
 @dataclass(frozen=True, slots=True)
+class Hidden:
+    """Text that the file holds and that nobody sees who opens it. It is no part of the document's text.
+
+    `how`: `colour` (that of its background), `size` (too small to read), `off-page`, `layer` (invisible, covered, or
+    switched off), `part` (a hidden slide, sheet, row or paragraph).
+    """
+
+    how: str
+    text: str
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file within a file: what was attached to a message, embedded in a document, or packed into an archive."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Extracted:
-    """A document as text. `headings` and `pages` are ordered by `start`; formats without pages leave `pages` empty."""
+    """A document as text. `headings` and `pages` are ordered by `start`; formats without pages leave `pages` empty.
+
+    `notes` say what was left out or could not be read, each as a sentence for whoever uploaded the file.
+    `attachments` are what a loader found in the file; `ingest.loaders.registry.extract` makes them part of the text.
+    """
 
     text: str
     title: str
     media_type: str
     headings: tuple[Heading, ...] = ()
     pages: tuple[Page, ...] = ()
+    hidden: tuple[Hidden, ...] = ()
+    notes: tuple[str, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

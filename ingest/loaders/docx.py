@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 import docx
 
-from ingest.errors import CorruptDocument, DocumentTooLarge, UnsupportedFormat
+from ingest.errors import CorruptDocument
 from ingest.loaders.blocks import Block, join, table, under_title
+from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
 from ingest.types import Extracted
 
 _MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_MIB = 1024 * 1024
 _MAX_SPAN = 50
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -31,10 +30,10 @@ _OUTSIDE = frozenset(  # the paragraph's running text: properties, what was dele
 )
 
 
-def load(data: bytes, name: str) -> Extracted:
+def load(data: bytes, name: str, reading: Reading) -> Extracted:
     """The body as Markdown-like text; the title is that of the properties, else the first heading, else the stem.
 
-    Call `check_package` first. Headers, footers, notes and comments are left out. Raises CorruptDocument.
+    Headers, footers, notes and comments are left out. Raises CorruptDocument.
     """
     try:
         document = docx.Document(io.BytesIO(data))
@@ -50,35 +49,6 @@ def load(data: bytes, name: str) -> Extracted:
         media_type=_MEDIA_TYPE,
         headings=under_title(headings, stated),
     )
-
-
-def check_package(data: bytes, name: str, max_unpacked_bytes: int) -> None:
-    """Whether a zip archive is a DOCX that is safe to unpack.
-
-    Raises CorruptDocument or UnsupportedFormat where it is none, DocumentTooLarge for a zip bomb. The sizes are those
-    that the archive states; unpacking stops at them.
-    """
-    named_docx = name.lower().endswith(".docx")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as package:
-            parts = package.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-        if named_docx:
-            raise _corrupt(name, "the archive is damaged or cut off") from error
-        raise UnsupportedFormat(f"{name}: is a damaged zip archive. Upload the documents in it one by one.") from error
-    if "word/document.xml" not in {part.filename for part in parts}:
-        if named_docx:
-            raise _corrupt(name, "it has no document part (word/document.xml)")
-        raise UnsupportedFormat(
-            f"{name}: is a zip archive or an Office file other than .docx. Upload the documents in it one by one, "
-            "or convert it to .docx or .pdf."
-        )
-    unpacked = sum(part.file_size for part in parts)
-    if unpacked > max_unpacked_bytes:
-        raise DocumentTooLarge(
-            f"{name}: unpacks to {unpacked / _MIB:.1f} MiB, the limit is {max_unpacked_bytes / _MIB:.1f} MiB. "
-            "Split the file, or raise `ingest.max_text_mib`."
-        )
 
 
 class _Styles:

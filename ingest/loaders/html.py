@@ -10,6 +10,7 @@ import lxml.html
 
 from ingest.errors import CorruptDocument
 from ingest.loaders.blocks import Block, fence, join, table, under_title
+from ingest.loaders.reading import Reading
 from ingest.loaders.text import byte_order_mark, clean, decode, refuse_binary, stem, try_decode
 from ingest.types import Extracted
 
@@ -49,7 +50,7 @@ _MAX_UNDECODABLE_SHARE = 0.1  # of the characters beyond ASCII
 _ANCHOR_SIGNS = " #¶§\u200b\U0001f517"  # what documentation tools put beside a heading to link to it
 
 
-def load(data: bytes, name: str) -> Extracted:
+def load(data: bytes, name: str, reading: Reading) -> Extracted:
     """The page's main part as Markdown-like text; the title is that of `<title>`, else the first h1, else the stem.
 
     Raises UnsupportedFormat where the bytes are no text, CorruptDocument where elements are nested too deeply or a

@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 from markdown_it import MarkdownIt
 
 from ingest.loaders.blocks import under_title
+from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, decode, stem
 from ingest.types import Extracted, Heading
 
@@ -19,7 +20,7 @@ _TITLE = re.compile(r"^title[ \t]*:[ \t]*(?P<value>[^\n]+)$", re.M)
 _ATTRIBUTES = re.compile(r"(?<![ \t])[ \t]*\{:?[ \t]*[#.][^{}]*\}[ \t]*$")
 
 
-def load(data: bytes, name: str) -> Extracted:
+def load(data: bytes, name: str, reading: Reading) -> Extracted:
     """The source with headings at their lines. Raises UnsupportedFormat where the bytes are no text.
 
     The title is that of the front matter, else the first heading of level 1, else the file's stem.

@@ -11,6 +11,7 @@ import pypdfium2.raw as pdfium_c
 
 from ingest.errors import CorruptDocument, EmptyDocument, EncryptedDocument
 from ingest.loaders.blocks import under_title
+from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
 from ingest.types import Extracted, Heading, Page
 
@@ -27,7 +28,7 @@ _PLACEHOLDER_TITLE = re.compile(
 _Bookmark = tuple[int, str, int]  # level from 1, title, index of the page
 
 
-def load(data: bytes, name: str) -> Extracted:
+def load(data: bytes, name: str, reading: Reading) -> Extracted:
     """The pages' texts with a blank line between, and the bookmarks as headings. A page that can't be read is empty.
 
     Raises EncryptedDocument, CorruptDocument where no page can be read, and EmptyDocument without a text layer.

@@ -1,4 +1,4 @@
-"""Picks the loader of a file: by its content where that tells, else by its extension."""
+"""Picks the loader of a file, by content first, and reads what is packed in the file too."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import re
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from ingest.errors import CorruptDocument, DocumentTooLarge, EmptyDocument, EncryptedDocument, UnsupportedFormat
+from ingest.errors import (
+    CorruptDocument,
+    DocumentTooLarge,
+    EmptyDocument,
+    EncryptedDocument,
+    LimitExceeded,
+    RefusedDocument,
+    UnsupportedFormat,
+)
 from ingest.loaders import docx, html, markdown, pdf, text
-from ingest.types import Extracted
+from ingest.loaders.attachments import Section, joined
+from ingest.loaders.packages import open_package
+from ingest.loaders.reading import MIB, Reading
+from ingest.types import Attachment, Extracted
 
-Loader = Callable[[bytes, str], Extracted]
+Loader = Callable[[bytes, str, Reading], Extracted]
 
+# By extension, for what its content does not tell.
 LOADERS: dict[str, Loader] = {
     ".docx": docx.load,
     ".htm": html.load,
@@ -24,47 +36,78 @@ LOADERS: dict[str, Loader] = {
     ".xhtml": html.load,
 }
 
-_MIB = 1024 * 1024
 _OLE_COMPOUND_FILE = bytes.fromhex("d0cf11e0a1b11ae1")
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
-_MAX_EXPANSION = 20  # an unpacked DOCX carries images and markup beside its text
 
 
-def extract(data: bytes, name: str, max_text_mib: float = 20) -> Extracted:
-    """A file as text. `name` is the file's name; its extension counts where the content has no signature.
+def extract(data: bytes, name: str, reading: Reading | None = None) -> Extracted:
+    """A file as text, with the text of what is attached to it or packed in it. `name` is the file's name.
 
-    The text holds neither NUL nor lone surrogates, its lines end in "\\n" alone.
+    The text holds neither NUL nor lone surrogates, its lines end in "\\n" alone. Each attachment is a section headed by
+    its name; one that can't be read is named in the notes. `attachments` of the result is empty.
 
-    Raises EmptyDocument where it has no letter or digit (heading marks alone are no text), UnsupportedFormat,
-    CorruptDocument, EncryptedDocument, and DocumentTooLarge for a text of more than `max_text_mib` MiB as UTF-8. Each
-    message names the file and says what to do.
+    Raises EmptyDocument where there is no letter or digit (heading marks alone are no text), UnsupportedFormat,
+    CorruptDocument, EncryptedDocument, NeedsOcr, LimitExceeded, and DocumentTooLarge for a text of more than
+    `reading.max_text_mib` MiB as UTF-8. Each message names the file and says what to do.
     """
-    if not data.strip():
-        found = "has no bytes" if not data else "holds only white space"
-        raise EmptyDocument(f"{name}: {found}. Upload a file with text in it.")
-    load = _loader(data, name, int(_MAX_EXPANSION * max_text_mib * _MIB))
-    extracted = load(data, name)
+    reading = reading or Reading()
+    extracted = _Extraction(reading).whole(data, name)
     if not _LETTER_OR_DIGIT.search(extracted.text):
-        raise EmptyDocument(f"{name}: no text in it, not one letter or digit. Upload a file with text in it.")
-    size = len(extracted.text.encode("utf-8"))
-    if size > max_text_mib * _MIB:
-        raise DocumentTooLarge(
-            f"{name}: its text has {size / _MIB:.1f} MiB, the limit is {max_text_mib:g} MiB. "
-            "Split the file, or raise `ingest.max_text_mib`."
-        )
+        why = "; ".join(extracted.notes) or "not one letter or digit"
+        raise EmptyDocument(f"{name}: no text in it, {why}. Upload a file with text in it.")
     return extracted
 
 
-def _loader(data: bytes, name: str, max_unpacked_bytes: int) -> Loader:
+class _Extraction:
+    """One uploaded file with all that is nested in it, which share the limits."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._files = 0
+        self._text_bytes = 0
+
+    def whole(self, data: bytes, name: str, depth: int = 0) -> Extracted:
+        if not data.strip():
+            found = "has no bytes" if not data else "holds only white space"
+            raise EmptyDocument(f"{name}: {found}. Upload a file with text in it.")
+        extracted = _loader(data, name, self._reading)(data, name, self._reading)
+        self._text_bytes += len(extracted.text.encode("utf-8"))
+        if self._text_bytes > self._reading.max_text_bytes:
+            raise DocumentTooLarge(
+                f"{name}: its text has {self._text_bytes / MIB:.1f} MiB, the limit is {self._reading.max_text_mib:g} "
+                "MiB. Split the file, or raise `ingest.max_text_mib`."
+            )
+        if not extracted.attachments:
+            return extracted
+        return joined(extracted, [self._section(attachment, depth + 1) for attachment in extracted.attachments])
+
+    def _section(self, attachment: Attachment, depth: int) -> Section:
+        self._files += 1
+        limits = self._reading.limits
+        if self._files > limits.max_files:
+            raise LimitExceeded(
+                f"{attachment.name}: is file {self._files} in this one, the limit is {limits.max_files}. "
+                "Split it, or raise `ingest.extraction.max_files`."
+            )
+        if depth > limits.max_depth:
+            return Section(attachment.name, f"{attachment.name} was left out: it is nested {depth} deep")
+        try:
+            return Section(attachment.name, self.whole(attachment.data, attachment.name, depth))
+        except (LimitExceeded, DocumentTooLarge):
+            raise
+        except RefusedDocument as error:
+            return Section(attachment.name, f"{attachment.name} was left out ({error.code})")
+
+
+def _loader(data: bytes, name: str, reading: Reading) -> Loader:
     extension = PurePosixPath(name.replace("\\", "/")).suffix.lower()
     if data.lstrip().startswith(b"%PDF-"):
         return pdf.load
     if data.startswith(_OLE_COMPOUND_FILE):
         raise _ole_refusal(data, name)
     if data.startswith(_ZIP):
-        docx.check_package(data, name, max_unpacked_bytes)
-        return docx.load
+        return _loader_of_package(data, name, reading)
     if extension == ".docx":
         raise CorruptDocument(
             f"{name}: is no zip archive, as every DOCX is. Save it again as .docx in a word processor."
@@ -74,6 +117,19 @@ def _loader(data: bytes, name: str, max_unpacked_bytes: int) -> Loader:
         what = f"the extension {extension}" if extension else "a name without an extension"
         raise UnsupportedFormat(f"{name}: {what} is not taken. Convert the file to one of {known}.")
     return LOADERS[extension]
+
+
+def _loader_of_package(data: bytes, name: str, reading: Reading) -> Loader:
+    """The loader for what a zip archive holds."""
+    parts = set(open_package(data, name, reading).namelist())
+    if "word/document.xml" in parts:
+        return docx.load
+    if name.lower().endswith(".docx"):
+        raise CorruptDocument(f"{name}: is no DOCX: it has no document part (word/document.xml). Save it again.")
+    raise UnsupportedFormat(
+        f"{name}: is a zip archive or an Office file other than .docx. Upload the documents in it one by one, "
+        "or convert it to .docx or .pdf."
+    )
 
 
 def _ole_refusal(data: bytes, name: str) -> EncryptedDocument | UnsupportedFormat:

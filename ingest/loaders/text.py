@@ -7,6 +7,7 @@ import re
 from pathlib import PurePosixPath
 
 from ingest.errors import UnsupportedFormat
+from ingest.loaders.reading import Reading
 from ingest.types import Extracted
 
 # The UTF-32 marks come first: the little-endian one begins with that of UTF-16.
@@ -27,7 +28,7 @@ _MAX_HIGH_SHARE = 0.3
 _MIN_UTF_16_NULS = 0.9
 
 
-def load(data: bytes, name: str) -> Extracted:
+def load(data: bytes, name: str, reading: Reading) -> Extracted:
     """Plain text as it is, without headings. Raises UnsupportedFormat where the bytes are no text."""
     return Extracted(text=clean(decode(data, name)), title=stem(name), media_type="text/plain")
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import pytest
 from documents import archive, new_docx, pdf, saved
 
+from ingest.config import ExtractionSettings
 from ingest.errors import (
     CorruptDocument,
     DocumentTooLarge,
     EmptyDocument,
     EncryptedDocument,
+    LimitExceeded,
     RefusedDocument,
     UnsupportedFormat,
 )
+from ingest.loaders.reading import Reading
 from ingest.loaders.registry import LOADERS, extract
 
 OLE = bytes.fromhex("d0cf11e0a1b11ae1")
@@ -88,7 +91,7 @@ BAD_FILES = [
     ("half.txt", b"\xff\xfe\x00\xd8n\x00", UnsupportedFormat, "cut off"),
     ("old.doc", OLE + b"\0" * 600, UnsupportedFormat, "old Office format"),
     ("sheet.xlsx", archive(xl__workbook_xml=b"<workbook/>"), UnsupportedFormat, "other than .docx"),
-    ("cut.zip", archive(a=b"newts")[:20], UnsupportedFormat, "damaged zip"),
+    ("cut.zip", archive(a=b"newts")[:20], CorruptDocument, "damaged or cut off"),
     ("text.pdf", b"not a PDF at all", CorruptDocument, "no PDF that can be read"),
     ("cut.pdf", A_PDF[:300], CorruptDocument, "no PDF that can be read"),
     ("text.docx", b"not a zip at all", CorruptDocument, "no zip archive"),
@@ -121,16 +124,23 @@ def test_a_single_letter_or_digit_of_any_script_is_text(text: str) -> None:
 
 def test_too_much_text_is_refused_with_both_sizes() -> None:
     data = "newts ü ".encode() * 131_072  # 9 bytes each
-    assert len(extract(data, "long.txt", max_text_mib=1.125).text) == 8 * 131_072
+    assert len(extract(data, "long.txt", Reading(max_text_mib=1.125)).text) == 8 * 131_072
     with pytest.raises(DocumentTooLarge, match=r"^long\.txt: its text has 1\.1 MiB, the limit is 1 MiB\."):
-        extract(data, "long.txt", max_text_mib=1)
+        extract(data, "long.txt", Reading(max_text_mib=1))
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
     bomb = archive(word__document_xml=b"<a/>", word__media=b"\0" * (3 * 1024 * 1024))
     assert len(bomb) < 10_000
-    with pytest.raises(DocumentTooLarge, match=r"^bomb\.docx: unpacks to 3\.0 MiB, the limit is 2\.0 MiB\."):
-        extract(bomb, "bomb.docx", max_text_mib=0.1)
+    for limits, said in (
+        (ExtractionSettings(max_unpacked_mib=2), r"unpacks to 3\.0 MiB, the limit is 2 MiB"),
+        (ExtractionSettings(max_files=1), r"packs 2 files, the limit is 1"),
+    ):
+        with pytest.raises(LimitExceeded, match=rf"^bomb\.docx: {said}\."):
+            extract(bomb, "bomb.docx", Reading(limits))
+    larger = archive(word__document_xml=b"<a/>", word__media=b"\0" * (11 * 1024 * 1024))
+    with pytest.raises(LimitExceeded, match=r"^bomb\.docx: unpacks to \d+ times its size, the limit is 200\."):
+        extract(larger, "bomb.docx")
 
 
 @pytest.mark.parametrize("name", sorted(LOADERS))

@@ -1,0 +1,84 @@
+"""Packed files (DOCX, XLSX, ODT, EPUB, ZIP...): opened within limits, and their XML parsed without DTDs."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+import lxml.etree
+
+from ingest.errors import CorruptDocument, LimitExceeded
+from ingest.loaders.reading import MIB, Reading
+
+_SMALL_MIB = 10  # an expansion within this harms nobody
+
+
+def open_package(data: bytes, name: str, reading: Reading) -> zipfile.ZipFile:
+    """The zip archive `data`, whose parts are then read by `part`.
+
+    Raises CorruptDocument where it is none, LimitExceeded for too many parts, or for sizes over the limits. The sizes
+    are those that the archive states; `part` stops at them.
+    """
+    try:
+        package = zipfile.ZipFile(io.BytesIO(data))
+        parts = package.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise CorruptDocument(f"{name}: the archive is damaged or cut off. Save it again, then upload it.") from error
+    limits = reading.limits
+    if len(parts) > limits.max_files:
+        raise LimitExceeded(
+            f"{name}: packs {len(parts)} files, the limit is {limits.max_files}. "
+            "Split it, or raise `ingest.extraction.max_files`."
+        )
+    unpacked = sum(part.file_size for part in parts)
+    if unpacked > limits.max_unpacked_mib * MIB:
+        raise LimitExceeded(
+            f"{name}: unpacks to {unpacked / MIB:.1f} MiB, the limit is {limits.max_unpacked_mib:g} MiB. "
+            "Split it, or raise `ingest.extraction.max_unpacked_mib`."
+        )
+    if unpacked > max(_SMALL_MIB * MIB, limits.max_expansion * len(data)):
+        raise LimitExceeded(
+            f"{name}: unpacks to {unpacked / len(data):.0f} times its size, the limit is {limits.max_expansion:g}. "
+            "Documents are packed less densely; if it is one, raise `ingest.extraction.max_expansion`."
+        )
+    return package
+
+
+def part(package: zipfile.ZipFile, path: str, name: str) -> bytes:
+    """The bytes of one part, never more than the archive states. Raises CorruptDocument where it can't be read."""
+    try:
+        info = package.getinfo(path)
+        with package.open(info) as stream:
+            return stream.read(info.file_size + 1)[: info.file_size]
+    except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise CorruptDocument(f"{name}: its part {path!r} can't be read. Save it again, then upload it.") from error
+    except Exception as error:  # each compression raises errors of its own (zlib.error, lzma.LZMAError)
+        if isinstance(error, MemoryError):
+            raise
+        raise CorruptDocument(f"{name}: its part {path!r} is damaged. Save it again, then upload it.") from error
+
+
+def parse_xml(source: bytes, name: str) -> Any:
+    """The root element of an XML document. A document type declaration may be there, but is not followed.
+
+    No entities but those of XML itself, no DTDs, no network, at most 255 levels. Raises CorruptDocument.
+    """
+    parser = lxml.etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
+    )
+    try:
+        root = lxml.etree.fromstring(source, parser)
+    except lxml.etree.XMLSyntaxError as error:
+        raise CorruptDocument(f"{name}: is no XML that can be read ({error.msg}). Save it again.") from error
+    if root is None:
+        raise CorruptDocument(f"{name}: has no XML element in it. Save it again.")
+    refuse_entities(root.getroottree(), name)
+    return root
+
+
+def refuse_entities(tree: Any, name: str) -> None:
+    """Raises CorruptDocument where a document type declares entities: those are how XML bombs are built."""
+    declared = tree.docinfo.internalDTD
+    if declared is not None and next(iter(declared.iterentities()), None) is not None:
+        raise CorruptDocument(f"{name}: its XML declares entities, which are not taken. Remove its <!DOCTYPE ...>.")

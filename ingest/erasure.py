@@ -23,6 +23,7 @@ from ingest.errors import CatalogUnavailable
 from ingest.history import hide_document
 from ingest.identity import document_id_of
 from ingest.jobs import UNFINISHED, JobQueue
+from ingest.uploads import Upload
 
 # Takes the stored record of an answer, and gives it back without anything that could quote a document.
 Redact = Callable[[dict[str, Any]], dict[str, Any]]
@@ -164,15 +165,16 @@ def _redact_jobs(connection: Connection, document_id: str) -> None:
         payload = dict(row["payload"])
         if "uploads" in payload:
             payload["uploads"] = [
-                _withdrawn(item) if document_id_of(item["collection"], item["uri"]) == document_id else item
+                _withdrawn(item, document_id) if Upload(**item).document_id == document_id else item
                 for item in payload["uploads"]
             ]
         its = jobs.c.number == row["number"]
         connection.execute(update(jobs).where(its).values(outcomes=outcomes, problems=problems, payload=payload))
 
 
-def _withdrawn(upload: dict[str, Any]) -> dict[str, Any]:
-    return {**upload, "uri": ERASED_NAME, "name": ERASED_NAME, "metadata": None, "erased": True}
+def _withdrawn(upload: dict[str, Any], document_id: str) -> dict[str, Any]:
+    names = {"uri": ERASED_NAME, "name": ERASED_NAME, "metadata": None, "password": None, "document": document_id}
+    return {**upload, **names, "erased": True}
 
 
 def _nameless(item: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ IngestError
 ├── BatchConflict              stage the changes again: others came first, or the batch is closed
 ├── NotAllowed                 use a key that may do this
 ├── MissingDriver              install the named extra
+├── TryAgain                   nothing: it may pass, and is tried again later
 ├── StorageFull                free some space, then try again
 ├── LeaseLost                  nothing: another process does the work by now
 ├── LeaseHeld                  stop the process that is named, or let it do the work
@@ -96,6 +97,10 @@ class NotAllowed(IngestError):
 
 class MissingDriver(IngestError):
     code = "missing-extra"
+
+
+class TryAgain(IngestError):
+    code = "try-again"
 
 
 class LeaseLost(IngestError):

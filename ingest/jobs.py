@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Select, Text, bindparam, cast, delete, false,
 from ingest import schema, statements
 from ingest.catalog import Catalog, Readable
 from ingest.errors import NotAllowed, NotFound
-from ingest.identity import document_id_of
 from ingest.statements import Guard, aware, unguarded
 from ingest.types import DocumentOutcome, Job, Problem
+from ingest.uploads import Upload, has_passwords, left_of, stored, without_passwords
 
 # The kind of the job that ingests uploads.
 INGEST = "ingest"
@@ -27,33 +27,18 @@ FILL_SPACE = "fill-space"
 PURGE = "purge"
 # Long work that lets all other jobs go first.
 BACKGROUND = (FILL_SPACE,)
-FINISHED = ("done", "failed", "cancelled")
+# `failed`: none of its files was taken, or it can't be done; `dead`: tried again and again, and given up.
+FINISHED = ("done", "failed", "cancelled", "dead")
 UNFINISHED = ("queued", "running")
 # Whoever waits for a job looks it up when it has ended.
 _LOOKED_UP = timedelta(hours=1)
+# A job that came no further in so many attempts is given up.
+MOST_ATTEMPTS = 10
+# Seconds before the next attempt: none after the first ones, then twice as long each time.
+_FREE_ATTEMPTS = 2
+_LONGEST_WAIT_S = 600.0
 # How long it can take until a worker sees that another process asked its job to stop.
 _CANCEL_LOOK_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """One file to ingest; its bytes are among the originals under `content_hash`."""
-
-    collection: str
-    uri: str
-    name: str
-    content_hash: str
-    size_bytes: int
-    metadata: dict[str, Any] | None  # None: the document keeps what it has
-    batch: str | None = None  # staged in this batch, not shown
-    readable: list[str] | None = None  # the collections that the uploader may read; None: all
-    erased: bool = False  # its document was erased while it waited
-
-    def failed(self, code: str, detail: str) -> DocumentOutcome:
-        """Its outcome when it is not taken in."""
-        problem = Problem(code=code, detail=detail, uri=self.uri)
-        document_id = document_id_of(self.collection, self.uri)
-        return DocumentOutcome(document_id=document_id, uri=self.uri, state="failed", problem=problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +80,7 @@ class JobQueue:
                 job_id=job_id,
                 kind=INGEST,
                 state="queued" if uploads else "failed",
-                payload={"uploads": [asdict(upload) for upload in uploads]},
+                payload={"uploads": [stored(upload) for upload in uploads]},
                 collections=sorted({upload.collection for upload in uploads} | {collection}),
                 done=len(outcomes),
                 total=len(uploads) + len(outcomes),
@@ -138,36 +123,61 @@ class JobQueue:
         Without `look_first` the write lock is taken at once: for when there should be one.
         """
         oldest, take = (_OLDEST, _TAKE) if uploads else (_OLDEST_BUT_UPLOADS, _TAKE_BUT_UPLOADS)
+        now = datetime.now(UTC)
         if look_first:
             with self._catalog.reading() as connection:
-                if connection.execute(oldest).scalar() is None:
+                if connection.execute(oldest, {"now": now}).scalar() is None:
                     return None
         with self._catalog.writing(may_be_lost=True) as connection:
             guard(connection)
-            row = connection.execute(take, {"now": datetime.now(UTC)}).mappings().one_or_none()
+            row = connection.execute(take, {"now": now}).mappings().one_or_none()
             if row is None:
                 return None
         self._looked = monotonic()
-        brought = [Upload(**upload) for upload in row["payload"].get("uploads", [])]
-        refused_at_once = row["total"] - len(brought)
-        waiting = tuple(brought[row["done"] - refused_at_once :]) if brought else ()
-        return ClaimedJob(row["number"], row["job_id"], row["kind"], row["payload"], waiting)
+        left = tuple(left_of(row["payload"], row["total"], row["outcomes"]))
+        return ClaimedJob(row["number"], row["job_id"], row["kind"], row["payload"], left)
 
     def something_waits(self, *, uploads: bool = True) -> bool:
         """Whether a job that goes before those of the background is queued; without `uploads`, one of another kind."""
         table = schema.jobs
         passed_over = BACKGROUND if uploads else (*BACKGROUND, INGEST)
         with self._catalog.reading() as connection:
-            queued = (table.c.state == "queued", table.c.kind.not_in(passed_over))
+            queued = (table.c.state == "queued", table.c.kind.not_in(passed_over), _due(datetime.now(UTC)))
             return statements.count(connection, table, *queued) > 0
 
-    def put_back(self, job_id: str, guard: Guard = unguarded) -> None:
-        """Queues a running job again: it goes on later."""
+    def put_back(self, job_id: str, guard: Guard = unguarded, after_s: float = 0) -> None:
+        """Queues a running job again: it goes on after so many seconds."""
         table = schema.jobs
+        later = datetime.now(UTC) + timedelta(seconds=after_s) if after_s else None
         with self._catalog.writing(may_be_lost=True) as connection:
             guard(connection)
             running = (table.c.job_id == job_id) & (table.c.state == "running")
-            connection.execute(update(table).where(running).values(state="queued"))
+            values = {"state": "queued", "attempts": 0, "not_before": later}
+            connection.execute(update(table).where(running).values(values))
+
+    def try_again(self, job_id: str, problem: Problem, guard: Guard = unguarded) -> str:
+        """Queues a running job for one more attempt, later each time, or gives it up; returns its state."""
+        table = schema.jobs
+        with self._catalog.writing() as connection:
+            guard(connection)
+            attempts: int = connection.execute(select(table.c.attempts).where(table.c.job_id == job_id)).scalar_one()
+            values = _after(attempts, problem)
+            connection.execute(update(table).where(table.c.job_id == job_id).values(values))
+        return str(values["state"])
+
+    def retry(self, job_id: str) -> Job:
+        """Queues a job once more that was given up. Raises NotFound, and NotAllowed for another."""
+        table = schema.jobs
+        with self._catalog.writing() as connection:
+            its = table.c.job_id == job_id
+            row = connection.execute(select(table).where(its)).mappings().one_or_none()
+            if row is None:
+                raise NotFound(f"no job {job_id}")
+            if row["state"] != "dead":
+                raise NotAllowed(f"job {job_id} is {row['state']}: only one that was given up is tried again")
+            values = {"state": "queued", "attempts": 0, "not_before": None, "finished_at": None, "problems": []}
+            connection.execute(update(table).where(its).values(values, cancel_requested=False))
+        return self.get(job_id)
 
     def report(self, job_id: str, done: int, total: int) -> None:
         """How far a running task is."""
@@ -182,17 +192,26 @@ class JobQueue:
             connection.execute(update(schema.jobs).where(schema.jobs.c.job_id == job_id).values(values))
 
     def requeue_abandoned(self, guard: Guard = unguarded) -> int:
-        """Puts back what a dead worker left running; only the holder of the worker's lease may call this."""
+        """Puts back what a dead worker left running; only the holder of the worker's lease may call this.
+
+        A job that came no further in many attempts may be what ends the workers: it waits, and in the end is given up.
+        """
         table = schema.jobs
         with self._catalog.writing(may_be_lost=True) as connection:
             guard(connection)
-            abandoned = update(table).where(table.c.state == "running").values(state="queued")
-            return connection.execute(abandoned).rowcount
+            running = select(table.c.job_id, table.c.attempts).where(table.c.state == "running")
+            abandoned = connection.execute(running).all()
+            for job_id, attempts in abandoned:
+                values = _after(attempts, _ENDED_THE_WORKER)
+                connection.execute(update(table).where(table.c.job_id == job_id).values(values))
+        return len(abandoned)
 
-    def record(self, connection: Connection, job_id: str, outcomes: Sequence[DocumentOutcome]) -> bool:
+    def record(
+        self, connection: Connection, job_id: str, outcomes: Sequence[DocumentOutcome], *, secret: bool = False
+    ) -> bool:
         """Adds the outcomes of some files to a running job, in the caller's transaction; the last ones end it.
 
-        Returns whether they did.
+        Returns whether they did. `secret`: the job came with passwords, which are forgotten then.
         """
         row = connection.execute(_PROGRESS, {"id": job_id}).one()
         new = [outcome.model_dump(mode="json") for outcome in outcomes]
@@ -205,8 +224,11 @@ class JobQueue:
             "done": done,
             "outcomes": known,
             "problems": row.problems + [outcome["problem"] for outcome in new if outcome["problem"] is not None],
+            "attempts": 0,
         }
         connection.execute(_RECORD, values)
+        if ended and secret:
+            _forget_passwords(connection, job_id)
         return ended
 
     def finish(self, job_id: str, guard: Guard = unguarded) -> None:
@@ -219,6 +241,7 @@ class JobQueue:
             state = "cancelled" if cancelled else _ended_as(row["outcomes"])
             running = (table.c.job_id == job_id) & (table.c.state == "running")
             connection.execute(update(table).where(running).values(state=state, finished_at=datetime.now(UTC)))
+            _forget_passwords(connection, job_id)
 
     def request_cancel(self, job_id: str) -> Job:
         """Asks a job to stop after the file at hand; a queued one ends at once, a finished one stays as it is.
@@ -235,6 +258,7 @@ class JobQueue:
                 raise NotAllowed("what takes content away for good can't be cancelled")
             self._cancelled.add(job_id)
             _cancel(connection, its)
+            _forget_passwords(connection, job_id)
         return self.get(job_id)
 
     def cancel_all(self, connection: Connection, kind: str) -> None:
@@ -322,7 +346,8 @@ class JobQueue:
 def _oldest(left_out: Sequence[str]) -> Select[Any]:
     """The number of the job to do next: two looks along the index of states, so that no queue is sorted."""
     table = schema.jobs
-    queued = select(table.c.number).where(table.c.state == "queued").order_by(table.c.number).limit(1)
+    due = _due(bindparam("now"))
+    queued = select(table.c.number).where(table.c.state == "queued", due).order_by(table.c.number).limit(1)
     if left_out:
         queued = queued.where(table.c.kind.not_in(left_out))
     first = queued.where(table.c.kind.not_in(BACKGROUND))
@@ -332,7 +357,13 @@ def _oldest(left_out: Sequence[str]) -> Select[Any]:
 def _take(oldest: Select[Any]) -> Any:
     table = schema.jobs
     taken = update(table).where(table.c.number == oldest.scalar_subquery())
-    return taken.values(state="running", started_at=bindparam("now")).returning(*table.c)
+    started = func.coalesce(table.c.started_at, bindparam("now"))
+    return taken.values(state="running", started_at=started, attempts=table.c.attempts + 1).returning(*table.c)
+
+
+def _due(now: Any) -> Any:
+    """The condition that a job need not wait any longer."""
+    return or_(schema.jobs.c.not_before.is_(None), schema.jobs.c.not_before <= now)
 
 
 _OLDEST, _OLDEST_BUT_UPLOADS = _oldest([]), _oldest([INGEST])
@@ -343,8 +374,30 @@ _PROGRESS = select(*(schema.jobs.c[name] for name in ("done", "total", "outcomes
 _RECORD = (
     update(schema.jobs)
     .where(schema.jobs.c.job_id == bindparam("id"))
-    .values({name: bindparam(name) for name in ("state", "finished_at", "done", "outcomes", "problems")})
+    .values({name: bindparam(name) for name in ("state", "finished_at", "done", "outcomes", "problems", "attempts")})
 )
+_ENDED_THE_WORKER = Problem(
+    code="gave-up", detail=f"the process that did this job ended {MOST_ATTEMPTS} times while it was at it"
+)
+
+
+def _after(attempts: int, problem: Problem) -> dict[str, Any]:
+    """What a job becomes that has failed so many times in a row, now by `problem`."""
+    now = datetime.now(UTC)
+    said = [problem.model_dump(mode="json")]
+    if attempts >= MOST_ATTEMPTS:
+        return {"state": "dead", "problems": said, "finished_at": now}
+    wait_s = 0.0 if attempts <= _FREE_ATTEMPTS else min(_LONGEST_WAIT_S, 2.0 ** (attempts - _FREE_ATTEMPTS))
+    return {"state": "queued", "not_before": now + timedelta(seconds=wait_s) if wait_s else None}
+
+
+def _forget_passwords(connection: Connection, job_id: str) -> None:
+    """Passwords are in the catalog for as long as the job needs them."""
+    table = schema.jobs
+    its = table.c.job_id == job_id
+    row = connection.execute(select(table.c.payload, table.c.state).where(its)).one()
+    if row.state in FINISHED and has_passwords(row.payload):
+        connection.execute(update(table).where(its).values(payload=without_passwords(row.payload)))
 
 
 def _cancel(connection: Connection, its: Any) -> None:
@@ -378,6 +431,8 @@ def _job(row: Any) -> Job:
         done=row["done"],
         total=row["total"],
         eta_s=_eta_s(row) if row["state"] == "running" else None,
+        attempts=row["attempts"],
+        not_before=aware(row["not_before"]) if row["not_before"] else None,
         problems=tuple(Problem(**problem) for problem in row["problems"]),
         documents=tuple(DocumentOutcome(**outcome) for outcome in row["outcomes"]),
         created_at=aware(row["created_at"]),

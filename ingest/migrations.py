@@ -140,5 +140,14 @@ def _to_marks(connection: Connection) -> None:
         facts.put(connection, facts.PURGES, {"last": first.number, "reread_from": first.number})
 
 
+def _to_attempts(connection: Connection) -> None:
+    """4: jobs that are tried again later."""
+    there = {column["name"] for column in inspect(connection).get_columns("jobs")}
+    moment = "TIMESTAMP WITH TIME ZONE" if connection.dialect.name == "postgresql" else "DATETIME"
+    if "attempts" not in there:
+        connection.execute(text("ALTER TABLE jobs ADD COLUMN attempts INTEGER DEFAULT 0 NOT NULL"))
+        connection.execute(text(f"ALTER TABLE jobs ADD COLUMN not_before {moment}"))
+
+
 # Each entry brings the schema from its place + 1 to the next number. Never edit one that has been released; append.
-STEPS: tuple[Step, ...] = (_to_chunk_numbers, _to_marks)
+STEPS: tuple[Step, ...] = (_to_chunk_numbers, _to_marks, _to_attempts)

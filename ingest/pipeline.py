@@ -21,13 +21,16 @@ from ingest.errors import (
     RefusedDocument,
     VectorsGone,
 )
+from ingest.extraction.process import Extractor
 from ingest.history import NOT_COMMITTED, Committed, History, require_open
 from ingest.identity import document_id_of
-from ingest.jobs import ClaimedJob, JobQueue, Upload
+from ingest.jobs import UNFINISHED, ClaimedJob, JobQueue
 from ingest.originals import Originals
 from ingest.preparing import Prepared, Preparing
+from ingest.reading_ahead import ReadingAhead
 from ingest.statements import Guard, PreparedVersion, unguarded
 from ingest.types import DocumentOutcome, Embedder, Job, Problem, Space
+from ingest.uploads import Upload, has_passwords
 
 MIB = 1024 * 1024
 
@@ -39,6 +42,18 @@ class IncomingFile:
     name: str
     uri: str
     data: bytes
+    password: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What came of a job: the hashes of originals that no version was made of, which may be in nobody's use.
+
+    `later`: only files are left that take long to read, and other jobs wait; it is to go on after those.
+    """
+
+    unneeded: set[str]
+    later: bool = False
 
 
 class Ingestion:
@@ -50,6 +65,7 @@ class Ingestion:
         originals: Originals,
         embedder: Embedder | Callable[[], Embedder],
         settings: IngestSettings,
+        extractor: Extractor,
     ) -> None:
         """`embedder` can be a function that returns the one in use: another may come while this one works."""
         self.catalog = catalog
@@ -58,7 +74,13 @@ class Ingestion:
         self._embedder = embedder if callable(embedder) else lambda: embedder
         self._in_use: Embedder | None = None  # as far as is known: a commit fails where another one is by now
         self._settings = settings
+        self._reading = ReadingAhead(originals, extractor, settings)
+        self._slow: dict[str, ClaimedJob] = {}  # by document: a later job must not overtake the file that is being read
         self.queue = JobQueue(catalog)
+
+    def close(self) -> None:
+        """Ends what is being read. Nothing can be ingested any more."""
+        self._reading.close()
 
     def submit(
         self,
@@ -92,7 +114,8 @@ class Ingestion:
                     # One with limits must not learn, by the time it takes, that others have the same bytes.
                     content_hash = self._originals.put(file.data, anew=readable is not None)
                     named = (collection, file.uri, file.name, content_hash, len(file.data), metadata)
-                    uploads.append(Upload(*named, batch, None if readable is None else sorted(readable)))
+                    limits = None if readable is None else sorted(readable)
+                    uploads.append(Upload(*named, batch, limits, password=file.password))
                 job_id = self.queue.enqueue(connection, uploads, refused, collection)
                 committing = True
             return job_id
@@ -102,31 +125,36 @@ class Ingestion:
                 self.remove_unused({upload.content_hash for upload in uploads})
             raise
 
-    def ingest(self, job: ClaimedJob, stop: Callable[[], bool] = lambda: False, guard: Guard = unguarded) -> set[str]:
+    def ingest(self, job: ClaimedJob, stop: Callable[[], bool] = lambda: False, guard: Guard = unguarded) -> Ingested:
         """Ingests the files of a job, in groups of which each is one revision, to its end or until `stop` says True.
 
         A file that is refused, or that meets a bug, costs nothing but itself: its outcome in the job says why. When the
-        process is killed, the groups before that at hand are done. Returns the hashes of the originals that no version
-        was made of: those may be in nobody's use.
+        process is killed, the groups before that at hand are done. A job of which only files are left that take long to
+        read lets other jobs go first.
         """
         left = list(job.uploads)
         unneeded: set[str] = set()
-        while left:
+        self._reading.keep_only([*left, *(its for other in self._slow.values() for its in other.uploads)])
+        while left and not stop():
             # 1. Prepare some files: bytes to text, text to chunks, chunks to vectors.
             embedder = self._in_use = self._in_use or self._embedder()
-            group = self._preparing(embedder, stop).group(left)
-            if not group:
-                break
+            preparing = Preparing(self.catalog, self._reading, self._settings, embedder, stop)
+            group = preparing.group(left, lambda upload: self._is_overtaking(upload, job))
+            self._note_slow(job, group.slow)
             # 2. One transaction shows all of them and notes what became of each.
-            unneeded_here = self._commit_group(group, embedder.space, job, guard)
-            # 3. Go on with the others; with the same ones where another embedder was put in use meanwhile, or vectors
-            #    that these counted on were taken away.
-            if unneeded_here is None:
-                self._in_use = None
-            else:
-                left = left[len(group) :]
+            if group.prepared:
+                unneeded_here = self._commit_group(group.prepared, embedder.space, job, guard)
+                if unneeded_here is None:  # another embedder was put in use, or vectors were taken away: once more
+                    self._in_use = None
+                    continue
                 unneeded |= unneeded_here
-        return unneeded | {its.content_hash for its in left}
+            # 3. Go on with the others; those that take long to read come last, and wait for no other job.
+            done = {id(upload) for upload, _ in group.prepared}
+            passed_over = {id(upload) for upload in group.slow}
+            left = [its for its in left if id(its) not in done | passed_over] + group.slow
+            if left and len(left) == len(group.slow) and self.queue.something_waits():
+                return Ingested(unneeded, later=True)
+        return Ingested(unneeded | {its.content_hash for its in left})
 
     def fill_space(
         self,
@@ -183,8 +211,22 @@ class Ingestion:
             for content_hash in set(content_hashes) - in_use:
                 self._originals.remove(content_hash)
 
-    def _preparing(self, embedder: Embedder, stop: Callable[[], bool]) -> Preparing:
-        return Preparing(self.catalog, self._originals, self._settings, embedder, stop)
+    def _note_slow(self, job: ClaimedJob, slow: Sequence[Upload]) -> None:
+        """Remembers the files of the job that take long to read, and forgets those that did."""
+        for document_id in [its for its, other in self._slow.items() if other.job_id == job.job_id]:
+            del self._slow[document_id]
+        for upload in slow:
+            self._slow.setdefault(upload.document_id, job)
+
+    def _is_overtaking(self, upload: Upload, job: ClaimedJob) -> bool:
+        """Whether an older file of the same document, of another job, is still being read."""
+        other = self._slow.get(upload.document_id)
+        if other is None or other.number >= job.number:
+            return False
+        if self.queue.get(other.job_id).state in UNFINISHED:
+            return True
+        del self._slow[upload.document_id]  # it was cancelled
+        return False
 
     def _commit_group(self, group: Sequence[Prepared], space: Space, job: ClaimedJob, guard: Guard) -> set[str] | None:
         """Commits a group's versions and the outcomes of all its files; None when they are to be prepared anew.
@@ -205,7 +247,7 @@ class Ingestion:
                 raise _SpaceChanged
             committed = {its.document_id: result for its, result in zip(versions, results, strict=True)}
             outcomes = [_outcome(upload, its, committed) for upload, its in group]
-            self.queue.record(connection, job.job_id, outcomes)
+            self.queue.record(connection, job.job_id, outcomes, secret=has_passwords(job.payload))
             made = zip(group, outcomes, strict=True)
             unneeded.update(upload.content_hash for (upload, _), outcome in made if outcome.state != "indexed")
 
@@ -261,7 +303,13 @@ def _outcome(
     result = committed[prepared.document_id]
     if result == NOT_COMMITTED:
         return upload.failed(Erased.code, "the document was erased after this upload")
-    return DocumentOutcome(document_id=prepared.document_id, uri=upload.uri, version=result.version, state="indexed")
+    return DocumentOutcome(
+        document_id=prepared.document_id,
+        uri=upload.uri,
+        version=result.version,
+        state="indexed",
+        notes=prepared.extracted.notes,
+    )
 
 
 class _SpaceChanged(Exception):

@@ -3,79 +3,151 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from ingest.background import background
 from ingest.bugs import logged_bug
-from ingest.catalog import Catalog, Readable
+from ingest.catalog import Catalog
 from ingest.chunking import chunk
 from ingest.config import IngestSettings
 from ingest.errors import CatalogUnavailable, Erased, IngestError, RefusedDocument
-from ingest.identity import canonical_json, document_id_of
-from ingest.jobs import Upload
-from ingest.loaders.reading import Reading
-from ingest.loaders.registry import extract
-from ingest.originals import Originals
+from ingest.identity import canonical_json
+from ingest.reading_ahead import ReadingAhead
 from ingest.statements import PreparedVersion, VersionRow
 from ingest.types import ChunkSpan, DocumentOutcome, Embedder, Extracted, Vectors
+from ingest.uploads import Upload
 
 # Raised when what the loaders or the chunker make of the same bytes changes, so that documents are prepared again.
-PREPARATION = 1
+PREPARATION = 2
 
 # A BERT tokenizer puts [CLS] before and [SEP] behind what it is given.
 SPECIAL_TOKENS = 2
+
+# A file that takes longer to read lets others go first.
+_PATIENCE_S = 1.0
 
 # A file with what is to be committed of it, or what became of it.
 Prepared = tuple[Upload, PreparedVersion | DocumentOutcome]
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Files for one commit, and those that were passed over, since reading them takes long."""
+
+    prepared: list[Prepared] = field(default_factory=list)
+    slow: list[Upload] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A file that was read and cut; its chunks may lack vectors."""
+
+    upload: Upload
+    extracted: Extracted
+    spans: Sequence[ChunkSpan]
+    missing: frozenset[str]  # chunks that the catalog has no vector of, as far as one may know who uploaded
+
+
 class Preparing:
-    """Prepares one group, with one embedder, until `stop` says True."""
+    """Prepares groups with one embedder, until `stop` says True."""
 
     def __init__(
         self,
         catalog: Catalog,
-        originals: Originals,
+        reading: ReadingAhead,
         settings: IngestSettings,
         embedder: Embedder,
         stop: Callable[[], bool],
     ) -> None:
         self._catalog = catalog
-        self._originals = originals
+        self._reading = reading
         self._settings = settings
         self._embedder = embedder
         self._stop = stop
         self._prepared_with = _preparation(settings, embedder)
-        self._vectors: dict[str, Vectors] = {}  # of this group, by chunk
 
-    def group(self, uploads: Sequence[Upload]) -> list[Prepared]:
-        """The first few of `uploads`: so many that their chunks are worth a commit, of no document two."""
-        candidates = [(its, document_id_of(its.collection, its.uri)) for its in uploads[: self._settings.commit_files]]
-        current = self._catalog.current_versions([document_id for _, document_id in candidates])
-        group: list[Prepared] = []
+    def group(self, uploads: Sequence[Upload], blocked: Callable[[Upload], bool] = lambda upload: False) -> Group:
+        """The first few of `uploads`: so many that their chunks are worth a commit, of no document two.
+
+        A file that is `blocked` is passed over like a slow one. With `stop` only what was finished before is in it.
+        """
+        group = Group()
+        drafts: list[_Draft] = []
+        # 1. The same bytes, prepared in the same way, need nothing.
+        ahead = 2 * self._settings.extraction.processes
+        near = uploads[: self._settings.commit_files + ahead]
+        current = self._catalog.current_versions([its.document_id for its in near])
+        unread = [its for its in near if not self._is_unchanged(its, current)]
         documents: set[str] = set()
         chunks = 0
-        for upload, document_id in candidates:
-            if self._stop() or document_id in documents or chunks >= self._settings.commit_chunks:
+        for upload in near[: self._settings.commit_files]:
+            if self._stop() or upload.document_id in documents or chunks >= self._settings.commit_chunks:
                 break
-            prepared = self._prepared_or_failed(upload, document_id, current.get(document_id))
-            if prepared is None:
-                break
-            group.append((upload, prepared))
-            documents.add(document_id)
-            if isinstance(prepared, PreparedVersion):
-                self._vectors |= prepared.vectors
-                chunks += len(prepared.spans)
+            if any(its.document_id == upload.document_id for its in group.slow) or blocked(upload):
+                group.slow.append(upload)
+                continue
+            if self._is_unchanged(upload, current):
+                group.prepared.append((upload, self._unchanged(upload, current[upload.document_id])))
+                documents.add(upload.document_id)
+                continue
+            # 2. Bytes to text with headings and pages, text to chunks; the files behind are read meanwhile.
+            del unread[: unread.index(upload)]
+            self._read_ahead(unread[: ahead + 1])
+            draft = self._drafted(upload)
+            if draft is None:
+                group.slow.append(upload)
+                continue
+            documents.add(upload.document_id)
+            if isinstance(draft, DocumentOutcome):
+                group.prepared.append((upload, draft))
+            else:
+                drafts.append(draft)
+                chunks += len(draft.spans)
+        # 3. Only chunks that the catalog has no vector of are embedded, all in one go.
+        group.prepared.extend(self._with_vectors(drafts))
+        places = {id(upload): place for place, upload in enumerate(near)}
+        group.prepared.sort(key=lambda its: places[id(its[0])])
         return group
 
-    def _prepared_or_failed(
-        self, upload: Upload, document_id: str, current: VersionRow | None
-    ) -> PreparedVersion | DocumentOutcome | None:
-        """A file that is refused, or that meets a bug, costs nothing but itself."""
+    # -- what needs nothing
+
+    def _is_unchanged(self, upload: Upload, current: dict[str, VersionRow]) -> bool:
+        shown = current.get(upload.document_id)
+        if shown is None or upload.batch is not None or upload.erased:
+            return False
+        return (shown.content_hash, shown.prepared_with) == (upload.content_hash, self._prepared_with)
+
+    def _unchanged(self, upload: Upload, current: VersionRow) -> DocumentOutcome:
+        if upload.metadata is not None:
+            self._catalog.set_metadata(upload.document_id, upload.metadata)
+        return DocumentOutcome(
+            document_id=upload.document_id, uri=upload.uri, version=current.version, state="unchanged"
+        )
+
+    # -- bytes to chunks
+
+    def _read_ahead(self, uploads: Iterable[Upload]) -> None:
+        for upload in uploads:
+            if upload.erased:
+                continue
+            try:
+                self._reading.start(upload)
+            except IngestError:
+                continue  # it is told when it is this file's turn
+
+    def _drafted(self, upload: Upload) -> _Draft | DocumentOutcome | None:
+        """The file as chunks, or why not, or None while it is being read. It costs nothing but itself."""
         try:
             if upload.erased:
                 raise Erased("the document was erased after this upload")
-            return self._prepared(upload, document_id, current)
+            extracted = self._reading.take(upload, _PATIENCE_S)
+            if extracted is None:
+                return None
+            spans = self._chunked(extracted)
+            space = self._embedder.space
+            missing = self._catalog.missing_vectors({span.chunk_id for span in spans}, space, upload.readable)
+            return _Draft(upload, extracted, spans, frozenset(missing))
         except CatalogUnavailable:
             raise
         except RefusedDocument as error:
@@ -86,41 +158,6 @@ class Preparing:
             # Anything unforeseen is a bug; it must cost this one file only. The details go to the log.
             return upload.failed("internal-error", f"{upload.name}: {logged_bug(f'while ingesting {upload.uri}')}")
 
-    def _prepared(
-        self, upload: Upload, document_id: str, current: VersionRow | None
-    ) -> PreparedVersion | DocumentOutcome | None:
-        """A stored file as a version to be committed, or what became of it; None when it was stopped meanwhile.
-
-        `current` is what the head shows of its document. Raises RefusedDocument.
-        """
-        # 1. The same bytes, prepared in the same way, need nothing.
-        same = (upload.content_hash, self._prepared_with)
-        if current and upload.batch is None and (current.content_hash, current.prepared_with) == same:
-            if upload.metadata is not None:
-                self._catalog.set_metadata(document_id, upload.metadata)
-            return DocumentOutcome(document_id=document_id, uri=upload.uri, version=current.version, state="unchanged")
-        # 2. Bytes to text with headings and pages, text to chunks.
-        data = self._originals.read(upload.content_hash)
-        reading = Reading(self._settings.extraction, max_text_mib=self._settings.max_text_mib)
-        extracted = extract(data, upload.name, reading)
-        spans = self._chunked(extracted)
-        # 3. Only chunks that the catalog has no vector of are embedded.
-        vectors = self._missing_vectors(spans, upload.readable)
-        if vectors is None:
-            return None
-        return PreparedVersion(
-            document_id=document_id,
-            collection=upload.collection,
-            uri=upload.uri,
-            metadata=upload.metadata,
-            content_hash=upload.content_hash,
-            prepared_with=self._prepared_with,
-            size_bytes=upload.size_bytes,
-            extracted=extracted,
-            spans=spans,
-            vectors=vectors,
-        )
-
     def _chunked(self, extracted: Extracted) -> list[ChunkSpan]:
         return chunk(
             extracted,
@@ -129,24 +166,82 @@ class Preparing:
             overlap_tokens=self._settings.chunk_overlap_tokens,
         )
 
-    def _missing_vectors(self, spans: Sequence[ChunkSpan], readable: Readable) -> dict[str, Vectors] | None:
-        """Vectors of the chunks that the catalog has none of, as far as one may know who reads `readable`."""
-        inputs = {span.chunk_id: span.input for span in spans}
-        # Those that another file of the group brings are taken along: it may be erased before the commit.
-        vectors = {chunk_id: self._vectors[chunk_id] for chunk_id in inputs if chunk_id in self._vectors}
-        space = self._embedder.space
-        missing = sorted(self._catalog.missing_vectors(inputs.keys() - vectors.keys(), space, readable))
-        for start in range(0, len(missing), self._settings.embed_batch):
+    # -- chunks to vectors
+
+    def _with_vectors(self, drafts: Sequence[_Draft]) -> list[Prepared]:
+        """Each draft as a version, or what became of it; those that `stop` came before are left out."""
+        inputs = {
+            span.chunk_id: span.input for draft in drafts for span in draft.spans if span.chunk_id in draft.missing
+        }
+        try:
+            vectors = self._embedded(inputs)
+            failed: set[str] = set()
+        except Exception:
+            vectors, failed = self._embedded_one_by_one(inputs)
+        prepared: list[Prepared] = []
+        for draft in drafts:
+            if failed & draft.missing:
+                detail = f"{draft.upload.name}: a bug in Ragstone met its text; the log has the details"
+                prepared.append((draft.upload, draft.upload.failed("internal-error", detail)))
+            elif draft.missing <= vectors.keys():
+                prepared.append((draft.upload, self._version(draft, vectors)))
+        return prepared
+
+    def _embedded(self, inputs: dict[str, str]) -> dict[str, Vectors]:
+        """Vectors by chunk; not of all when it was stopped.
+
+        Each batch begins with long texts and ends with short ones, so that all cores have work until it ends.
+        """
+        vectors: dict[str, Vectors] = {}
+        by_length = sorted(inputs, key=lambda chunk_id: (-len(inputs[chunk_id]), chunk_id))
+        batches = -(-len(by_length) // self._settings.embed_batch)
+        for first in range(batches):
             if self._stop():
-                return None
-            batch = missing[start : start + self._settings.embed_batch]
+                break
+            batch = by_length[first::batches]
             with background():
-                embedded = self._embedder.embed_documents([inputs[key] for key in batch])
+                embedded = self._embedder.embed_documents([inputs[chunk_id] for chunk_id in batch])
             vectors.update(zip(batch, embedded, strict=True))
         return vectors
+
+    def _embedded_one_by_one(self, inputs: dict[str, str]) -> tuple[dict[str, Vectors], set[str]]:
+        """The same, text by text, and the chunks whose text the embedder fails on: a bug must cost only its file."""
+        vectors: dict[str, Vectors] = {}
+        failed = set()
+        for chunk_id, text in inputs.items():
+            try:
+                vectors |= self._embedded({chunk_id: text})
+            except Exception:
+                logged_bug(f"while embedding chunk {chunk_id}")
+                failed.add(chunk_id)
+        return vectors, failed
+
+    def _version(self, draft: _Draft, vectors: dict[str, Vectors]) -> PreparedVersion:
+        upload = draft.upload
+        # Those that another file of the group brings are taken along: it may be erased before the commit.
+        its = {span.chunk_id: vectors[span.chunk_id] for span in draft.spans if span.chunk_id in vectors}
+        return PreparedVersion(
+            document_id=upload.document_id,
+            collection=upload.collection,
+            uri=upload.uri,
+            metadata=upload.metadata,
+            content_hash=upload.content_hash,
+            prepared_with=self._prepared_with,
+            size_bytes=upload.size_bytes,
+            extracted=draft.extracted,
+            spans=draft.spans,
+            vectors=its,
+        )
 
 
 def _preparation(settings: IngestSettings, embedder: Embedder) -> str:
     """Names all that decides which chunks and vectors the same bytes give."""
-    parts = [PREPARATION, settings.chunk_tokens, settings.chunk_overlap_tokens, embedder.space.space_id]
+    reading = settings.extraction
+    parts = [
+        PREPARATION,
+        settings.chunk_tokens,
+        settings.chunk_overlap_tokens,
+        embedder.space.space_id,
+        [reading.ocr, reading.ocr_languages, reading.max_depth],
+    ]
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:16]

@@ -331,6 +331,8 @@ jobs = Table(
     Column("outcomes", JSON, nullable=False),
     Column("problems", JSON, nullable=False),
     Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),  # since it last came further
+    Column("not_before", DateTime(timezone=True)),  # null: at once
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("started_at", DateTime(timezone=True)),
     Column("finished_at", DateTime(timezone=True)),

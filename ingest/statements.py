@@ -50,6 +50,11 @@ class VersionRow:
     version: int
     content_hash: str
     prepared_with: str
+    text_hash: str
+
+    def version_is(self, prepared: PreparedVersion) -> bool:
+        """Whether `prepared` is this version: the same bytes, read to the same text."""
+        return (self.content_hash, self.text_hash) == (prepared.content_hash, hash_of(prepared.extracted.text))
 
 
 # What the catalog holds
@@ -190,7 +195,7 @@ def put_versions(
     numbers, rows = [], []
     for its in prepared:
         shown = current.get(its.document_id)
-        if shown is not None and shown.content_hash == its.content_hash:
+        if shown is not None and shown.version_is(its):
             numbers.append(shown.version)
             continue
         numbers.append(last.get(its.document_id, 0) + 1)
@@ -203,7 +208,7 @@ def put_versions(
                 "media_type": its.extracted.media_type,
                 "text": its.extracted.text,
                 "text_hash": hash_of(its.extracted.text),
-                "pages": len(its.extracted.pages),
+                "pages": sum(page.number is not None for page in its.extracted.pages),
                 "size_bytes": its.size_bytes,
                 "created_at": datetime.now(UTC),
             }
@@ -435,7 +440,13 @@ def _current() -> Any:
     versions, showings = schema.versions, schema.showings
     shows = (showings.c.document_id == versions.c.document_id) & (showings.c.version == versions.c.version)
     return (
-        select(versions.c.document_id, versions.c.version, versions.c.content_hash, showings.c.prepared_with)
+        select(
+            versions.c.document_id,
+            versions.c.version,
+            versions.c.content_hash,
+            showings.c.prepared_with,
+            versions.c.text_hash,
+        )
         .join(showings, shows)
         .where(versions.c.document_id.in_(_IDS), showings.c.removed_in.is_(None))
     )

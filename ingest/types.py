@@ -143,7 +143,7 @@ class Embedder(Protocol):
 
 
 DocumentState = Literal["queued", "indexed", "unchanged", "quarantined", "failed"]
-JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled", "dead"]
 
 
 class WireModel(BaseModel):
@@ -161,13 +161,14 @@ class Problem(WireModel):
 
 
 class DocumentOutcome(WireModel):
-    """What became of one uploaded file."""
+    """What became of one uploaded file. `notes` say what of it could not be read, or was left out."""
 
     document_id: str
     uri: str
     version: int | None = None
     state: DocumentState
     problem: Problem | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Job(WireModel):
@@ -177,6 +178,8 @@ class Job(WireModel):
     done: int
     total: int
     eta_s: float | None = None
+    attempts: int = 0
+    not_before: datetime | None = None
     problems: tuple[Problem, ...] = ()
     documents: tuple[DocumentOutcome, ...] = ()
     created_at: datetime

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from ingest import facts
 from ingest.bugs import logged_bug
 from ingest.catalog import Catalog
-from ingest.errors import CatalogUnavailable, IngestError, LeaseLost, StorageFull
+from ingest.errors import CatalogUnavailable, IngestError, LeaseLost, StorageFull, TryAgain
 from ingest.jobs import BACKGROUND, INGEST, ClaimedJob
 from ingest.leases import Lease
 from ingest.pipeline import Ingestion
@@ -27,6 +27,8 @@ _DOUBLINGS = 10
 # waited for a job is likely to search now, and goes first.
 UPKEEP_S = 5.0
 _QUIET_S = 0.05
+# When a job goes on of which only files are left that take long to read.
+_LATER_S = 0.5
 # The lease of the one worker of a catalog.
 WORKER = "worker"
 
@@ -261,13 +263,17 @@ class Worker:
         def stop() -> bool:
             return self._stopping.is_set() or self._ingestion.queue.cancel_requested(job.job_id)
 
-        unneeded = self._ingestion.ingest(job, stop, self._lease.require)
-        if unneeded:  # else the last commit ended the job
+        ingested = self._ingestion.ingest(job, stop, self._lease.require)
+        if ingested.later:
+            self._ingestion.queue.put_back(job.job_id, self._lease.require, _LATER_S)
+        elif ingested.unneeded:  # else the last commit ended the job
             self._end(job, "done")
-            self._ingestion.remove_unused(unneeded)
+        self._ingestion.remove_unused(ingested.unneeded)
 
-    def _end(self, job: ClaimedJob, ended: Problem | Literal["done", "later"]) -> None:
+    def _end(self, job: ClaimedJob, ended: Problem | Literal["done", "later", "tried"]) -> None:
         queue = self._ingestion.queue
+        if ended == "tried":
+            return
         if isinstance(ended, Problem):
             queue.fail(job.job_id, ended)
         elif ended == "later" or self._stopping.is_set():
@@ -275,7 +281,7 @@ class Worker:
         else:
             queue.finish(job.job_id, self._lease.require)
 
-    def _task_done(self, job: ClaimedJob, *, give_way_to_uploads: bool) -> Problem | Literal["done", "later"]:
+    def _task_done(self, job: ClaimedJob, *, give_way_to_uploads: bool) -> Problem | Literal["done", "later", "tried"]:
         """Does a job of another kind, or says why it can't be done. What may pass is raised, and tried again."""
         queue = self._ingestion.queue
 
@@ -293,6 +299,9 @@ class Worker:
             done = task(job.payload, report, stop)
         except _OF_ALL_JOBS:
             raise
+        except TryAgain as error:
+            queue.try_again(job.job_id, Problem(code=error.code, detail=str(error)), self._lease.require)
+            return "tried"
         except self._known as error:
             return Problem(code=getattr(error, "code", "internal-error"), detail=str(error))
         except Exception:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from generation.types import LanguageModel, Verifier
     from ingest.catalog import Catalog
     from ingest.erasure import Erasure
+    from ingest.extraction.process import Extractor
     from ingest.history import History
     from ingest.jobs import JobQueue
     from ingest.originals import Originals
@@ -46,6 +47,7 @@ class Application:
         embedder: Embedder | None = None,
         language_model: LanguageModel | None = None,
         jobs: Jobs | None = None,
+        extractor: Extractor | None = None,
     ) -> None:
         self.settings = settings
         self._next_purge = 0.0
@@ -55,6 +57,8 @@ class Application:
             self.jobs = jobs
         if embedder is not None:
             self.embedder = embedder
+        if extractor is not None:
+            self.extractor = extractor
         if language_model is not None:
             self.language_model = language_model
 
@@ -75,6 +79,8 @@ class Application:
 
     def close(self) -> None:
         """Lets go of what this process holds of the data folder; nothing may be used any more."""
+        if "extractor" in vars(self):
+            self.extractor.close()
         self.let_go()
         if "catalog" in vars(self):
             self.catalog.close()
@@ -155,7 +161,14 @@ class Application:
     def ingestion(self) -> Ingestion:
         from ingest.pipeline import Ingestion
 
-        return Ingestion(self.catalog, self.originals, self.embedders.of_worker, self.settings.ingest)
+        settings = self.settings.ingest
+        return Ingestion(self.catalog, self.originals, self.embedders.of_worker, settings, self.extractor)
+
+    @cached_property
+    def extractor(self) -> Extractor:
+        from ingest.extraction.process import ReadingProcesses
+
+        return ReadingProcesses(self.settings.ingest.extraction.processes)
 
     @cached_property
     def jobs(self) -> Jobs:

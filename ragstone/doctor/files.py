@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from ingest import schema
 from ingest.errors import NotFound
 from ingest.jobs import FINISHED, JobQueue
+from ingest.uploads import left_of
 from ragstone.backups.restoring import leftovers
 from ragstone.doctor.findings import Finding
 from ragstone.models import EMBEDDED_MODELS
@@ -71,15 +72,10 @@ def _waiting(connection: Connection) -> dict[str, str]:
     """The URI of each upload that is to be done, by the hash of its file."""
     table = schema.jobs
     rows = connection.execute(
-        select(table.c.payload, table.c.done, table.c.total).where(table.c.state.not_in(FINISHED))
+        select(table.c.payload, table.c.total, table.c.outcomes).where(table.c.state.not_in(FINISHED))
     )
-    found: dict[str, str] = {}
-    for payload, done, total in rows:
-        uploads = payload.get("uploads", [])
-        for upload in uploads[max(0, done - (total - len(uploads))) :]:
-            if not upload.get("erased"):
-                found[upload["content_hash"]] = upload["uri"]
-    return found
+    left = [upload for payload, total, outcomes in rows for upload in left_of(payload, total, outcomes)]
+    return {upload.content_hash: upload.uri for upload in left if not upload.erased}
 
 
 def _hashes_in_use(application: Application, connection: Connection) -> set[str]:

@@ -28,6 +28,7 @@ from generation.types import (
 )
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
+from ingest.extraction.process import ReadHere
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.worker import Worker
@@ -83,7 +84,7 @@ class House:
     def __init__(self, folder: Path, model: ScriptedLanguageModel, *, queue_size: int = 1, **settings: object) -> None:
         self.catalog = Catalog.in_folder(folder)
         embedder, tokenizer = HashEmbedder(), Tokenizer("english")
-        ingestion = Ingestion(self.catalog, Originals(folder / "originals"), embedder, IngestSettings())
+        ingestion = Ingestion(self.catalog, Originals(folder / "originals"), embedder, IngestSettings(), ReadHere())
         ingestion.submit([IncomingFile("pump.md", "pump.md", TRUE.encode())], "default", {})
         Worker(ingestion).work_off()
         found = RetrievalSettings()

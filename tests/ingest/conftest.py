@@ -13,6 +13,7 @@ from sqlalchemy import URL
 
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
+from ingest.extraction.process import ReadHere
 from ingest.originals import Originals
 from ingest.pipeline import Ingestion
 
@@ -94,4 +95,4 @@ def embedder() -> CountingEmbedder:
 
 @pytest.fixture
 def ingestion(catalog: Catalog, originals: Originals, embedder: CountingEmbedder) -> Ingestion:
-    return Ingestion(catalog, originals, embedder, IngestSettings(max_upload_mib=0.01, chunk_tokens=40))
+    return Ingestion(catalog, originals, embedder, IngestSettings(max_upload_mib=0.01, chunk_tokens=40), ReadHere())

@@ -16,11 +16,13 @@ from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.erasure import Erasure
 from ingest.errors import CatalogMisconfigured, CatalogUnavailable, NotFound
+from ingest.extraction.process import ReadHere
 from ingest.history import History
 from ingest.identity import document_id_of
-from ingest.jobs import JobQueue, Upload
+from ingest.jobs import JobQueue
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
+from ingest.uploads import Upload
 from ingest.worker import Worker
 from retrieval.hash_embedder import HashEmbedder
 
@@ -129,7 +131,7 @@ def test_uris_of_any_length_name_documents_of_their_own(catalog: Catalog, origin
     # Of many different characters: PostgreSQL packs what repeats before it looks whether it fits into an index.
     longest = "".join(chr(0x4E00 + number) for number in range(5000))
     uris = [longest, longest[:-1], longest[:-1] + "\u4e00"]
-    ingestion = Ingestion(catalog, originals, HashEmbedder(), IngestSettings())
+    ingestion = Ingestion(catalog, originals, HashEmbedder(), IngestSettings(), ReadHere())
     for uri in uris:
         ingestion.submit([IncomingFile("a.md", uri, b"some text")], "default", {})
         Worker(ingestion).work_off()

@@ -11,6 +11,7 @@ from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.erasure import ERASE, Erasure
 from ingest.errors import NotFound, StorageFull
+from ingest.extraction.process import ReadHere
 from ingest.history import History
 from ingest.identity import document_id_of
 from ingest.jobs import JobQueue
@@ -108,7 +109,7 @@ def test_another_chunk_size_prepares_the_same_version_again(
 ) -> None:
     data = "".join(SECTIONS).encode()
     run(ingestion, tmp_path, ("a.md", data))
-    finer = Ingestion(catalog, originals, HashEmbedder(), IngestSettings(chunk_tokens=20))
+    finer = Ingestion(catalog, originals, HashEmbedder(), IngestSettings(chunk_tokens=20), ReadHere())
     outcome = outcome_of(run(finer, tmp_path, ("a.md", data)))
     assert (outcome.state, outcome.version) == ("indexed", 1)
     assert len(catalog.versions(outcome.document_id)) == 1
@@ -172,7 +173,7 @@ def test_one_refused_file_does_not_hinder_the_others(ingestion: Ingestion, catal
 
 def test_a_full_disk_stores_no_half_of_an_upload(catalog: Catalog, tmp_path: Path) -> None:
     full = Originals(tmp_path / "full", opener=lambda path, flags: os.open("/dev/full", os.O_WRONLY))
-    ingestion = Ingestion(catalog, full, HashEmbedder(), IngestSettings())
+    ingestion = Ingestion(catalog, full, HashEmbedder(), IngestSettings(), ReadHere())
     with pytest.raises(StorageFull, match="free some"):
         ingestion.submit([IncomingFile("a.md", "a.md", b"some text")], "default", {})
     assert full.hashes() == set()
@@ -181,7 +182,7 @@ def test_a_full_disk_stores_no_half_of_an_upload(catalog: Catalog, tmp_path: Pat
 
 
 def test_a_full_catalog_stores_no_half_of_an_upload(sqlite_catalog: Catalog, originals: Originals) -> None:
-    ingestion = Ingestion(sqlite_catalog, originals, HashEmbedder(), IngestSettings())
+    ingestion = Ingestion(sqlite_catalog, originals, HashEmbedder(), IngestSettings(), ReadHere())
     with sqlite_catalog.reading() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         # The limit holds for this connection, which the pool hands out again.
@@ -196,7 +197,7 @@ def test_a_new_embedder_fills_its_space_for_chunks_that_are_there(
     ingestion: Ingestion, catalog: Catalog, originals: Originals, tmp_path: Path
 ) -> None:
     run(ingestion, tmp_path, ("a.md", "".join(SECTIONS).encode()))
-    other = Ingestion(catalog, originals, HashEmbedder(dimension=32), IngestSettings(embed_batch=2))
+    other = Ingestion(catalog, originals, HashEmbedder(dimension=32), IngestSettings(embed_batch=2), ReadHere())
     assert other.fill_space() == 3
     assert other.fill_space() == 0
     assert sorted(catalog.vectors_by_space().values()) == [3, 3]
@@ -230,7 +231,7 @@ def test_vectors_that_go_while_a_file_is_prepared_are_made_again(catalog: Catalo
     history = History(catalog)
     batch = history.open_batch()
     embedder = InterruptedEmbedder("q1 ", lambda: history.drop_batch(batch))
-    ingestion = Ingestion(catalog, originals, embedder, SMALL_CHUNKS)
+    ingestion = Ingestion(catalog, originals, embedder, SMALL_CHUNKS, ReadHere())
     ingestion.submit([IncomingFile("a.md", "a.md", SHARED)], "default", None, batch)
     Worker(ingestion).work_off()
     job_id = ingestion.submit([IncomingFile("b.md", "b.md", OTHER)], "default", None)
@@ -247,7 +248,7 @@ def test_a_file_keeps_the_vectors_of_one_that_is_erased_beside_it(
     erasure = Erasure(catalog, JobQueue(catalog), lambda record: record)
     first = document_id_of("default", "a.md")
     embedder = InterruptedEmbedder("q1 ", lambda: erasure.request(first))
-    ingestion = Ingestion(catalog, originals, embedder, SMALL_CHUNKS)
+    ingestion = Ingestion(catalog, originals, embedder, SMALL_CHUNKS, ReadHere())
     ingestion.submit([IncomingFile("a.md", "a.md", b"Before.")], "default", None)
     Worker(ingestion).work_off()
     batch = History(catalog).open_batch() if staged else None

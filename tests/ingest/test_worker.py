@@ -19,6 +19,7 @@ from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.erasure import Erasure
 from ingest.errors import CatalogUnavailable, IngestError, NotAllowed, NotFound
+from ingest.extraction.process import ReadHere
 from ingest.history import History
 from ingest.jobs import FILL_SPACE, FINISHED
 from ingest.leases import Holder, Lease, this_process
@@ -95,7 +96,7 @@ def test_a_worker_that_stands_by_takes_over(ingestion: Ingestion, catalog: Catal
 
 
 def test_a_bug_costs_one_file_only(catalog: Catalog, originals: Originals, tmp_path: Path) -> None:
-    ingestion = Ingestion(catalog, originals, BrokenEmbedder(), IngestSettings())
+    ingestion = Ingestion(catalog, originals, BrokenEmbedder(), IngestSettings(), ReadHere())
     job_id = submit(ingestion, "a.md", "b.md", "c.md")
     Worker(ingestion).work_off()
     job = ingestion.queue.get(job_id)
@@ -120,18 +121,18 @@ def test_jobs_that_ended_long_ago_are_removed(ingestion: Ingestion) -> None:
     assert ingestion.queue.get(waiting).state == "queued"
 
 
-def test_a_cancelled_job_stops_between_files(catalog: Catalog, originals: Originals, tmp_path: Path) -> None:
+def test_a_cancelled_job_stops_between_batches(catalog: Catalog, originals: Originals, tmp_path: Path) -> None:
     class CancellingEmbedder(HashEmbedder):
         def embed_documents(self, texts):  # type: ignore[no-untyped-def]
             ingestion.queue.request_cancel(job_id)
             return super().embed_documents(texts)
 
-    ingestion = Ingestion(catalog, originals, CancellingEmbedder(), IngestSettings())
+    ingestion = Ingestion(catalog, originals, CancellingEmbedder(), IngestSettings(embed_batch=1), ReadHere())
     job_id = submit(ingestion, "a.md", "b.md", "c.md")
     Worker(ingestion).work_off()
     job = ingestion.queue.get(job_id)
     assert job.state == "cancelled"
-    assert [outcome.uri for outcome in job.documents] == ["a.md"]
+    assert [outcome.state for outcome in job.documents] == ["indexed"]  # whose chunk was embedded before
     assert len(originals.hashes()) == 1
 
 
@@ -172,7 +173,7 @@ class DeadlyEmbedder:
 
 def _work_until_killed(folder: Path, catalog_url: URL) -> None:
     originals = Originals(folder / "originals")
-    Worker(Ingestion(Catalog(catalog_url), originals, DeadlyEmbedder(), ONE_BY_ONE)).work_off()
+    Worker(Ingestion(Catalog(catalog_url), originals, DeadlyEmbedder(), ONE_BY_ONE, ReadHere())).work_off()
 
 
 def test_a_killed_workers_job_goes_on_where_it_was(
@@ -222,7 +223,7 @@ def test_errors_while_taking_over_do_not_end_the_worker(ingestion: Ingestion, tm
                 raise CatalogUnavailable("locked")
             return super().fill_space(stop)
 
-    failing = FailingOnce(ingestion.catalog, ingestion._originals, HashEmbedder(), IngestSettings())
+    failing = FailingOnce(ingestion.catalog, ingestion._originals, HashEmbedder(), IngestSettings(), ReadHere())
     worker = Worker(failing)
     worker.start()
     try:
@@ -262,7 +263,7 @@ def test_what_needs_no_embedder_goes_on_while_it_is_not_to_be_had(
             kept_up.set()
         return False
 
-    ingestion = Ingestion(catalog, originals, embedder, IngestSettings())
+    ingestion = Ingestion(catalog, originals, embedder, IngestSettings(), ReadHere())
     worker = Worker(ingestion, {FILL_SPACE: fill}, upkeep, known=(IngestError, NoModel))
     with pytest.raises(NoModel):
         ingestion.fill_space()  # what a worker does first when it takes over
@@ -336,7 +337,7 @@ def test_a_running_job_estimates_the_time_left(catalog: Catalog, originals: Orig
             seen.append(ingestion.queue.get(job_id).eta_s)
             return super().embed_documents(texts)
 
-    ingestion = Ingestion(catalog, originals, WatchingEmbedder(), ONE_BY_ONE)
+    ingestion = Ingestion(catalog, originals, WatchingEmbedder(), ONE_BY_ONE, ReadHere())
     job_id = submit(ingestion, "a.md", "b.md", "c.md")
     Worker(ingestion).work_off()
     assert seen[0] is None
@@ -365,7 +366,7 @@ def test_what_a_killed_process_left_is_swept(
 
 
 def test_a_version_staged_again_leaves_no_original(catalog: Catalog, originals: Originals) -> None:
-    ingestion = Ingestion(catalog, originals, HashEmbedder(), IngestSettings())
+    ingestion = Ingestion(catalog, originals, HashEmbedder(), IngestSettings(), ReadHere())
     batch = History(catalog).open_batch()
     for text in (b"the first", b"the second"):
         ingestion.submit([IncomingFile("a.md", "a.md", text)], "default", {}, batch)

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from generation.language_models.scripted import ScriptedLanguageModel
 from generation.types import LanguageModel
+from ingest.extraction.process import ReadHere
 from ragstone.api.app import create_app
 from ragstone.settings import load_settings
 from ragstone.wiring import Application
@@ -25,7 +26,7 @@ def application_in(folder: Path, model: LanguageModel | None = None, **flags: An
     named = {key.replace("__", "."): value for key, value in flags.items()}
     settings = load_settings(flags={"data": folder, **named}).settings
     model = model or ScriptedLanguageModel([f"{TRUE} [1]"])
-    return Application(settings, embedder=HashEmbedder(), language_model=model)
+    return Application(settings, embedder=HashEmbedder(), language_model=model, extractor=ReadHere())
 
 
 @contextmanager

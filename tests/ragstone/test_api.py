@@ -15,6 +15,7 @@ from service import HOST, TRUE, application_in, service, upload
 
 from generation.errors import ModelFailed
 from generation.language_models.scripted import ScriptedLanguageModel
+from ingest.extraction.process import ReadHere
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile
 from ragstone.api.app import create_app
@@ -296,7 +297,7 @@ def test_a_job_that_was_queued_before_a_restart_is_done_after_it(tmp_path: Path)
 
 def test_without_the_language_model_search_works_and_asking_says_what_to_do(tmp_path: Path) -> None:
     settings = load_settings(flags={"data": tmp_path / "data", "models.folder": tmp_path / "none"}).settings
-    application = Application(settings, embedder=HashEmbedder())
+    application = Application(settings, embedder=HashEmbedder(), extractor=ReadHere())
     with TestClient(create_app(application), base_url=f"http://{HOST}") as client:
         upload(client, "pump.md", TRUE.encode())
         assert client.post("/v1/search", json={"query": "pump"}).status_code == 200

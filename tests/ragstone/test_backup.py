@@ -30,8 +30,8 @@ from ingest import schema
 from ingest.catalog import Catalog
 from ingest.errors import CatalogUnavailable, LeaseHeld
 from ingest.identity import document_id_of
-from ingest.jobs import Upload
 from ingest.keys import Grant, KeyRing
+from ingest.uploads import Upload
 from ragstone.backups.copies import counters
 from ragstone.errors import BadRequest
 from ragstone.exit_codes import TRY_AGAIN, exit_code_of

@@ -12,6 +12,7 @@ from ingest import spaces
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.errors import NotAllowed, NotFound
+from ingest.extraction.process import ReadHere
 from ingest.jobs import JobQueue
 from ingest.marks import Mark
 from ingest.originals import Originals
@@ -40,7 +41,9 @@ class House:
         self.missing: set[str] = set()
         for embedder in (OLD, NEW):
             self.spaces.begin(embedder.space, {"model": str(embedder.space.dimension)})
-        self.ingestion = Ingestion(self.catalog, Originals(folder / "originals"), self.in_use, IngestSettings())
+        self.ingestion = Ingestion(
+            self.catalog, Originals(folder / "originals"), self.in_use, IngestSettings(), ReadHere()
+        )
         self.worker = Worker(self.ingestion, {"fill-space": self.fill})
         self.live = LiveIndex(self.catalog, self.open_space)
         self.searcher = Searcher(self.catalog, self.live, RetrievalSettings())

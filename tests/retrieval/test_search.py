@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
+from ingest.extraction.process import ReadHere
 from ingest.history import History
 from ingest.identity import document_id_of
 from ingest.originals import Originals
@@ -37,7 +38,7 @@ class Library:
         self.history = History(self.catalog)
         self.embedder = embedder or HashEmbedder()
         self.ingestion = Ingestion(
-            self.catalog, Originals(folder / "originals"), self.embedder, IngestSettings(chunk_tokens=40)
+            self.catalog, Originals(folder / "originals"), self.embedder, IngestSettings(chunk_tokens=40), ReadHere()
         )
         self._worker = Worker(self.ingestion)
         self._settings = RetrievalSettings(**settings)

@@ -1,0 +1,1 @@
+"""Reads uploads in processes of their own: hostile files cost such a process, and nothing else."""

@@ -170,6 +170,14 @@ class Catalog:
                 found.update(connection.execute(query, {"ids": part, "space": space.space_id}).scalars())
         return set(wanted) - found
 
+    def metadata_of(self, document_id: str) -> dict[str, Any] | None:
+        """What was noted of a document; None for one that is not there."""
+        table = schema.documents
+        with self.reading() as connection:
+            query = select(table.c.metadata).where(table.c.document_id == document_id)
+            found: dict[str, Any] | None = connection.execute(query).scalar_one_or_none()
+        return found
+
     def set_metadata(self, document_id: str, metadata: dict[str, Any]) -> None:
         """Gives a known document other metadata; its versions and the index stay as they are."""
         with self.writing() as connection:

@@ -41,6 +41,17 @@ class ExtractionSettings(BaseModel):
     ocr_languages: str = Field("eng", description="Languages of tesseract, as in `eng+deu`")
 
 
+class WebSettings(BaseModel):
+    """How web pages are asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timeout_s: float = Field(30, gt=0, description="Time for one request")
+    delay_s: float = Field(0.2, ge=0, description="Between two requests")
+    max_page_mib: float = Field(20, gt=0, description="Largest page whose links are followed")
+    allow_private: bool = Field(False, description="Ask addresses inside this network too, such as 127.0.0.1")
+
+
 class IngestSettings(BaseModel):
     """`[ingest]` in ragstone.toml."""
 
@@ -49,6 +60,7 @@ class IngestSettings(BaseModel):
     max_upload_mib: float = Field(50, gt=0, le=4096, description="Largest file that is taken")
     max_text_mib: float = Field(20, gt=0, le=512, description="Largest extracted text")
     extraction: ExtractionSettings = ExtractionSettings()
+    web: WebSettings = WebSettings()
     chunk_tokens: int = Field(
         200, ge=16, le=8192, description="Size of a chunk, heading path included, in the embedder's tokens"
     )

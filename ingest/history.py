@@ -105,6 +105,29 @@ class History:
                 raise NotFound(f"document {document_id} was deleted before")
         return revision
 
+    def delete_documents(
+        self,
+        document_ids: Sequence[str],
+        guard: Guard = unguarded,
+        note: Callable[[Connection], None] = lambda connection: None,
+    ) -> int:
+        """Hides those of the documents that the head shows, in one revision; returns how many those are.
+
+        `note` is called in the same transaction.
+        """
+        with self._catalog.writing() as connection:
+            guard(connection)
+            shown = sorted(statements.current_versions(connection, document_ids))
+            if shown:
+                revision = statements.head(connection) + 1
+                statements.hide(connection, schema.showings, shown, revision)
+                removed = statements.hide(connection, schema.occurrences, shown, revision)
+                alone = shown[0] if len(shown) == 1 else None
+                words = "delete" if alone else f"delete {len(shown)} documents"
+                statements.put_revision(connection, revision, words, added=0, removed=removed, document_id=alone)
+            note(connection)
+        return len(shown)
+
     def delete_collection(self, collection: str) -> int:
         """Hides all documents of the collection in one revision, which is returned; its history stays."""
         documents = schema.documents

@@ -25,8 +25,12 @@ INGEST = "ingest"
 FILL_SPACE = "fill-space"
 # The kind of the job that takes away what retention no longer keeps.
 PURGE = "purge"
+# The kind of the job that brings a source up to date.
+REFRESH = "refresh"
 # Long work that lets all other jobs go first.
-BACKGROUND = (FILL_SPACE,)
+BACKGROUND = (FILL_SPACE, REFRESH)
+# A job tells of so many problems; a source's items have their own.
+_MOST_PROBLEMS = 1000
 # `failed`: none of its files was taken, or it can't be done; `dead`: tried again and again, and given up.
 FINISHED = ("done", "failed", "cancelled", "dead")
 UNFINISHED = ("queued", "running")
@@ -161,7 +165,7 @@ class JobQueue:
         with self._catalog.writing() as connection:
             guard(connection)
             attempts: int = connection.execute(select(table.c.attempts).where(table.c.job_id == job_id)).scalar_one()
-            values = _after(attempts, problem)
+            values = {**_after(attempts, problem), "problems": [problem.model_dump(mode="json")]}
             connection.execute(update(table).where(table.c.job_id == job_id).values(values))
         return str(values["state"])
 
@@ -184,6 +188,26 @@ class JobQueue:
         with self._catalog.writing(may_be_lost=True) as connection:
             its = schema.jobs.c.job_id == job_id
             connection.execute(update(schema.jobs).where(its).values(done=done, total=total))
+
+    def advance(
+        self, connection: Connection, job_id: str, done: int, total: int, problems: Sequence[Problem] = ()
+    ) -> None:
+        """How far a running task is, in the caller's transaction, with the problems that it met since."""
+        table = schema.jobs
+        its = table.c.job_id == job_id
+        values: dict[str, Any] = {"done": done, "total": total, "attempts": 0}
+        if problems:
+            known = connection.execute(select(table.c.problems).where(its)).scalar_one()
+            new = [problem.model_dump(mode="json") for problem in problems]
+            values["problems"] = (known + new)[:_MOST_PROBLEMS]
+        connection.execute(update(table).where(its).values(values))
+
+    def set_uploads(self, connection: Connection, job_id: str, uploads: Sequence[Upload]) -> None:
+        """The files that a running task is at, in the caller's transaction: their originals are in use."""
+        table = schema.jobs
+        payload = connection.execute(select(table.c.payload).where(table.c.job_id == job_id)).scalar_one()
+        values = {"payload": {**payload, "uploads": [stored(upload) for upload in uploads]}}
+        connection.execute(update(table).where(table.c.job_id == job_id).values(values))
 
     def fail(self, job_id: str, problem: Problem) -> None:
         """Ends a job that can't be done."""

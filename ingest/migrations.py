@@ -149,5 +149,11 @@ def _to_attempts(connection: Connection) -> None:
         connection.execute(text(f"ALTER TABLE jobs ADD COLUMN not_before {moment}"))
 
 
+def _to_sources(connection: Connection) -> None:
+    """5: sources, from which documents are fetched."""
+    for table in (schema.sources, schema.source_items):
+        table.create(connection, checkfirst=True)
+
+
 # Each entry brings the schema from its place + 1 to the next number. Never edit one that has been released; append.
-STEPS: tuple[Step, ...] = (_to_chunk_numbers, _to_marks, _to_attempts)
+STEPS: tuple[Step, ...] = (_to_chunk_numbers, _to_marks, _to_attempts, _to_sources)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -43,16 +44,23 @@ class IncomingFile:
     uri: str
     data: bytes
     password: str | None = None
+    metadata: dict[str, Any] | None = None  # None: that of the upload
+    source: str | None = None  # the source that has it
+
+
+# Notes in the transaction that commits some files what became of each.
+Note = Callable[[Connection, Sequence[tuple[Upload, DocumentOutcome]]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What came of a job: the hashes of originals that no version was made of, which may be in nobody's use.
+    """What came of the files of a job: `unneeded` are hashes of originals that no version was made of.
 
-    `later`: only files are left that take long to read, and other jobs wait; it is to go on after those.
+    `left` are those that are not done. `later`: they take long to read, and other jobs go first.
     """
 
     unneeded: set[str]
+    left: tuple[Upload, ...] = ()
     later: bool = False
 
 
@@ -97,36 +105,76 @@ class Ingestion:
 
         Files over the size limit and empty ones are refused at once, in the job's outcomes; nothing of them is stored.
         """
-        uploads: list[Upload] = []
-        refused: list[DocumentOutcome] = []
+        stored: list[Upload] = []
         committing = False
         try:
             # The write lock is held while the originals are written, so that no other writer takes them for unused.
             with self.catalog.writing() as connection:
                 if batch is not None:
                     require_open(connection, batch)
-                for file in files:
-                    try:
-                        self._check_size(file)
-                    except RefusedDocument as error:
-                        refused.append(_refusal(document_id_of(collection, file.uri), file.uri, error))
-                        continue
-                    # One with limits must not learn, by the time it takes, that others have the same bytes.
-                    content_hash = self._originals.put(file.data, anew=readable is not None)
-                    named = (collection, file.uri, file.name, content_hash, len(file.data), metadata)
-                    limits = None if readable is None else sorted(readable)
-                    uploads.append(Upload(*named, batch, limits, password=file.password))
-                job_id = self.queue.enqueue(connection, uploads, refused, collection)
+                refused = self._store(files, collection, metadata, stored, batch, readable)
+                job_id = self.queue.enqueue(connection, stored, refused, collection)
                 committing = True
             return job_id
         except Exception:
             # A commit that failed can still be found in the database's log after a crash: then its files must be there.
             if not committing:
-                self.remove_unused({upload.content_hash for upload in uploads})
+                self.remove_unused({upload.content_hash for upload in stored})
             raise
 
-    def ingest(self, job: ClaimedJob, stop: Callable[[], bool] = lambda: False, guard: Guard = unguarded) -> Ingested:
+    def add(
+        self, job: ClaimedJob, files: Sequence[IncomingFile], collection: str
+    ) -> tuple[list[Upload], list[DocumentOutcome]]:
+        """Stores more files for a running job, in place of those it had; and what became of those that are refused."""
+        stored: list[Upload] = []
+        with self.catalog.writing() as connection:
+            refused = self._store(files, collection, None, stored)
+            self.queue.set_uploads(connection, job.job_id, stored)
+        return stored, refused
+
+    def _store(
+        self,
+        files: Sequence[IncomingFile],
+        collection: str,
+        metadata: dict[str, Any] | None,
+        stored: list[Upload],
+        batch: str | None = None,
+        readable: Readable = None,
+    ) -> list[DocumentOutcome]:
+        """Adds the files to the originals and to `stored`; returns what became of those that are refused at once."""
+        refused = []
+        for file in files:
+            try:
+                self._check_size(file)
+            except RefusedDocument as error:
+                refused.append(_refusal(document_id_of(collection, file.uri), file.uri, error))
+                continue
+            upload = Upload(
+                collection=collection,
+                uri=file.uri,
+                name=file.name,
+                # One with limits must not learn, by the time it takes, that others have the same bytes.
+                content_hash=self._originals.put(file.data, anew=readable is not None),
+                size_bytes=len(file.data),
+                metadata=metadata if file.metadata is None else file.metadata,
+                batch=batch,
+                readable=None if readable is None else sorted(readable),
+                password=file.password,
+                source=file.source,
+            )
+            stored.append(upload)
+        return refused
+
+    def ingest(
+        self,
+        job: ClaimedJob,
+        stop: Callable[[], bool] = lambda: False,
+        guard: Guard = unguarded,
+        note: Note | None = None,
+    ) -> Ingested:
         """Ingests the files of a job, in groups of which each is one revision, to its end or until `stop` says True.
+
+        `note` says what became of them, and by default the job's outcomes do.
 
         A file that is refused, or that meets a bug, costs nothing but itself: its outcome in the job says why. When the
         process is killed, the groups before that at hand are done. A job of which only files are left that take long to
@@ -143,7 +191,8 @@ class Ingestion:
             self._note_slow(job, group.slow)
             # 2. One transaction shows all of them and notes what became of each.
             if group.prepared:
-                unneeded_here = self._commit_group(group.prepared, embedder.space, job, guard)
+                noted = note or partial(self._record, job)
+                unneeded_here = self._commit_group(group.prepared, embedder.space, job, guard, noted)
                 if unneeded_here is None:  # another embedder was put in use, or vectors were taken away: once more
                     self._in_use = None
                     continue
@@ -153,8 +202,8 @@ class Ingestion:
             passed_over = {id(upload) for upload in group.slow}
             left = [its for its in left if id(its) not in done | passed_over] + group.slow
             if left and len(left) == len(group.slow) and self.queue.something_waits():
-                return Ingested(unneeded, later=True)
-        return Ingested(unneeded | {its.content_hash for its in left})
+                return Ingested(unneeded, tuple(left), later=True)
+        return Ingested(unneeded, tuple(left))
 
     def fill_space(
         self,
@@ -228,7 +277,13 @@ class Ingestion:
         del self._slow[upload.document_id]  # it was cancelled
         return False
 
-    def _commit_group(self, group: Sequence[Prepared], space: Space, job: ClaimedJob, guard: Guard) -> set[str] | None:
+    def _record(self, job: ClaimedJob, connection: Connection, made: Sequence[tuple[Upload, DocumentOutcome]]) -> None:
+        outcomes = [outcome for _, outcome in made]
+        self.queue.record(connection, job.job_id, outcomes, secret=has_passwords(job.payload))
+
+    def _commit_group(
+        self, group: Sequence[Prepared], space: Space, job: ClaimedJob, guard: Guard, note: Note
+    ) -> set[str] | None:
         """Commits a group's versions and the outcomes of all its files; None when they are to be prepared anew.
 
         Returns the hashes of the originals that no version was made of.
@@ -246,10 +301,9 @@ class Ingestion:
             if facts.get(connection, facts.SPACE_IN_USE) not in (None, space.space_id):
                 raise _SpaceChanged
             committed = {its.document_id: result for its, result in zip(versions, results, strict=True)}
-            outcomes = [_outcome(upload, its, committed) for upload, its in group]
-            self.queue.record(connection, job.job_id, outcomes, secret=has_passwords(job.payload))
-            made = zip(group, outcomes, strict=True)
-            unneeded.update(upload.content_hash for (upload, _), outcome in made if outcome.state != "indexed")
+            made = [(upload, _outcome(upload, its, committed)) for upload, its in group]
+            note(connection, made)
+            unneeded.update(upload.content_hash for upload, outcome in made if outcome.state != "indexed")
 
         try:
             self._history.commit_versions(versions, space, job.number, guard, record)

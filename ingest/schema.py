@@ -339,6 +339,32 @@ jobs = Table(
     sqlite_autoincrement=True,
 )
 
+# Where documents are fetched from by themselves: see `ingest.sources`.
+sources = Table(
+    "sources",
+    metadata,
+    Column("name", Characters, primary_key=True),
+    Column("settings", JSON, nullable=False),
+    Column("collection", Characters, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("next_at", DateTime(timezone=True)),  # null: only when it is asked for
+    Column("last_run", JSON),
+)
+
+# What a source has, and what became of each: a document belongs to one source at most.
+source_items = Table(
+    "source_items",
+    metadata,
+    Column("document_id", Characters, primary_key=True),
+    Column("source", ForeignKey("sources.name"), nullable=False, index=True),
+    Column("uri", Characters, nullable=False),
+    Column("mark", Characters),  # changes when the item may have changed; null: nobody knows
+    Column("content_hash", Characters),  # of what was taken in last
+    Column("state", Characters, nullable=False),
+    Column("problem", JSON),
+    Column("taken_at", DateTime(timezone=True), nullable=False),
+)
+
 releases = Table(
     "releases",
     metadata,

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
+from sqlalchemy import Connection
+
 from ingest import facts
 from ingest.bugs import logged_bug
 from ingest.catalog import Catalog
@@ -39,13 +41,11 @@ _OF_ALL_JOBS = (CatalogUnavailable, LeaseLost, StorageFull)
 class Task(Protocol):
     """Does a job of one kind other than `ingest`. It may be called again for a job that was not finished."""
 
-    def __call__(
-        self, payload: Mapping[str, Any], report: Callable[[int, int], None], stop: Callable[[], bool]
-    ) -> bool:
-        """Whether it is done; False when it is to go on later, as `stop` said True: then the task returns soon.
+    def __call__(self, job: ClaimedJob, report: Callable[[int, int], None], stop: Callable[[], bool]) -> float | None:
+        """None when it is done, else in how many seconds it goes on. When `stop` says True, the task returns soon.
 
         `report` takes how much is done and of how much. Raises an IngestError that says what to do when it can't be
-        done.
+        done, of which TryAgain has it tried again later.
         """
         ...
 
@@ -101,6 +101,10 @@ class Worker:
         """Why jobs of a kind wait in this process, while they do."""
         return None if self._uploads_only and kind != INGEST else self.problem
 
+    def guard(self, connection: Connection) -> None:
+        """Raises LeaseLost when another process is the worker by now."""
+        self._lease.require(connection)
+
     def wake(self) -> None:
         """Says that there may be a job; an idle worker looks at once."""
         self._wake.set()
@@ -111,6 +115,7 @@ class Worker:
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
+        self._ingestion.close()
 
     def work_off(self) -> bool:
         """Does all waiting jobs in the caller's thread; False where another process is the worker."""
@@ -253,7 +258,7 @@ class Worker:
         except LeaseLost:
             raise
         except self._known:
-            queue.requeue_abandoned(self._lease.require)
+            queue.put_back(job.job_id, self._lease.require)  # it is not what hinders it
             raise
         for tell in tuple(self.listeners):
             tell(job.job_id)
@@ -265,23 +270,23 @@ class Worker:
 
         ingested = self._ingestion.ingest(job, stop, self._lease.require)
         if ingested.later:
-            self._ingestion.queue.put_back(job.job_id, self._lease.require, _LATER_S)
-        elif ingested.unneeded:  # else the last commit ended the job
+            self._end(job, _LATER_S)
+        elif ingested.left or ingested.unneeded:  # else the last commit ended the job
             self._end(job, "done")
-        self._ingestion.remove_unused(ingested.unneeded)
+        self._ingestion.remove_unused(ingested.unneeded | {upload.content_hash for upload in ingested.left})
 
-    def _end(self, job: ClaimedJob, ended: Problem | Literal["done", "later", "tried"]) -> None:
+    def _end(self, job: ClaimedJob, ended: Problem | float | Literal["done", "tried"]) -> None:
         queue = self._ingestion.queue
         if ended == "tried":
             return
         if isinstance(ended, Problem):
             queue.fail(job.job_id, ended)
-        elif ended == "later" or self._stopping.is_set():
-            queue.put_back(job.job_id, self._lease.require)
+        elif isinstance(ended, float) or self._stopping.is_set():
+            queue.put_back(job.job_id, self._lease.require, ended if isinstance(ended, float) else 0)
         else:
             queue.finish(job.job_id, self._lease.require)
 
-    def _task_done(self, job: ClaimedJob, *, give_way_to_uploads: bool) -> Problem | Literal["done", "later", "tried"]:
+    def _task_done(self, job: ClaimedJob, *, give_way_to_uploads: bool) -> Problem | float | Literal["done", "tried"]:
         """Does a job of another kind, or says why it can't be done. What may pass is raised, and tried again."""
         queue = self._ingestion.queue
 
@@ -296,7 +301,7 @@ class Worker:
         if task is None:
             return Problem(code="unknown-job", detail=f"this process does no jobs of the kind {job.kind}")
         try:
-            done = task(job.payload, report, stop)
+            goes_on = task(job, report, stop)
         except _OF_ALL_JOBS:
             raise
         except TryAgain as error:
@@ -306,4 +311,4 @@ class Worker:
             return Problem(code=getattr(error, "code", "internal-error"), detail=str(error))
         except Exception:
             return Problem(code="internal-error", detail=logged_bug(f"in a job of the kind {job.kind}"))
-        return "done" if done or queue.cancel_requested(job.job_id) else "later"
+        return "done" if goes_on is None or queue.cancel_requested(job.job_id) else float(goes_on)

@@ -21,6 +21,7 @@ from ragstone.commands import (
     keys,
     questions,
     service,
+    sources,
     unbuilt,
     upkeep,
 )
@@ -54,7 +55,21 @@ def cli(
     context.obj = load_settings(config, flags)
 
 
-for topic in (backup, collections, documents, evaluation, history, jobs, keys, questions, service, upkeep, unbuilt):
+_TOPICS = (
+    backup,
+    collections,
+    documents,
+    evaluation,
+    history,
+    jobs,
+    keys,
+    questions,
+    service,
+    sources,
+    upkeep,
+    unbuilt,
+)
+for topic in _TOPICS:
     for command in topic.COMMANDS:
         cli.add_command(command)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
@@ -14,6 +14,7 @@ from retrieval.embedder import OnnxEmbedder, SentenceTransformersEmbedder
 from retrieval.errors import ModelUnavailable
 
 if TYPE_CHECKING:
+    from ingest.jobs import ClaimedJob
     from ingest.types import Embedder, Space
     from ragstone.wiring import Application
 
@@ -139,13 +140,13 @@ class Embedders:
         while len(self._built) > _KEPT:
             del self._built[next(iter(self._built))]
 
-    def fill(self, payload: Mapping[str, Any], report: Callable[[int, int], None], stop: Callable[[], bool]) -> bool:
+    def fill(self, job: ClaimedJob, report: Callable[[int, int], None], stop: Callable[[], bool]) -> float | None:
         """The job that fills a space and puts it in use. What is embedded is kept when it is stopped or killed."""
         spaces, ingestion = self._application.spaces, self._application.ingestion
-        space_id = payload["space_id"]
+        space_id = job.payload["space_id"]
         embedder = self.of(space_id)
         # 1. Embed what has no vector in it; uploads that come meanwhile have vectors of the space before only.
         done, total = spaces.filled(space_id)
         ingestion.fill_space(stop, embedder, lambda filled: report(done + filled, total))
         # 2. Switch, in the transaction that sees that no chunk lacks its vector.
-        return not stop() and spaces.finish(payload)
+        return None if not stop() and spaces.finish(job.payload) else 0

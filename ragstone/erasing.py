@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ingest.jobs import ClaimedJob
     from ragstone.wiring import Application
 
 _STEPS = 4
 
 
 def erase(
-    application: Application, payload: Mapping[str, Any], report: Callable[[int, int], None], stop: Callable[[], bool]
-) -> bool:
+    application: Application, job: ClaimedJob, report: Callable[[int, int], None], stop: Callable[[], bool]
+) -> None:
+    """The job that erases a document; some went with one before."""
+    if not job.payload.get("erased"):
+        erase_document(application, job.payload["document_id"], report)
+
+
+def erase_document(
+    application: Application, document_id: str, report: Callable[[int, int], None] = lambda done, total: None
+) -> None:
     """Done when no file of the data folder holds the document's bytes. Each step is safe to repeat after a kill.
 
     All documents that wait to be erased are taken together, as the last steps cost the same for one as for many.
     """
-    if payload.get("erased"):  # with one before it
-        return True
     # 1. The catalog: all rows of the documents, and what quotes them.
-    documents = list(dict.fromkeys([payload["document_id"], *application.erasure.waiting()]))
-    for document_id in documents:
-        application.erasure.purge(document_id)
+    documents = list(dict.fromkeys([document_id, *application.erasure.waiting()]))
+    for its in documents:
+        application.erasure.purge(its)
     report(1, _STEPS)
     # 2. The indexes: the chunks that nothing else shares.
     application.live.forget_gone()
@@ -35,15 +42,14 @@ def erase(
     application.erasure.settle()
     application.erasure.done(documents)
     report(_STEPS, _STEPS)
-    return True
 
 
 def purge(
     application: Application,
-    payload: Mapping[str, Any] | None = None,
+    job: ClaimedJob | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
     stop: Callable[[], bool] = lambda: False,
-) -> bool:
+) -> None:
     """Takes away what no kept revision shows: rows, chunks in the index, and originals; and jobs of long ago."""
     application.queue.remove_old(application.settings.ingest.keep_jobs_days)
     if application.retention.purge().occurrences:
@@ -51,4 +57,3 @@ def purge(
     application.live.forget_gone()
     application.index_files.remove_spaces_but({space.space_id for space in application.spaces.all()})
     report(1, 1)
-    return True

@@ -15,6 +15,7 @@ _TRY_AGAIN_CODES = frozenset(
         "lease-held",
         "lease-lost",
         "job-not-done",
+        "try-again",
         "queue-full",
         "model-loading",
         "model-unavailable",

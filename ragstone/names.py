@@ -17,6 +17,13 @@ def collection_name(name: str) -> str:
     return name
 
 
+def source_name(name: str) -> str:
+    """Checks a source's name, which is that of a folder too. Raises BadRequest."""
+    if not (1 <= len(name) <= 64 and name.replace("-", "").replace("_", "").isalnum() and name.isascii()):
+        raise BadRequest(f"{_shown(name)} is no name of a source: use 1 to 64 letters, digits, - and _", "name")
+    return name
+
+
 def document_uri(uri: str) -> str:
     """Checks a document's URI: one line that every file, log and database can hold. Raises BadRequest."""
     # Half a character (a lone surrogate: a file name that is no UTF-8 has them) is not printable either.

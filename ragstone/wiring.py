@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from ragstone.releases import Release, keep_release
 from ragstone.settings import Settings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from generation.answer import Answerer
     from generation.store import AnswerStore
     from generation.types import LanguageModel, Verifier
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
     from ingest.originals import Originals
     from ingest.pipeline import Ingestion
     from ingest.retention import Retention
+    from ingest.sources.daemon import SourceDaemon
+    from ingest.sources.refresh import Refreshing
+    from ingest.sources.register import Item, SourceRegister
+    from ingest.sources.types import SourceInfo, SourceReader
     from ingest.spaces import Spaces
     from ingest.types import Embedder, Space
     from ingest.worker import Worker
@@ -53,6 +60,7 @@ class Application:
         self._next_purge = 0.0
         self._releases: dict[str, Release] = {}  # by space
         self._keeping_up: KeepingUp | None = None
+        self._daemon: SourceDaemon | None = None
         if jobs is not None:
             self.jobs = jobs
         if embedder is not None:
@@ -79,8 +87,12 @@ class Application:
 
     def close(self) -> None:
         """Lets go of what this process holds of the data folder; nothing may be used any more."""
-        if "extractor" in vars(self):
-            self.extractor.close()
+        if self._daemon is not None:
+            self._daemon.close()
+        if "refreshing" in vars(self):
+            self.refreshing.close()
+        if "ingestion" in vars(self):
+            self.ingestion.close()
         self.let_go()
         if "catalog" in vars(self):
             self.catalog.close()
@@ -165,6 +177,33 @@ class Application:
         return Ingestion(self.catalog, self.originals, self.embedders.of_worker, settings, self.extractor)
 
     @cached_property
+    def sources(self) -> SourceRegister:
+        from ingest.sources.register import SourceRegister
+
+        return SourceRegister(self.catalog, self.queue)
+
+    @cached_property
+    def refreshing(self) -> Refreshing:
+        from ingest.sources.kinds import open_source
+        from ingest.sources.refresh import Refreshing
+
+        settings, copies = self.settings.ingest, self.settings.data / "sources"
+
+        def opened(source: SourceInfo, known: Mapping[str, Item]) -> SourceReader:
+            return open_source(source, known, copies, settings.web, self.originals)
+
+        def guard(connection: Connection) -> None:
+            self.worker.guard(connection)
+
+        return Refreshing(self.sources, self.ingestion, self.history, settings, opened, guard)
+
+    def keep_sources_fresh(self) -> None:
+        """Has this process look after the sources while it is the worker."""
+        from ingest.sources.daemon import SourceDaemon
+
+        self._daemon = SourceDaemon(self.sources, self.jobs.wake)
+
+    @cached_property
     def extractor(self) -> Extractor:
         from ingest.extraction.process import ReadingProcesses
 
@@ -178,7 +217,7 @@ class Application:
     @cached_property
     def worker(self) -> Worker:
         from ingest.erasure import ERASE
-        from ingest.jobs import FILL_SPACE, PURGE
+        from ingest.jobs import FILL_SPACE, PURGE, REFRESH
         from ingest.worker import Task, Worker
         from ragstone.erasing import erase, purge
 
@@ -186,6 +225,7 @@ class Application:
             ERASE: partial(erase, self),
             PURGE: partial(purge, self),
             FILL_SPACE: self.embedders.fill,
+            REFRESH: lambda job, report, stop: self.refreshing(job, report, stop),
         }
         return Worker(self.ingestion, tasks, self.maintain, self.let_go, KnownError)
 
@@ -196,7 +236,8 @@ class Application:
         if time.monotonic() >= self._next_purge:
             self._next_purge = time.monotonic() + PURGE_EVERY_S
             purge(self)
-        return self.live.maintain()
+        due = self._daemon is not None and self._daemon.tick()
+        return self.live.maintain() or due
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

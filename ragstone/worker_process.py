@@ -226,6 +226,7 @@ def _work(build: Callable[[], Application], telling: Connection, wakes: Connecti
     try:
         application = build()
         worker = application.worker
+        application.keep_sources_fresh()
     except KnownError as error:
         say(str(error))
         sys.exit(1)

@@ -23,6 +23,7 @@ from ragstone.api import (
     keys,
     problems,
     search,
+    sources,
     unbuilt,
 )
 from ragstone.api.access import Access
@@ -45,7 +46,7 @@ def create_app(application: Application, *, only_this_machine: bool = True) -> F
     )
     app.state.application = application
     problems.install(app)
-    for topic in (documents, search, ask, feedback, jobs, index, history, collections, keys, health, unbuilt):
+    for topic in (documents, search, ask, feedback, jobs, index, history, sources, collections, keys, health, unbuilt):
         app.include_router(topic.router)
     app.add_api_route("/", _console, methods=["GET", "HEAD"], response_class=HTMLResponse, include_in_schema=False)
     # The last one added is the first to see a request.

@@ -6,7 +6,7 @@ import click
 
 from ragstone.errors import NotBuilt
 
-NAMES = ("refresh", "watch", "release", "train", "adapters")
+NAMES = ("release", "train", "adapters")
 
 
 def _command(name: str) -> click.Command:

@@ -16,7 +16,7 @@ from ingest.jobs import FINISHED
 from ingest.leases import LEASE_S, Holder
 from ingest.types import JobState
 from ragstone.doctor.findings import Finding
-from ragstone.erasing import erase
+from ragstone.erasing import erase_document
 
 if TYPE_CHECKING:
     from ragstone.wiring import Application
@@ -176,4 +176,4 @@ def _rows_without_versions(connection: Connection, pending: set[Any]) -> Iterato
 
 
 def _erase(application: Application, document_id: str) -> None:
-    erase(application, {"document_id": document_id}, lambda done, total: None, lambda: False)
+    erase_document(application, document_id)

@@ -250,11 +250,11 @@ def test_what_needs_no_embedder_goes_on_while_it_is_not_to_be_had(
 
     gave_way: list[bool] = []
 
-    def fill(payload: object, report: object, stop: Callable[[], bool]) -> bool:
+    def fill(job: object, report: object, stop: Callable[[], bool]) -> float | None:
         nonlocal missing
         gave_way.append(stop())
         missing = False  # as when a space is filled of which there is an embedder
-        return True
+        return None
 
     kept_up = threading.Event()
 

@@ -65,10 +65,10 @@ class House:
         halves = dense_half(embedder.space, settings, None), lexical_half(settings, tokenizer, None)
         return Serving(HybridIndex(self.catalog, embedder.space, *halves, tokenizer), build)
 
-    def fill(self, payload, report, stop):  # type: ignore[no-untyped-def]
-        embedder = OLD if payload["space_id"] == OLD.space.space_id else NEW
+    def fill(self, job, report, stop):  # type: ignore[no-untyped-def]
+        embedder = OLD if job.payload["space_id"] == OLD.space.space_id else NEW
         self.ingestion.fill_space(stop, embedder)
-        return not stop() and self.spaces.finish(payload)
+        return None if not stop() and self.spaces.finish(job.payload) else 0
 
     def put(self, uri: str, text: str) -> None:
         self.ingestion.submit([IncomingFile(uri, uri, text.encode())], "default", None)

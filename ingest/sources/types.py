@@ -1,0 +1,119 @@
+"""What a source is, and what it tells of the documents in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ingest.sources.schedule import Schedule
+from ingest.types import DocumentState, Problem
+
+SourceKind = Literal["folder", "web", "sitemap", "git", "bucket"]
+ItemState = DocumentState | Literal["erased"]
+
+RunState = Literal["running", "done", "failed", "waiting", "held"]
+
+Patterns = tuple[Annotated[str, Field(min_length=1, max_length=500)], ...]
+
+
+class SourceSettings(BaseModel):
+    """How a source is followed. `location` is a folder, a page's, sitemap's or repository's address, a bucket's URL."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: SourceKind
+    location: str = Field(min_length=1, max_length=4000)
+    collection: str = "default"
+    schedule: Schedule | None = None  # None: only when it is asked for, or when a watched folder says so
+    include: Patterns = ()  # of the items' URIs, as in a shell; none: all
+    exclude: Patterns = ()
+    max_items: int = Field(100_000, ge=1)
+    keep_missing: bool = False  # documents stay when their items are gone
+    watch: bool = True  # folders: changes are taken in when they happen
+    depth: int = Field(0, ge=0, le=20)  # web: how far links are followed from the page
+    branch: str | None = Field(None, max_length=500)  # git: None is the repository's own choice
+    subfolder: str = Field("", max_length=1000)  # git: only what is below
+    options: dict[str, Any] = {}  # buckets: of the file system, such as endpoint_url; never a secret
+
+
+class LastRun(BaseModel):
+    """How the last refresh of a source went; `revision` is the head that it left."""
+
+    job_id: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    state: RunState = "running"
+    listed: int = 0
+    taken: int = 0
+    unchanged: int = 0
+    failed: int = 0
+    quarantined: int = 0
+    removed: int = 0
+    renamed: int = 0
+    revision: int | None = None
+    problem: Problem | None = None
+
+
+class SourceInfo(BaseModel):
+    """A source with its last run."""
+
+    name: str
+    kind: SourceKind
+    location: str
+    collection: str
+    schedule: str | None
+    settings: SourceSettings
+    items: int
+    created_at: datetime
+    next_at: datetime | None
+    last_run: LastRun | None
+
+
+class ItemInfo(BaseModel):
+    """An item of a source, and what became of it when it was taken last."""
+
+    document_id: str
+    uri: str
+    state: ItemState
+    problem: Problem | None
+    taken_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An item as its source lists it.
+
+    `mark` changes whenever the content may have changed; None where only asking for it can tell. `name` tells the
+    format, `uri` is the document's; `key` is for the reader that listed it.
+    """
+
+    key: str
+    uri: str
+    name: str
+    mark: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The bytes of an item, and the mark by which to tell next time that they are the same."""
+
+    data: bytes
+    mark: str | None
+    name: str
+
+
+class SourceReader(Protocol):
+    """Lists what a source has, and fetches it. Errors: TryAgain for what may pass, any RefusedDocument for one item."""
+
+    def list(self, stop: Callable[[], bool]) -> Iterator[Listed]:
+        """All items, once each. A list that can't be finished raises: what is not listed is taken for gone."""
+        ...
+
+    def fetch(self, item: Listed, mark: str | None, max_bytes: int) -> Fetched | None:
+        """The item, or None when it is as it was at `mark`. Raises DocumentTooLarge above `max_bytes`, and NotFound
+        when it has gone meanwhile."""
+        ...

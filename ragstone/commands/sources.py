@@ -1,0 +1,218 @@
+"""`sources`, `refresh`, `watch`, `daemon`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from ingest.sources.types import SourceInfo, SourceSettings
+from ingest.types import Job
+from ragstone.commands.options import collection_option, echo_json, existing, json_option, progress_shown, reading
+from ragstone.errors import BadRequest
+from ragstone.exit_codes import ANSWER_IS_NO
+from ragstone.following import followed, require_done
+from ragstone.names import source_name
+from ragstone.rendering import one_line
+from ragstone.settings import LoadedSettings
+from ragstone.wiring import Application
+
+_SWEEP = "10m"
+
+
+def _name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else source_name(value)
+
+
+@click.group()
+def sources() -> None:
+    """Where documents are fetched from by themselves."""
+
+
+@sources.command("list")
+@json_option
+@click.pass_obj
+def list_sources(loaded: LoadedSettings, as_json: bool) -> None:
+    """List the sources with their last runs."""
+    found = reading(loaded).sources.all()
+    if as_json:
+        echo_json({"sources": [source.model_dump(mode="json") for source in found]})
+        return
+    for source in found:
+        click.echo(_line(source))
+
+
+@sources.command()
+@click.argument("name", callback=_name)
+@click.argument("kind", type=click.Choice(["folder", "web", "sitemap", "git", "bucket"]))
+@click.argument("location")
+@collection_option
+@click.option("--schedule", help="When it is looked at: 15m, 2h, 1d, or a cron expression in UTC.")
+@click.option("--include", multiple=True, metavar="PATTERN", help="Only items whose URI is like this.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="No items whose URI is like this.")
+@click.option("--branch", help="Of a git repository.")
+@click.option("--subfolder", default="", help="Of a git repository: only what is below.")
+@click.option("--depth", type=int, default=0, show_default=True, help="How far links of web pages are followed.")
+@click.option("--keep-missing", is_flag=True, help="Keep documents whose items are gone.")
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="Of a bucket's file system.")
+@json_option
+@click.pass_obj
+def add(
+    loaded: LoadedSettings,
+    /,
+    name: str,
+    kind: str,
+    location: str,
+    as_json: bool,
+    options: tuple[str, ...],
+    **of_kind: Any,
+) -> None:
+    """Add a source, or give a known one other settings."""
+    if kind == "folder":
+        location = str(Path(location).expanduser().absolute())
+    try:
+        settings = SourceSettings(kind=kind, location=location, options=_options(options), **of_kind)
+    except ValidationError as error:
+        said = "; ".join(str(found["msg"]).removeprefix("Value error, ") for found in error.errors())
+        raise BadRequest(said, "settings") from error
+    source = Application(loaded.settings).sources.put(name, settings)
+    if as_json:
+        echo_json(source.model_dump(mode="json"))
+    else:
+        click.echo(_line(source))
+
+
+@sources.command()
+@click.argument("name", callback=_name)
+@click.option("--state", type=click.Choice(["indexed", "failed", "quarantined", "erased"]), help="Only these.")
+@json_option
+@click.pass_obj
+def items(loaded: LoadedSettings, name: str, state: str | None, as_json: bool) -> None:
+    """What a source has, and what became of each item."""
+    application, after = reading(loaded), None
+    shown: list[Any] = []
+    while page := application.sources.items(name, 1000, after, state):
+        after = page[-1].document_id
+        if as_json:
+            shown += [item.model_dump(mode="json") for item in page]
+            continue
+        for item in page:
+            problem = "" if item.problem is None else f": {item.problem.detail}"
+            click.echo(one_line(f"{item.state:<12} {item.uri}{problem}"))
+    if as_json:
+        echo_json({"items": shown})
+
+
+@sources.command()
+@click.argument("name", callback=_name)
+@click.pass_obj
+def remove(loaded: LoadedSettings, name: str) -> None:
+    """Forget a source; its documents stay."""
+    existing(loaded).sources.remove(name)
+    click.echo(f"{name} is a source no more; its documents stay")
+
+
+@click.command()
+@click.argument("source", required=False, callback=_name)
+@click.option("--again", is_flag=True, help="Fetch what seems unchanged too.")
+@json_option
+@click.pass_context
+def refresh(context: click.Context, source: str | None, again: bool, as_json: bool) -> None:
+    """Bring a source up to date, or all."""
+    loaded: LoadedSettings = context.obj
+    application = existing(loaded)
+    jobs = application.sources.request(source, again=again)
+    if not jobs:
+        raise BadRequest("there are no sources: add one by `ragstone sources add NAME KIND LOCATION`")
+    ended = [_followed(application, job_id, as_json) for job_id in jobs]
+    found = [its for its in application.sources.all() if source in (None, its.name)]
+    if as_json:
+        echo_json({"jobs": [job.model_dump(mode="json") for job in ended]})
+    for its in () if as_json else found:
+        click.echo(_line(its))
+    for job in ended:
+        require_done(job)
+    if any(its.last_run is not None and its.last_run.failed for its in found):
+        context.exit(ANSWER_IS_NO)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@collection_option
+@click.option("--name", callback=_name, help="Of the source; else that of the folder.")
+@click.pass_obj
+def watch(loaded: LoadedSettings, folder: Path, collection: str, name: str | None) -> None:
+    """Follow a folder: what changes in it is ingested at once, until Ctrl-C."""
+    root = folder.absolute()
+    given = name or source_name("".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in root.name))
+    application = Application(loaded.settings)
+    settings = SourceSettings(kind="folder", location=str(root), collection=collection, schedule=_SWEEP)
+    application.sources.put(given, settings)
+    click.echo(f"watching {root} as the source {given}; Ctrl-C ends it")
+    _work(application, said_of=given)
+
+
+@click.command()
+@click.pass_obj
+def daemon(loaded: LoadedSettings) -> None:
+    """Keep the sources fresh and do all jobs, without a service. `serve` does the same beside serving."""
+    application = Application(loaded.settings)
+    application.embedders.in_use()  # so that a fault shows now
+    click.echo(f"Ragstone keeps {len(application.sources.all())} sources fresh in {loaded.settings.data.resolve()}")
+    _work(application)
+
+
+def _work(application: Application, said_of: str | None = None) -> None:
+    """Does the jobs until a signal; tells of each run of a source when it ended."""
+    stopped = threading.Event()
+    for its in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(its, lambda number, frame: stopped.set())
+    application.keep_sources_fresh()
+    told: dict[str, object] = {}
+    application.worker.start()
+    try:
+        while not stopped.wait(0.5):
+            for source in application.sources.all():
+                run = source.last_run
+                ended = run.finished_at if run is not None else None
+                if ended is None or told.get(source.name) == ended or said_of not in (None, source.name):
+                    continue
+                told[source.name] = ended
+                click.echo(_line(source))
+    finally:
+        application.worker.stop()
+        application.close()
+
+
+def _followed(application: Application, job_id: str, quiet: bool) -> Job:
+    with progress_shown("refresh", quiet) as advance:
+        for job in followed(application, job_id):
+            left = "" if job.eta_s is None else f"about {job.eta_s:.0f} s left"
+            advance(left, job.done, job.total)
+    return job
+
+
+def _options(given: tuple[str, ...]) -> dict[str, str]:
+    pairs = [its.partition("=") for its in given]
+    if any(not separator for _, separator, _ in pairs):
+        raise BadRequest("write an option as NAME=VALUE", "option")
+    return {name: value for name, _, value in pairs}
+
+
+def _line(source: SourceInfo) -> str:
+    run = source.last_run
+    said = "not looked at yet"
+    if run is not None:
+        counts = [("new or changed", run.taken), ("removed", run.removed), ("renamed", run.renamed)]
+        counts += [("failed", run.failed), ("quarantined", run.quarantined)]
+        changed = ", ".join(f"{number} {what}" for what, number in counts if number) or "nothing changed"
+        problem = "" if run.problem is None else f": {run.problem.detail}"
+        said = f"{run.state}{problem}" if run.state != "done" else f"{run.listed} items, {changed}"
+    return one_line(f"{source.name}  {source.kind} {source.location}  {said}")
+
+
+COMMANDS = (sources, refresh, watch, daemon)

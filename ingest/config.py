@@ -50,6 +50,8 @@ class WebSettings(BaseModel):
     delay_s: float = Field(0.2, ge=0, description="Between two requests")
     max_page_mib: float = Field(20, gt=0, description="Largest page whose links are followed")
     allow_private: bool = Field(False, description="Ask addresses inside this network too, such as 127.0.0.1")
+
+
 class ScreeningSettings(BaseModel):
     """What is looked for in documents before they are indexed. The defaults are measured by benchmarks/screening.py."""
 

@@ -312,14 +312,21 @@ class Catalog:
             return {space_id: count for space_id, count in connection.execute(query.group_by(spaces.c.space_id))}
 
     def content_hashes(self, connection: Connection, among: Collection[str] | None = None) -> set[str]:
-        """Hashes of all originals that a version stands on, or those of `among`, in the caller's transaction."""
-        table = schema.versions
+        """Hashes of all originals that a version stands on or that are held back, or those of `among`.
+
+        In the caller's transaction.
+        """
+        versions, held = schema.versions, schema.quarantine
+        queries = (
+            select(versions.c.content_hash).distinct(),
+            select(held.c.content_hash).where(held.c.state == "held"),
+        )
         if among is None:
-            return set(connection.execute(select(table.c.content_hash).distinct()).scalars())
+            return {its for query in queries for its in connection.execute(query).scalars()}
         found: set[str] = set()
         for part in statements.parts(list(among)):
-            query = select(table.c.content_hash).distinct().where(table.c.content_hash.in_(part))
-            found.update(connection.execute(query).scalars())
+            for query, table in zip(queries, (versions, held), strict=True):
+                found.update(connection.execute(query.where(table.c.content_hash.in_(part))).scalars())
         return found
 
     def chunk_inputs_without_vector(self, space: Space, limit: int, after: int = 0) -> dict[int, str]:

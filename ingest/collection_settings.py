@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from ingest import schema, statements
 from ingest.catalog import Catalog, Readable
@@ -69,3 +69,11 @@ class Collections:
         with self._catalog.writing() as connection:
             statements.put_collections(connection, [name])
             connection.execute(update(table).where(table.c.collection == name).values(settings=settings))
+
+
+def own_settings(connection: Connection, name: str) -> dict[str, Any]:
+    """What a collection has of its own; nothing where there is no such collection yet."""
+    table = schema.collections
+    query = select(table.c.settings).where(table.c.collection == name)
+    found: dict[str, Any] = connection.execute(query).scalar_one_or_none() or {}
+    return found

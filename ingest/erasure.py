@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Text, cast, delete, func, insert, select, update
 
-from ingest import marks, schema, statements
+from ingest import marks, quarantine, schema, statements
 from ingest.catalog import Catalog, Readable
 from ingest.errors import CatalogUnavailable
 from ingest.history import hide_document
@@ -75,6 +75,7 @@ class Erasure:
         """
         with self._catalog.writing() as connection:
             _redact_jobs(connection, document_id)
+            quarantine.forget_document(connection, document_id)
             occurrences, stood = _remove_document(connection, document_id)
             chunks = statements.remove_unused_chunks(connection, stood)
             self._redact_answers(connection, document_id)

@@ -14,6 +14,7 @@ IngestError
 ├── RevisionGone               name a newer revision: retention has taken this one
 ├── Erased                     the document was erased after this upload: upload it again if it is to come back
 ├── BatchConflict              stage the changes again: others came first, or the batch is closed
+├── QuarantineConflict         look at the item again: it was decided before, or its document has a newer version
 ├── NotAllowed                 use a key that may do this
 ├── MissingDriver              install the named extra
 ├── TryAgain                   nothing: it may pass, and is tried again later
@@ -89,6 +90,10 @@ class VectorsGone(IngestError):
 
 class BatchConflict(IngestError):
     code = "batch-conflict"
+
+
+class QuarantineConflict(IngestError):
+    code = "quarantine-conflict"
 
 
 class NotAllowed(IngestError):

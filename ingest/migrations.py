@@ -150,8 +150,8 @@ def _to_attempts(connection: Connection) -> None:
 
 
 def _to_sources(connection: Connection) -> None:
-    """5: sources, from which documents are fetched."""
-    for table in (schema.sources, schema.source_items):
+    """5: sources, from which documents are fetched, and the quarantine."""
+    for table in (schema.sources, schema.source_items, schema.quarantine):
         table.create(connection, checkfirst=True)
 
 

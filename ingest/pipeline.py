@@ -28,6 +28,7 @@ from ingest.identity import document_id_of
 from ingest.jobs import UNFINISHED, ClaimedJob, JobQueue
 from ingest.originals import Originals
 from ingest.preparing import Prepared, Preparing
+from ingest.quarantine import Held, hold
 from ingest.reading_ahead import ReadingAhead
 from ingest.statements import Guard, PreparedVersion, unguarded
 from ingest.types import DocumentOutcome, Embedder, Job, Problem, Space
@@ -301,9 +302,11 @@ class Ingestion:
             if facts.get(connection, facts.SPACE_IN_USE) not in (None, space.space_id):
                 raise _SpaceChanged
             committed = {its.document_id: result for its, result in zip(versions, results, strict=True)}
+            unneeded.update(hold(connection, [its for _, its in group if isinstance(its, Held)]))
             made = [(upload, _outcome(upload, its, committed)) for upload, its in group]
             note(connection, made)
-            unneeded.update(upload.content_hash for upload, outcome in made if outcome.state != "indexed")
+            kept = ("indexed", "quarantined")
+            unneeded.update(upload.content_hash for upload, outcome in made if outcome.state not in kept)
 
         try:
             self._history.commit_versions(versions, space, job.number, guard, record)
@@ -314,12 +317,12 @@ class Ingestion:
     def _staged(
         self,
         upload: Upload,
-        prepared: PreparedVersion | DocumentOutcome,
+        prepared: PreparedVersion | Held | DocumentOutcome,
         space: Space,
         job: ClaimedJob,
         guard: Guard,
         unneeded: set[str],
-    ) -> PreparedVersion | DocumentOutcome:
+    ) -> PreparedVersion | Held | DocumentOutcome:
         """The outcome of a version that goes into a batch, which is a commit of its own; all else as it is.
 
         Hashes of originals that only the version before it in the batch needed are added to `unneeded`.
@@ -350,10 +353,12 @@ def _refusal(document_id: str, uri: str, error: RefusedDocument) -> DocumentOutc
 
 
 def _outcome(
-    upload: Upload, prepared: PreparedVersion | DocumentOutcome, committed: Mapping[str, Committed]
+    upload: Upload, prepared: PreparedVersion | Held | DocumentOutcome, committed: Mapping[str, Committed]
 ) -> DocumentOutcome:
     if isinstance(prepared, DocumentOutcome):
         return prepared
+    if isinstance(prepared, Held):
+        return prepared.outcome
     result = committed[prepared.document_id]
     if result == NOT_COMMITTED:
         return upload.failed(Erased.code, "the document was erased after this upload")
@@ -362,7 +367,7 @@ def _outcome(
         uri=upload.uri,
         version=result.version,
         state="indexed",
-        notes=prepared.extracted.notes,
+        notes=prepared.notes,
     )
 
 

@@ -13,7 +13,9 @@ from ingest.chunking import chunk
 from ingest.config import IngestSettings
 from ingest.errors import CatalogUnavailable, Erased, IngestError, RefusedDocument
 from ingest.identity import canonical_json
+from ingest.quarantine import Held
 from ingest.reading_ahead import ReadingAhead
+from ingest.screening.holding import Screening
 from ingest.statements import PreparedVersion, VersionRow
 from ingest.types import ChunkSpan, DocumentOutcome, Embedder, Extracted, Vectors
 from ingest.uploads import Upload
@@ -28,7 +30,7 @@ SPECIAL_TOKENS = 2
 _PATIENCE_S = 1.0
 
 # A file with what is to be committed of it, or what became of it.
-Prepared = tuple[Upload, PreparedVersion | DocumentOutcome]
+Prepared = tuple[Upload, PreparedVersion | Held | DocumentOutcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class _Draft:
     upload: Upload
     extracted: Extracted
     spans: Sequence[ChunkSpan]
+    notes: tuple[str, ...]
     missing: frozenset[str]  # chunks that the catalog has no vector of, as far as one may know who uploaded
 
 
@@ -66,6 +69,7 @@ class Preparing:
         self._embedder = embedder
         self._stop = stop
         self._prepared_with = _preparation(settings, embedder)
+        self._screening = Screening(catalog, settings.screening)
 
     def group(self, uploads: Sequence[Upload], blocked: Callable[[Upload], bool] = lambda upload: False) -> Group:
         """The first few of `uploads`: so many that their chunks are worth a commit, of no document two.
@@ -99,7 +103,7 @@ class Preparing:
                 group.slow.append(upload)
                 continue
             documents.add(upload.document_id)
-            if isinstance(draft, DocumentOutcome):
+            if not isinstance(draft, _Draft):
                 group.prepared.append((upload, draft))
             else:
                 drafts.append(draft)
@@ -136,7 +140,7 @@ class Preparing:
             except IngestError:
                 continue  # it is told when it is this file's turn
 
-    def _drafted(self, upload: Upload) -> _Draft | DocumentOutcome | None:
+    def _drafted(self, upload: Upload) -> _Draft | Held | DocumentOutcome | None:
         """The file as chunks, or why not, or None while it is being read. It costs nothing but itself."""
         try:
             if upload.erased:
@@ -144,10 +148,13 @@ class Preparing:
             extracted = self._reading.take(upload, _PATIENCE_S)
             if extracted is None:
                 return None
+            screened = self._screening.screened(upload, extracted)
+            if isinstance(screened, Held | DocumentOutcome):
+                return screened
             spans = self._chunked(extracted)
             space = self._embedder.space
             missing = self._catalog.missing_vectors({span.chunk_id for span in spans}, space, upload.readable)
-            return _Draft(upload, extracted, spans, frozenset(missing))
+            return _Draft(upload, extracted, spans, (*extracted.notes, *screened), frozenset(missing))
         except CatalogUnavailable:
             raise
         except RefusedDocument as error:
@@ -229,6 +236,7 @@ class Preparing:
             prepared_with=self._prepared_with,
             size_bytes=upload.size_bytes,
             extracted=draft.extracted,
+            notes=draft.notes,
             spans=draft.spans,
             vectors=its,
         )

@@ -339,6 +339,24 @@ jobs = Table(
     sqlite_autoincrement=True,
 )
 
+# Uploads that screening held back until somebody decides; and what was decided, so that it need not be asked again.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("item_id", Characters, primary_key=True),
+    Column("document_id", Characters, nullable=False, index=True),
+    Column("collection", Characters, nullable=False),
+    Column("uri", Characters, nullable=False),
+    Column("content_hash", Characters, nullable=False),
+    Column("version", Integer),  # what the head showed of the document; null: nothing
+    Column("upload", JSON, nullable=False),
+    Column("findings", JSON, nullable=False),
+    Column("state", Characters, nullable=False, index=True),  # held, released or rejected
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("decided_by", Characters),
+)
+
 # Where documents are fetched from by themselves: see `ingest.sources`.
 sources = Table(
     "sources",

@@ -41,6 +41,7 @@ class PreparedVersion:
     extracted: Extracted
     spans: Sequence[ChunkSpan]
     vectors: dict[str, Vectors]
+    notes: tuple[str, ...] = ()  # what could not be read, or was found
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ingest.jobs import JobQueue
     from ingest.originals import Originals
     from ingest.pipeline import Ingestion
+    from ingest.quarantine import Quarantine
     from ingest.retention import Retention
     from ingest.sources.daemon import SourceDaemon
     from ingest.sources.refresh import Refreshing
@@ -175,6 +176,12 @@ class Application:
 
         settings = self.settings.ingest
         return Ingestion(self.catalog, self.originals, self.embedders.of_worker, settings, self.extractor)
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        from ingest.quarantine import Quarantine
+
+        return Quarantine(self.catalog, self.queue)
 
     @cached_property
     def sources(self) -> SourceRegister:

@@ -22,6 +22,7 @@ from ragstone.api import (
     jobs,
     keys,
     problems,
+    quarantine,
     search,
     sources,
     unbuilt,
@@ -29,6 +30,22 @@ from ragstone.api import (
 from ragstone.api.access import Access
 from ragstone.api.guards import SameOrigin, SizeLimit
 from ragstone.wiring import Application
+
+_TOPICS = (
+    documents,
+    search,
+    ask,
+    feedback,
+    jobs,
+    index,
+    history,
+    sources,
+    quarantine,
+    collections,
+    keys,
+    health,
+    unbuilt,
+)
 
 
 def create_app(application: Application, *, only_this_machine: bool = True) -> FastAPI:
@@ -46,7 +63,21 @@ def create_app(application: Application, *, only_this_machine: bool = True) -> F
     )
     app.state.application = application
     problems.install(app)
-    for topic in (documents, search, ask, feedback, jobs, index, history, sources, collections, keys, health, unbuilt):
+    for topic in (
+        documents,
+        search,
+        ask,
+        feedback,
+        jobs,
+        index,
+        history,
+        sources,
+        quarantine,
+        collections,
+        keys,
+        health,
+        unbuilt,
+    ):
         app.include_router(topic.router)
     app.add_api_route("/", _console, methods=["GET", "HEAD"], response_class=HTMLResponse, include_in_schema=False)
     # The last one added is the first to see a request.

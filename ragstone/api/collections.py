@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from ingest.collection_settings import CollectionInfo, Collections
 from ingest.config import RetentionSettings
+from ingest.quarantine import Policy
 from ragstone.api.access import Administrator, Reader
 from ragstone.api.inputs import Text
 from ragstone.api.parts import Parts
@@ -30,7 +31,7 @@ class CollectionBody(BaseModel):
     language: Text | None = None
     retention: RetentionSettings = RetentionSettings()
     gate: Literal["off", "on"] = "off"
-    quarantine: Literal["off", "suspicious", "all"] = "off"
+    quarantine: Policy = "suspicious"
 
 
 class Collection(BaseModel):
@@ -64,8 +65,6 @@ def put(parts: Parts, caller: Administrator, name: CollectionName, body: Collect
         )
     if body.gate != "off":
         raise NotBuilt("holding changes of a collection back for a gate is not built yet: leave `gate` out")
-    if body.quarantine != "off":
-        raise NotBuilt("quarantine is not built yet: leave `quarantine` out")
     collections = Collections(parts.catalog)
     collections.set(name, body.model_dump(mode="json", exclude_unset=True))
     return _shown(collections.get(name, caller.readable))

@@ -1,0 +1,60 @@
+"""What screening held back: looked at, released, or rejected."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from ingest.quarantine import QuarantineItem, QuarantineState
+from ragstone.api.access import Administrator, Reader
+from ragstone.api.parts import Parts
+
+router = APIRouter(prefix="/v1/quarantine", tags=["quarantine"])
+
+
+class QuarantinePage(BaseModel):
+    items: list[QuarantineItem]
+    next_cursor: str | None
+
+
+class Released(BaseModel):
+    """The item as it was decided, and the job that takes the document in."""
+
+    item: QuarantineItem
+    job_id: str
+
+
+@router.get("")
+def list_items(
+    parts: Parts,
+    caller: Reader,
+    state: QuarantineState = "held",
+    collection: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: str | None = None,
+) -> QuarantinePage:
+    """The newest first, of collections that the caller may read."""
+    found = parts.quarantine.list(state, collection, limit, cursor, caller.readable)
+    return QuarantinePage(items=found, next_cursor=found[-1].item_id if len(found) == limit else None)
+
+
+@router.get("/{item_id}")
+def item(parts: Parts, caller: Reader, item_id: str) -> QuarantineItem:
+    return parts.quarantine.get(item_id, caller.readable)
+
+
+@router.post("/{item_id}/release", status_code=202)
+def release(parts: Parts, caller: Administrator, item_id: str) -> Released:
+    """Takes the document in as it was uploaded. It is for administrators, not for those who upload."""
+    job_id = parts.quarantine.release(item_id, caller.key_id, caller.readable)
+    parts.jobs.wake()
+    return Released(item=parts.quarantine.get(item_id, caller.readable), job_id=job_id)
+
+
+@router.post("/{item_id}/reject")
+def reject(parts: Parts, caller: Administrator, item_id: str) -> QuarantineItem:
+    """Refuses the document for good, and the same content when it comes again; its file is removed."""
+    parts.ingestion.remove_unused(parts.quarantine.reject(item_id, caller.key_id, caller.readable))
+    return parts.quarantine.get(item_id, caller.readable)

@@ -74,7 +74,8 @@ def _signatures(updates: list[tuple[str, _Release, _Release]]) -> None:
     told = np.array([similarity(found[a], found[b]) for a, b in pairs])
     met = np.array([bool(set(bands(found[a])) & set(bands(found[b]))) for a, b in pairs])
     print(
-        f"{len(pairs):,} pairs, mean error {np.mean(np.abs(true - told)):.4f}, largest {np.max(np.abs(true - told)):.3f}"
+        f"{len(pairs):,} pairs, mean error {np.mean(np.abs(true - told)):.4f}, "
+        f"largest {np.max(np.abs(true - told)):.3f}"
     )
     low = true < 0.1
     print(f"{int(met[low].sum())} of {int(low.sum()):,} pairs below .1 share a band\n")

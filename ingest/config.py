@@ -59,7 +59,7 @@ class ScreeningSettings(BaseModel):
 
     enabled: bool = Field(True, description="Screen documents for what should not reach the index")
     quarantine: tuple[Literal["instructions", "hidden-text", "invisible-characters", "flood", "shift"], ...] = Field(
-        ("instructions", "hidden-text", "invisible-characters"),
+        ("instructions", "hidden-text", "invisible-characters", "flood", "shift"),
         description="Findings that keep a document out of the index until a person decides; others are only told",
     )
     instruction_score: float = Field(

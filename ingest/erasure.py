@@ -23,6 +23,7 @@ from ingest.errors import CatalogUnavailable
 from ingest.history import hide_document
 from ingest.identity import document_id_of
 from ingest.jobs import UNFINISHED, JobQueue
+from ingest.screening.near_copies import forget_signatures
 from ingest.uploads import Upload
 
 # Takes the stored record of an answer, and gives it back without anything that could quote a document.
@@ -76,6 +77,7 @@ class Erasure:
         with self._catalog.writing() as connection:
             _redact_jobs(connection, document_id)
             quarantine.forget_document(connection, document_id)
+            forget_signatures(connection, [document_id])
             occurrences, stood = _remove_document(connection, document_id)
             chunks = statements.remove_unused_chunks(connection, stood)
             self._redact_answers(connection, document_id)

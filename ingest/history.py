@@ -18,6 +18,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, insert, lite
 from ingest import marks, schema, statements
 from ingest.catalog import Catalog
 from ingest.errors import BatchConflict, NotFound, VectorsGone
+from ingest.screening.near_copies import put_signatures
 from ingest.statements import Guard, PreparedVersion, unguarded, visible_at
 from ingest.types import Space
 
@@ -323,6 +324,7 @@ def _show(connection: Connection, prepared: Sequence[PreparedVersion], space: Sp
     current = statements.current_versions(connection, ids)
     statements.put_documents(connection, prepared, current)
     numbers = statements.put_versions(connection, prepared, current)
+    put_signatures(connection, prepared)
     statements.hide(connection, schema.showings, ids, revision)
     removed = statements.hide(connection, schema.occurrences, ids, revision)
     shown = [(its.document_id, number, its.prepared_with) for its, number in zip(prepared, numbers, strict=True)]

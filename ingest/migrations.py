@@ -150,8 +150,9 @@ def _to_attempts(connection: Connection) -> None:
 
 
 def _to_sources(connection: Connection) -> None:
-    """5: sources, from which documents are fetched, and the quarantine."""
-    for table in (schema.sources, schema.source_items, schema.quarantine):
+    """5: sources, from which documents are fetched, the quarantine, and signatures of documents."""
+    new = (schema.sources, schema.source_items, schema.quarantine, schema.signatures, schema.signature_bands)
+    for table in new:
         table.create(connection, checkfirst=True)
 
 

@@ -47,6 +47,7 @@ class _Draft:
 
     upload: Upload
     extracted: Extracted
+    signature: bytes
     spans: Sequence[ChunkSpan]
     notes: tuple[str, ...]
     missing: frozenset[str]  # chunks that the catalog has no vector of, as far as one may know who uploaded
@@ -145,16 +146,18 @@ class Preparing:
         try:
             if upload.erased:
                 raise Erased("the document was erased after this upload")
-            extracted = self._reading.take(upload, _PATIENCE_S)
-            if extracted is None:
+            examined = self._reading.take(upload, _PATIENCE_S)
+            if examined is None:
                 return None
-            screened = self._screening.screened(upload, extracted)
+            extracted = examined.extracted
+            screened = self._screening.screened(upload, examined)
             if isinstance(screened, Held | DocumentOutcome):
                 return screened
             spans = self._chunked(extracted)
             space = self._embedder.space
             missing = self._catalog.missing_vectors({span.chunk_id for span in spans}, space, upload.readable)
-            return _Draft(upload, extracted, spans, (*extracted.notes, *screened), frozenset(missing))
+            notes = (*extracted.notes, *screened)
+            return _Draft(upload, extracted, examined.signature, spans, notes, frozenset(missing))
         except CatalogUnavailable:
             raise
         except RefusedDocument as error:
@@ -237,6 +240,7 @@ class Preparing:
             size_bytes=upload.size_bytes,
             extracted=draft.extracted,
             notes=draft.notes,
+            signature=draft.signature,
             spans=draft.spans,
             vectors=its,
         )

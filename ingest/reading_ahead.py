@@ -9,9 +9,9 @@ from concurrent.futures import TimeoutError as NotYet
 from ingest.config import IngestSettings
 from ingest.errors import LimitExceeded
 from ingest.extraction.process import Extractor, ReadingEnded
+from ingest.extraction.wire import Examined
 from ingest.loaders.reading import Reading
 from ingest.originals import Originals
-from ingest.types import Extracted
 from ingest.uploads import Upload
 
 # All that decides what reading a file gives.
@@ -27,7 +27,7 @@ class ReadingAhead:
         self._originals = originals
         self._extractor = extractor
         self._settings = settings
-        self._futures: dict[_Key, Future[Extracted]] = {}
+        self._futures: dict[_Key, Future[Examined]] = {}
         self._tries: dict[_Key, int] = {}
 
     def start(self, upload: Upload) -> None:
@@ -36,14 +36,14 @@ class ReadingAhead:
         if key not in self._futures:
             reading = Reading(self._settings.extraction, upload.password, self._settings.max_text_mib)
             data = self._originals.read(upload.content_hash)
-            self._futures[key] = self._extractor.submit(data, upload.name, reading)
+            self._futures[key] = self._extractor.submit(data, upload.name, reading, self._settings.screening)
 
-    def take(self, upload: Upload, patience_s: float) -> Extracted | None:
+    def take(self, upload: Upload, patience_s: float) -> Examined | None:
         """The document, or None while it is still being read. Raises RefusedDocument and ReaderBug."""
         self.start(upload)
         key = _key(upload)
         try:
-            extracted = self._futures[key].result(patience_s)
+            examined = self._futures[key].result(patience_s)
         except NotYet:
             return None
         except ReadingEnded as error:
@@ -60,7 +60,7 @@ class ReadingAhead:
             self._forget(key)
             raise
         self._forget(key)
-        return extracted
+        return examined
 
     def keep_only(self, uploads: Iterable[Upload]) -> None:
         """Forgets all other files: those of jobs that were cancelled, or that were not needed after all."""

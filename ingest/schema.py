@@ -357,6 +357,22 @@ quarantine = Table(
     Column("decided_by", Characters),
 )
 
+# Signatures of what documents show now, by which near copies are found: see `ingest.screening.minhash`.
+signatures = Table(
+    "signatures",
+    metadata,
+    Column("document_id", Characters, primary_key=True),
+    Column("collection", Characters, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+)
+
+signature_bands = Table(
+    "signature_bands",
+    metadata,
+    Column("band", BigInteger, primary_key=True, autoincrement=False),
+    Column("document_id", ForeignKey("signatures.document_id"), primary_key=True, index=True),
+)
+
 # Where documents are fetched from by themselves: see `ingest.sources`.
 sources = Table(
     "sources",

@@ -42,6 +42,7 @@ class PreparedVersion:
     spans: Sequence[ChunkSpan]
     vectors: dict[str, Vectors]
     notes: tuple[str, ...] = ()  # what could not be read, or was found
+    signature: bytes = b""  # see `ingest.screening.minhash`
 
 
 @dataclass(frozen=True, slots=True)

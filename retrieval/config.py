@@ -51,6 +51,7 @@ class RetrievalSettings(BaseModel):
 
     embedder: EmbedderSettings = OnnxEmbedderSettings()
     k: int = Field(8, ge=1, le=1000, description="Passages returned when the caller names no number")
+    collapse: bool = Field(True, description="Show passages that say the same once, with all their places")
     candidates: int = Field(100, ge=1, le=10_000, description="Candidates of each half before fusion")
     fusion: Literal["convex", "rrf"] = "convex"
     dense_weight: float = Field(0.5, ge=0, le=1, description="Share of the dense half in the convex combination")

@@ -18,10 +18,13 @@ from retrieval.config import RetrievalSettings
 from retrieval.errors import BadQuery, EmptyIndex
 from retrieval.fusion import convex, rrf
 from retrieval.live import LiveIndex, Serving
+from retrieval.near_duplicates import near_duplicates
 from retrieval.ranking import Ranking, nothing
 from retrieval.types import Mode, Passage, Place, Scores, SearchResult
 
 MAX_QUERY_CHARACTERS = 100_000
+# Passages that are looked at for near duplicates, so that `k` of them differ.
+_MOST_COMPARED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ class Searcher:
             if not visible.count:
                 raise EmptyIndex(_nothing_there(request, revision))
             # 4. Ask both halves, under the same visibility.
-            wanted = max(k, self._settings.candidates) if request.mode == "hybrid" else k
+            spare = k if self._settings.collapse else 0  # for those that say the same
+            wanted = max(k, self._settings.candidates) if request.mode == "hybrid" else k + spare
             dense = lexical = None
             if vector is not None:
                 if serving.space_id != before.space_id:  # another one was put in use in this moment
@@ -71,11 +75,11 @@ class Searcher:
             if request.mode != "dense":
                 lexical = index.search_lexical(query, wanted, visible)
             # 5. Fuse them; ties go by chunk id, so that the order never depends on arrival.
-            best = index.ordered(self._fuse(dense, lexical), k)
-            # 6. Look up where the chunks stand.
-            places = self._places(connection, best[0].tolist(), revision, request)
-        scores = _Scores(dict(_pairs(best)), dict(_pairs(dense)), dict(_pairs(lexical)))
-        passages = tuple(_passage(number, scores, places[number]) for number in scores.final if number in places)
+            best = index.ordered(self._fuse(dense, lexical), wanted)
+            # 6. Look up where the chunks stand; those that say the same are one passage.
+            scores = _Scores(dict(_pairs(best)), dict(_pairs(dense)), dict(_pairs(lexical)))
+            groups = self._groups(connection, best[0].tolist(), k, revision, request)
+        passages = tuple(_passage(group, scores) for group in groups)
         return SearchResult(revision=revision, passages=passages)
 
     def follow(self) -> int:
@@ -98,6 +102,24 @@ class Searcher:
             return rrf([dense[0], lexical[0]], self._settings.rrf_k)
         return convex(dense, lexical, self._settings.dense_weight)
 
+    def _groups(
+        self, connection: Connection, ranked: Sequence[int], k: int, revision: int, request: SearchRequest
+    ) -> list[_Group]:
+        """The places of the `k` best passages, each with those of its near duplicates among the best."""
+        found: list[tuple[int, list[_Place]]] = []
+        groups: list[_Group] = []
+        for start in range(0, len(ranked), k):
+            numbers = ranked[start : start + k]
+            places = self._places(connection, numbers, revision, request)
+            found += [(number, places[number]) for number in numbers if number in places]
+            if not self._settings.collapse:
+                return [[its] for its in found]
+            alike = near_duplicates([str(of_chunk[0]["text"]) for _, of_chunk in found])
+            groups = [[found[index] for index in indices] for indices in alike[:k]]
+            if len(alike) >= k or len(found) >= _MOST_COMPARED:
+                break
+        return groups
+
     def _places(
         self, connection: Connection, numbers: Sequence[int], revision: int, request: SearchRequest
     ) -> dict[int, list[_Place]]:
@@ -116,6 +138,8 @@ class Searcher:
 
 
 _Place = dict[str, Any]
+# Chunks that say the same, the best first, by number, each with where it stands.
+_Group = list[tuple[int, list[_Place]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,14 +197,19 @@ def _checked(row: Any) -> _Place:
     return place
 
 
-def _passage(number: int, scores: _Scores, places: list[_Place]) -> Passage:
-    """A chunk shows at its first place; the others are named in `also_in`."""
-    first, *others = places
+def _passage(group: _Group, scores: _Scores) -> Passage:
+    """A chunk shows at its first place; the others, and those of its near duplicates, are named in `also_in`."""
+    (number, (first, *others)), *near = group
     shown = ("chunk_id", "document_id", "uri", "version", "title", "heading", "page", "start", "end", "text")
-    also_in = [Place.model_validate({name: place[name] for name in Place.model_fields}) for place in others]
+    also_in = [_place(place, near=False) for place in others]
+    also_in += [_place(place, near=True) for _, places in near for place in places]
     stages = Scores(dense=scores.dense.get(number), lexical=scores.lexical.get(number))
     values = {name: first[name] for name in shown}
     return Passage.model_validate({**values, "score": scores.final[number], "scores": stages, "also_in": also_in})
+
+
+def _place(place: _Place, *, near: bool) -> Place:
+    return Place(**{name: place[name] for name in Place.model_fields if name != "near"}, near=near)
 
 
 def _pairs(ranking: Ranking | None) -> Iterator[tuple[int, float]]:

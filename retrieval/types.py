@@ -18,12 +18,14 @@ class Scores(WireModel):
 
 
 class Place(WireModel):
-    """Another visible place where the same chunk stands."""
+    """Another visible place where the same text stands, or (`near`) one that says the same in nearly the same words."""
 
     document_id: str
     version: int
     start: int
     end: int
+    uri: str
+    near: bool = False
 
 
 class Passage(WireModel):

@@ -15,10 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from ingest.config import ScreeningSettings
 from ingest.extraction import wire
+from ingest.extraction.wire import Examined, examine
 from ingest.loaders.reading import Reading
 from ingest.loaders.registry import extract
-from ingest.types import Extracted
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,11 @@ _PATIENCE_S = 2.0
 class Extractor(Protocol):
     """Turns files into text, some at a time, without harm from any."""
 
-    def submit(self, data: bytes, name: str, reading: Reading) -> Future[Extracted]:
-        """The document, as `ingest.loaders.registry.extract` returns it or what it raises; ReaderBug for a bug."""
+    def submit(self, data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> Future[Examined]:
+        """The document, as `ingest.loaders.registry.extract` reads it or what it raises; ReaderBug for a bug.
+
+        It is screened as `policy` says.
+        """
         ...
 
     def close(self) -> None:
@@ -47,10 +51,10 @@ class Extractor(Protocol):
 class ReadHere:
     """Reads at once, in this process and without limits on memory and time: for tests."""
 
-    def submit(self, data: bytes, name: str, reading: Reading) -> Future[Extracted]:
-        future: Future[Extracted] = Future()
+    def submit(self, data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> Future[Examined]:
+        future: Future[Examined] = Future()
         try:
-            future.set_result(extract(data, name, reading))
+            future.set_result(examine(extract(data, name, reading), policy))
         except Exception as error:
             future.set_exception(error)
         return future
@@ -70,8 +74,8 @@ class ReadingProcesses:
         self._closed = False
         self._lock = threading.Lock()
 
-    def submit(self, data: bytes, name: str, reading: Reading) -> Future[Extracted]:
-        return self._threads.submit(self._read, data, name, reading)
+    def submit(self, data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> Future[Examined]:
+        return self._threads.submit(self._read, data, name, reading, policy)
 
     def close(self) -> None:
         self._closed = True
@@ -82,7 +86,7 @@ class ReadingProcesses:
             process.end()
         self._threads.shutdown()
 
-    def _read(self, data: bytes, name: str, reading: Reading) -> Extracted:
+    def _read(self, data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> Examined:
         process: ReadingProcess | None = getattr(self._own, "process", None)
         if process is None or process.files >= _FILES_A_PROCESS:
             if process is not None:
@@ -93,7 +97,7 @@ class ReadingProcesses:
                 if self._closed:
                     process.end()
         try:
-            return process.read(data, name, reading)
+            return process.read(data, name, reading, policy)
         except ReadingEnded:
             self._forget(process)
             self._own.process = None
@@ -134,21 +138,21 @@ class ReadingProcess:
         self._in, self._out = self._process.stdin, self._process.stdout
         self.gives_up: list[str] = []
 
-    def read(self, data: bytes, name: str, reading: Reading) -> Extracted:
+    def read(self, data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> Examined:
         """Raises RefusedDocument, ReaderBug and ReadingEnded."""
         assert self._in is not None and self._out is not None
         try:
             if not self.files:
                 self.gives_up = json.loads(self._out.readline())["gives_up"]
             self.files += 1
-            self._in.write(wire.request(data, name, reading))
+            self._in.write(wire.request(data, name, reading, policy))
             self._in.flush()
             reply = self._out.readline()
         except (OSError, ValueError) as error:
             raise ReadingEnded(f"the process that reads files ended: {error}") from error
         if not reply:
             raise ReadingEnded("the process that reads files ended")
-        return wire.extracted_of(reply)
+        return wire.examined_of(reply)
 
     def end(self) -> None:
         """Ends the process, and what it is reading."""

@@ -17,7 +17,7 @@ import time
 import traceback
 from pathlib import Path
 
-from ingest.config import ExtractionSettings
+from ingest.config import ExtractionSettings, ScreeningSettings
 from ingest.errors import CorruptDocument, LimitExceeded, RefusedDocument
 from ingest.extraction import wire
 from ingest.extraction.isolation import isolate, limit
@@ -43,12 +43,12 @@ def main(scratch: str) -> None:
     while line := requests.readline():
         head = json.loads(line)
         data = requests.read(head["size"])
-        replies.write(_reply(data, head["name"], wire.reading_of(head)))
+        replies.write(_reply(data, head["name"], wire.reading_of(head), wire.policy_of(head)))
         replies.flush()
         _empty(folder)
 
 
-def _reply(data: bytes, name: str, reading: Reading) -> bytes:
+def _reply(data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> bytes:
     """Has a fork read the file; what becomes of it when it does not."""
     hearing, telling = os.pipe()
     process = os.fork()
@@ -58,7 +58,7 @@ def _reply(data: bytes, name: str, reading: Reading) -> bytes:
             os.close(hearing)
             _silence()
             limit(reading.limits)
-            _write(telling, _read(data, name, reading))
+            _write(telling, _read(data, name, reading, policy))
         finally:
             os._exit(0)
     os.close(telling)
@@ -74,9 +74,9 @@ def _reply(data: bytes, name: str, reading: Reading) -> bytes:
     return wire.refused(_broken(name, reading.limits, why, status, usage))
 
 
-def _read(data: bytes, name: str, reading: Reading) -> bytes:
+def _read(data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> bytes:
     try:
-        return wire.read(extract(data, name, reading))
+        return wire.read(wire.examine(extract(data, name, reading), policy))
     except RefusedDocument as error:
         return wire.refused(error)
     except MemoryError:

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ingest import errors
-from ingest.config import ExtractionSettings
+from ingest.config import ExtractionSettings, ScreeningSettings
 from ingest.errors import RefusedDocument
 from ingest.loaders.reading import Reading
+from ingest.screening.findings import Finding
+from ingest.screening.minhash import signature
+from ingest.screening.screen import screen
 from ingest.types import Extracted, Heading, Hidden, Page
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A document as text, what screening found in it, and by what its near copies are found."""
+
+    extracted: Extracted
+    findings: tuple[Finding, ...] = ()
+    signature: bytes = b""
+
+
+def examine(extracted: Extracted, policy: ScreeningSettings) -> Examined:
+    """`findings` and `signature` are empty where screening is off."""
+    if not policy.enabled:
+        return Examined(extracted)
+    return Examined(extracted, screen(extracted, policy), signature(extracted.text))
 
 
 class ReaderBug(Exception):
     """A loader raised what it must not; the message is its traceback, for the log."""
 
 
-def request(data: bytes, name: str, reading: Reading) -> bytes:
+def request(data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> bytes:
     """A line of JSON, then the file's bytes."""
     head = {
         "size": len(data),
@@ -25,6 +44,7 @@ def request(data: bytes, name: str, reading: Reading) -> bytes:
         "limits": reading.limits.model_dump(mode="json"),
         "password": reading.password,
         "max_text_mib": reading.max_text_mib,
+        "policy": policy.model_dump(mode="json"),
     }
     return _line(head) + data
 
@@ -34,9 +54,16 @@ def reading_of(head: dict[str, Any]) -> Reading:
     return Reading(ExtractionSettings(**head["limits"]), head["password"], head["max_text_mib"])
 
 
-def read(extracted: Extracted) -> bytes:
+def policy_of(head: dict[str, Any]) -> ScreeningSettings:
+    """What is to be looked for in the file of a request."""
+    return ScreeningSettings(**head["policy"])
+
+
+def read(examined: Examined) -> bytes:
     """The reply for a file that was read."""
-    return _line({"read": {**asdict(extracted), "attachments": ()}})
+    extracted = {**asdict(examined.extracted), "attachments": ()}
+    findings = [asdict(finding) for finding in examined.findings]
+    return _line({"read": extracted, "findings": findings, "signature": examined.signature.hex()})
 
 
 def refused(error: RefusedDocument) -> bytes:
@@ -49,7 +76,7 @@ def bug(trace: str) -> bytes:
     return _line({"bug": trace})
 
 
-def extracted_of(reply: bytes) -> Extracted:
+def examined_of(reply: bytes) -> Examined:
     """The document of a reply. Raises the RefusedDocument that it tells of, and ReaderBug."""
     said = json.loads(reply)
     if "refused" in said:
@@ -57,7 +84,7 @@ def extracted_of(reply: bytes) -> Extracted:
     if "bug" in said:
         raise ReaderBug(said["bug"])
     values = said["read"]
-    return Extracted(
+    extracted = Extracted(
         text=values["text"],
         title=values["title"],
         media_type=values["media_type"],
@@ -66,6 +93,8 @@ def extracted_of(reply: bytes) -> Extracted:
         hidden=tuple(Hidden(**its) for its in values["hidden"]),
         notes=tuple(values["notes"]),
     )
+    findings = tuple(Finding(**its) for its in said["findings"])
+    return Examined(extracted, findings, bytes.fromhex(said["signature"]))
 
 
 def _line(message: dict[str, Any]) -> bytes:

@@ -141,3 +141,19 @@ def test_an_erased_document_leaves_nothing_in_the_quarantine(
     ingestion.sweep()
     assert quarantine.list() == []
     assert originals.hashes() == set()
+
+
+def test_a_flood_of_near_copies_is_held_back_from_its_limit_on(
+    ingestion: Ingestion, catalog: Catalog, quarantine: Quarantine
+) -> None:
+    page = "The northern valve of the great reservoir is opened by hand each spring, when the snow has gone. " * 5
+    files = [IncomingFile(f"{n}.md", f"{n}.md", f"{page} Copy {n}.".encode()) for n in range(25)]
+    ingestion.submit(files[:12], "default", None)  # one group sees itself, and what was committed before
+    ingestion.submit(files[12:], "default", None)
+    Worker(ingestion).work_off()
+    assert catalog.counts()["documents"] == 20
+    held = quarantine.list()
+    assert [item.findings[0].kind for item in held] == ["flood"] * 5
+    assert {item.uri for item in held} == {f"{number}.md" for number in range(20, 25)}
+    # Elsewhere, and when there are fewer of them, they are welcome.
+    assert put(ingestion, files[0].data, uri="a.md", collection="other").state == "indexed"

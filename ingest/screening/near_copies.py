@@ -1,0 +1,44 @@
+"""Signatures of documents in the catalog, each statement inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection, delete, insert, select
+
+from ingest import schema, statements
+from ingest.screening.minhash import bands
+from ingest.statements import PreparedVersion
+
+
+def put_signatures(connection: Connection, prepared: Sequence[PreparedVersion]) -> None:
+    """Those of new versions, in place of what their documents had."""
+    ids = [its.document_id for its in prepared]
+    forget_signatures(connection, ids)
+    signed = [its for its in prepared if its.signature]
+    if signed:
+        rows = [
+            {"document_id": its.document_id, "collection": its.collection, "signature": its.signature} for its in signed
+        ]
+        connection.execute(insert(schema.signatures), rows)
+        keys = [{"band": band, "document_id": its.document_id} for its in signed for band in set(bands(its.signature))]
+        connection.execute(insert(schema.signature_bands), keys)
+
+
+def forget_signatures(connection: Connection, document_ids: Sequence[str]) -> None:
+    for table in (schema.signature_bands, schema.signatures):
+        for part in statements.parts(document_ids):
+            connection.execute(delete(table).where(table.c.document_id.in_(part)))
+
+
+def near_copies(connection: Connection, collection: str, keys: Collection[int]) -> dict[str, bytes]:
+    """Signatures that share a band, of documents that the head shows of the collection, by document."""
+    signatures, bands_of, showings = schema.signatures, schema.signature_bands, schema.showings
+    shown = select(showings.c.showing_id).where(
+        showings.c.document_id == signatures.c.document_id, showings.c.removed_in.is_(None)
+    )
+    sharing = select(bands_of.c.document_id).where(bands_of.c.band.in_(list(keys)))
+    query = select(signatures.c.document_id, signatures.c.signature).where(
+        signatures.c.document_id.in_(sharing), signatures.c.collection == collection, shown.exists()
+    )
+    return {document_id: bytes(signature) for document_id, signature in connection.execute(query)}

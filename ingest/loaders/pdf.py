@@ -1,23 +1,33 @@
-"""PDF by PDFium: the text layer page by page. Pages without one need OCR, which is not built yet."""
+"""PDF by PDFium: each page in reading order with its tables, scanned pages by OCR; what is hidden is told apart."""
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import pypdfium2 as pdfium
-import pypdfium2.raw as pdfium_c
 
-from ingest.errors import CorruptDocument, EmptyDocument, EncryptedDocument
+from ingest.config import ExtractionSettings
+from ingest.errors import EmptyDocument, LimitExceeded
 from ingest.loaders.blocks import under_title
+from ingest.loaders.ocr import MAX_SIDE, Ocr, OcrFailed, Recogniser, pgm
+from ingest.loaders.pdf_files import attachments, bookmarks, corrupt, one_line, open_pdf, with_fields
+from ingest.loaders.pdf_headings import Bookmark, Placed, by_bookmarks, by_looks
+from ingest.loaders.pdf_pages import read_page
+from ingest.loaders.pdf_paragraphs import Paragraph
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
-from ingest.types import Extracted, Heading, Page
+from ingest.types import Attachment, Extracted, Hidden, Page
 
 # PDFium keeps state in the process and must not be entered by two threads at once.
 _PDFIUM = threading.Lock()
 _BETWEEN_PAGES = "\n\n"
+_SCAN_SCALE = 300 / 72  # pixels a point
+_NUMBERS_NAMED = 10
 # What programs write into the title when nobody chose one: "Microsoft Word - a.doc", "report.indd", "Untitled".
 _PLACEHOLDER_TITLE = re.compile(
     r"\(?anonymous\)?|untitled.*|(document|book|presentation|slide)\s*\d*|microsoft \w+ - .*"
@@ -25,111 +35,199 @@ _PLACEHOLDER_TITLE = re.compile(
     re.I,
 )
 
-_Bookmark = tuple[int, str, int]  # level from 1, title, index of the page
 
+def load(data: bytes, name: str, reading: Reading, ocr: Ocr | None = None) -> Extracted:
+    """The pages' texts with a blank line between; headings are the bookmarks, else found by their looks.
 
-def load(data: bytes, name: str, reading: Reading) -> Extracted:
-    """The pages' texts with a blank line between, and the bookmarks as headings. A page that can't be read is empty.
+    Tables are Markdown. Pages without text are read by OCR (`ocr`: tesseract if None). A page that can't be read is
+    empty, and a note names it.
 
-    Raises EncryptedDocument, CorruptDocument where no page can be read, and EmptyDocument without a text layer.
+    Raises EncryptedDocument, CorruptDocument where no page can be read, LimitExceeded, NeedsOcr where there are only
+    scans and no OCR, and EmptyDocument without any text.
     """
     with _PDFIUM:
-        texts, bookmarks, stated = _read(data, name)
-    if not any(text.strip() for text in texts):
-        raise EmptyDocument(
-            f"{name}: no text layer on any of its pages ({len(texts)}), so it is probably scanned. "
-            "OCR is not built yet: run it through an OCR program and upload the result."
-        )
-    pages = []
-    offset = 0
-    for number, text in enumerate(texts, start=1):
-        pages.append(Page(number=number, start=offset))
-        offset += len(text) + len(_BETWEEN_PAGES)
-    return Extracted(
-        text=_BETWEEN_PAGES.join(texts),
-        title=stated or stem(name),
-        media_type="application/pdf",
-        headings=under_title(_headings(bookmarks, texts, pages), stated),
-        pages=tuple(pages),
-    )
-
-
-def _read(data: bytes, name: str) -> tuple[list[str], list[_Bookmark], str | None]:
-    """All that PDFium has to tell: text of each page, bookmarks, title."""
+        document = open_pdf(data, name, reading)
     try:
-        document = pdfium.PdfDocument(data)
-    except pdfium.PdfiumError as error:
-        if error.err_code == pdfium_c.FPDF_ERR_PASSWORD:
-            raise EncryptedDocument(
-                f"{name}: is protected by a password. Remove the password and upload it again."
-            ) from error
-        raise _corrupt(name) from error
-    try:
-        texts = [_page_text(document, index) for index in range(len(document))]
-        readable = [text for text in texts if text is not None]
-        if not readable:
-            raise _corrupt(name)
-        stated = _title(lambda: document.get_metadata_value("Title"))
-        if _PLACEHOLDER_TITLE.fullmatch(stated):
-            stated = ""
-        return [text or "" for text in texts], list(_bookmarks(document)), stated or None
+        read = _Reader(document, name, reading, Recogniser(name, reading.limits, ocr))
+        read.pages()
+        with _PDFIUM:
+            read.rest()
     finally:
-        document.close()
+        with _PDFIUM:
+            document.close()
+    return read.extracted()
 
 
-def _page_text(document: pdfium.PdfDocument, index: int) -> str | None:
-    """None where the page is damaged: the others are still worth having."""
-    try:
-        page = document[index]
-    except pdfium.PdfiumError:
-        return None
-    try:
-        layer = page.get_textpage()
-    except pdfium.PdfiumError:
-        page.close()
-        return None
-    raw = layer.get_text_bounded()
-    layer.close()
-    page.close()
-    # Where a word is hyphenated at the end of a line, PDFium leaves out the line end and puts a control character for
-    # the hyphen, so that cleaning joins the word.
-    return clean(raw).strip("\n")
+@dataclass(slots=True)
+class _Failures:
+    """Numbers of the pages that have no text, and why."""
+
+    damaged: list[int] = field(default_factory=list)
+    scans: list[int] = field(default_factory=list)  # left out for want of OCR
+    ocr: list[tuple[int, str]] = field(default_factory=list)
+
+    def notes(self, why_no_ocr: str | None) -> list[str]:
+        found = []
+        if self.damaged:
+            found.append(f"{_numbered(self.damaged)} could not be read: damaged")
+        if self.scans:
+            found.append(f"{_numbered(self.scans)} left out: only pictures of text, and {why_no_ocr}")
+        for why in dict.fromkeys(why for _, why in self.ocr):
+            numbers = [number for number, its in self.ocr if its == why]
+            found.append(f"{_numbered(numbers)} could not be read: {why}")
+        return found
 
 
-def _bookmarks(document: pdfium.PdfDocument) -> Iterable[_Bookmark]:
-    for bookmark in document.get_toc():
-        destination = bookmark.get_dest()
-        index = destination.get_index() if destination is not None else None
-        title = _title(bookmark.get_title)
-        if title and index is not None and 0 <= index < len(document):
-            yield bookmark.level + 1, title, index
+class _Reader:
+    """Reads one open document."""
+
+    def __init__(self, document: Any, name: str, reading: Reading, recogniser: Recogniser) -> None:
+        self._document, self._name, self._reading, self._recogniser = document, name, reading, recogniser
+        self._pages: list[list[Paragraph]] = []
+        self._hidden: list[Hidden] = []
+        self._failures = _Failures()
+        self._notes: list[str] = []
+        self._bookmarks: list[Bookmark] = []
+        self._attachments: list[Attachment] = []
+        self._stated = ""
+        self._characters = 0
+
+    def pages(self) -> None:
+        """Reads all pages; PDFium is left to other threads while OCR runs. Raises LimitExceeded, CorruptDocument."""
+        count = len(self._document)
+        for index in range(count):
+            with _PDFIUM:
+                picture = self._page(index)
+            if picture is not None:
+                self._recognise(index, picture)
+        if len(self._failures.damaged) == count:
+            raise corrupt(self._name)
+
+    def _page(self, index: int) -> bytes | None:
+        """Reads the text layer; returns a picture of the page where it has none and OCR may read it."""
+        try:
+            page = with_fields(self._document, index, self._document[index])
+        except pdfium.PdfiumError:
+            self._failures.damaged.append(index + 1)
+            self._pages.append([])
+            return None
+        try:
+            read = read_page(page)
+            self._pages.append(read.paragraphs)
+            self._hidden += [Hidden(how, clean(text), page=index + 1) for how, text in read.hidden]
+            self._count(read.paragraphs)
+            if not read.is_scan:
+                return None
+            if self._recogniser.why_not:
+                self._failures.scans.append(index + 1)
+                return None
+            return _picture(page, self._reading.limits)
+        except pdfium.PdfiumError:
+            self._failures.damaged.append(index + 1)
+            self._pages[index:] = [[]]
+            return None
+        finally:
+            page.close()
+
+    def _count(self, paragraphs: Sequence[Paragraph]) -> None:
+        """Stops at the limit of the text: a small file can show one text on thousands of pages."""
+        self._characters += sum(len(paragraph.text) for paragraph in paragraphs)
+        if self._characters > self._reading.max_text_bytes:
+            raise LimitExceeded(
+                f"{self._name}: its text has more than {self._reading.max_text_mib:g} MiB, the limit. "
+                "Split the file, or raise `ingest.max_text_mib`."
+            )
+
+    def _recognise(self, index: int, picture: bytes) -> None:
+        try:
+            text = self._recogniser.read(picture)
+        except OcrFailed as error:
+            self._failures.ocr.append((index + 1, str(error)))
+            return
+        if text:
+            # Its sizes are not known, so that it has no headings.
+            blocks = [block for block in text.split("\n\n") if block.strip()]
+            self._pages[index] = [Paragraph(block, 0.0, False, 1, (0, 0, 0, 0)) for block in blocks]
+
+    def rest(self) -> None:
+        """Reads bookmarks, title and attachments. Raises LimitExceeded."""
+        self._bookmarks = list(bookmarks(self._document))
+        stated = one_line(lambda: str(self._document.get_metadata_value("Title")))
+        self._stated = "" if _PLACEHOLDER_TITLE.fullmatch(stated) else stated
+        self._attachments = attachments(self._document, self._name, self._reading, self._notes)
+
+    def extracted(self) -> Extracted:
+        """What was read. Raises NeedsOcr, EmptyDocument."""
+        texts: list[str] = []
+        pages: list[Page] = []
+        placed: list[Placed] = []
+        offset = 0
+        for number, paragraphs in enumerate(self._pages, start=1):
+            pages.append(Page(number=number, start=offset))
+            text, inner = _text(paragraphs, number - 1, offset)
+            placed += inner
+            texts.append(text)
+            offset += len(text) + len(_BETWEEN_PAGES)
+        if not any(texts) and not self._attachments:
+            self._refuse()
+        headings = by_bookmarks(self._bookmarks, texts, pages) if self._bookmarks else by_looks(placed)
+        return Extracted(
+            text=_BETWEEN_PAGES.join(texts),
+            title=self._stated or stem(self._name),
+            media_type="application/pdf",
+            headings=under_title(headings, self._stated or None),
+            pages=tuple(pages),
+            hidden=tuple(self._hidden),
+            notes=(*self._failures.notes(self._recogniser.why_not if self._failures.scans else None), *self._notes),
+            attachments=tuple(self._attachments),
+        )
+
+    def _refuse(self) -> None:
+        if self._failures.scans:
+            raise self._recogniser.refusal()
+        if self._failures.ocr:
+            number, why = self._failures.ocr[0]
+            raise LimitExceeded(f"{self._name}: page {number} could not be read: {why}. Split it, or allow more time.")
+        hidden = ", all of it hidden" if self._hidden else ""
+        raise EmptyDocument(
+            f"{self._name}: no text on any of its pages ({len(self._pages)}){hidden}. Upload a file with text in it."
+        )
 
 
-def _title(read: Callable[[], str]) -> str:
-    """A title on one line, or "" where it is no valid UTF-16: the document is worth having without."""
-    try:
-        return " ".join(clean(read()).split())
-    except UnicodeDecodeError:
-        return ""
+def _text(paragraphs: Sequence[Paragraph], index: int, offset: int) -> tuple[str, list[Placed]]:
+    """The text of a page, and where its paragraphs stand in the document's."""
+    parts: list[str] = []
+    placed: list[Placed] = []
+    length = 0
+    for paragraph in paragraphs:
+        text = clean(paragraph.text).strip()
+        if not text:
+            continue
+        if parts:
+            between = "\n" if paragraph.tight else "\n\n"
+            parts.append(between)
+            length += len(between)
+        paragraph.text = text
+        placed.append(Placed(offset + length, index, paragraph))
+        parts.append(text)
+        length += len(text)
+    return "".join(parts), placed
 
 
-def _headings(bookmarks: Iterable[_Bookmark], texts: list[str], pages: list[Page]) -> tuple[Heading, ...]:
-    """Bookmarks as headings where their title stands on their page, else where the page starts."""
-    found = [
-        Heading(start=pages[index].start + _place(title, texts[index]), level=level, title=title)
-        for level, title, index in bookmarks
-    ]
-    return tuple(sorted(found, key=lambda heading: heading.start))
+def _picture(page: Any, limits: ExtractionSettings) -> bytes:
+    """The page as OCR reads it best, within limits whatever its size."""
+    width, height = page.get_size()
+    longest, area = max(width, height, 1.0), max(width * height, 1.0)
+    scale = min(_SCAN_SCALE, MAX_SIDE / longest, (limits.max_megapixels * 1e6 / area) ** 0.5)
+    bitmap = page.render(scale=scale, grayscale=True)
+    pixels = np.ascontiguousarray(bitmap.to_numpy()[:, :, 0] if bitmap.to_numpy().ndim == 3 else bitmap.to_numpy())
+    found = pgm(pixels.tobytes(), pixels.shape[1], pixels.shape[0])
+    bitmap.close()
+    return found
 
 
-def _place(title: str, page: str) -> int:
-    """The offset of `title` on its page: as lines of its own (after a number) if possible, else anywhere, else 0."""
-    words = r"\s+".join(re.escape(word) for word in title.split())
-    match = re.search(rf"^[\d.]*[ \t]*{words}[ \t]*$", page, re.M | re.I) or re.search(words, page)
-    return match.start() if match else 0
-
-
-def _corrupt(name: str) -> CorruptDocument:
-    return CorruptDocument(
-        f"{name}: is no PDF that can be read: damaged or cut off. Upload it again, or print it to PDF once more."
-    )
+def _numbered(numbers: Sequence[int]) -> str:
+    """ "page 3", or "pages 3, 5, 7 and 40 more"."""
+    named = ", ".join(map(str, numbers[:_NUMBERS_NAMED]))
+    more = len(numbers) - _NUMBERS_NAMED
+    return f"page{'s' if len(numbers) > 1 else ''} {named}" + (f" and {more} more" if more > 0 else "")

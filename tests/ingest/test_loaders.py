@@ -81,7 +81,7 @@ BAD_FILES = [
     ("marks.html", b"<h1>#</h1><p>...</p>", EmptyDocument, "not one letter or digit"),
     ("comment.html", b"<!-- newts -->", EmptyDocument, "no text"),
     ("empty.docx", saved(new_docx()), EmptyDocument, "no text"),
-    ("scan.pdf", pdf([[], []]), EmptyDocument, "OCR is not built yet"),
+    ("blank.pdf", pdf([[], []]), EmptyDocument, "no text on any of its pages (2)"),
     ("nul.txt", b"newts\0and more", UnsupportedFormat, "binary data, not text"),
     ("nul.md", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", UnsupportedFormat, "binary data, not text"),
     ("nul.html", b"<p>newts\0</p>", UnsupportedFormat, "binary data, not text"),
@@ -98,7 +98,7 @@ BAD_FILES = [
     ("cut.docx", a_docx()[:2000], CorruptDocument, "damaged or cut off"),
     ("other.docx", archive(xl__workbook_xml=b"<workbook/>"), CorruptDocument, "no document part"),
     ("bare.docx", archive(word__document_xml=b"<a/>"), CorruptDocument, "content can't be read"),
-    ("locked.pdf", pdf([["newts"]], encrypted=True), EncryptedDocument, "Remove the password"),
+    ("locked.pdf", pdf([["newts"]], encrypted=True), EncryptedDocument, "Upload it with the password"),
     (
         "locked.docx",
         OLE + b"\0" * 600 + "EncryptedPackage".encode("utf-16-le"),

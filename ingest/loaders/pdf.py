@@ -16,7 +16,7 @@ from ingest.errors import EmptyDocument, LimitExceeded
 from ingest.loaders.blocks import under_title
 from ingest.loaders.ocr import MAX_SIDE, Ocr, OcrFailed, Recogniser, pgm
 from ingest.loaders.pdf_files import attachments, bookmarks, corrupt, one_line, open_pdf, with_fields
-from ingest.loaders.pdf_headings import Bookmark, Placed, by_bookmarks, by_looks
+from ingest.loaders.pdf_headings import Bookmark, Placed, below_title, by_bookmarks, by_looks
 from ingest.loaders.pdf_pages import read_page
 from ingest.loaders.pdf_paragraphs import Paragraph
 from ingest.loaders.reading import Reading
@@ -27,6 +27,7 @@ from ingest.types import Attachment, Extracted, Hidden, Page
 _PDFIUM = threading.Lock()
 _BETWEEN_PAGES = "\n\n"
 _SCAN_SCALE = 300 / 72  # pixels a point
+_MIN_BOOKMARKS = 2
 _NUMBERS_NAMED = 10
 # What programs write into the title when nobody chose one: "Microsoft Word - a.doc", "report.indd", "Untitled".
 _PLACEHOLDER_TITLE = re.compile(
@@ -170,7 +171,9 @@ class _Reader:
             offset += len(text) + len(_BETWEEN_PAGES)
         if not any(texts) and not self._attachments:
             self._refuse()
-        headings = by_bookmarks(self._bookmarks, texts, pages) if self._bookmarks else by_looks(placed)
+        headings = by_bookmarks(self._bookmarks, texts, pages)
+        if len(headings) < _MIN_BOOKMARKS:  # a single one is the document's title
+            headings = below_title(by_looks(placed), self._stated) or headings
         return Extracted(
             text=_BETWEEN_PAGES.join(texts),
             title=self._stated or stem(self._name),

@@ -9,11 +9,12 @@ row.
 from __future__ import annotations
 
 import statistics
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ingest.loaders.pdf_lines import Line, rows
+from ingest.loaders.pdf_lines import Line
 
 _MAX_DEPTH = 8
 _MAX_CANDIDATES = 12
@@ -22,6 +23,7 @@ _EDGE = 3.0  # points between the starts of lines of one column
 _MIN_GUTTER = 0.6  # font sizes
 _PROSE_FILL = 0.55  # of the column's width that its middling line takes
 _PROSE_CHARACTERS = 16
+_BESIDE = 0.3  # font sizes between the middles of lines that stand side by side
 _ALIGNED = 0.7  # of the lines of the shorter column that have one beside them: a table
 
 
@@ -124,9 +126,14 @@ def _is_prose(column: Sequence[Line]) -> bool:
 
 def _aligned(left: Sequence[Line], right: Sequence[Line]) -> float:
     """The share of the shorter column's lines that have a line of the other beside them."""
-    sides = {id(line): 0 for line in left} | {id(line): 1 for line in right}
-    both = sum(len({sides[id(line)] for line in row}) == 2 for row in rows([*left, *right]))
-    return both / min(len(rows(left)), len(rows(right)))
+    few, many = sorted((left, right), key=len)
+    middles = sorted(line.middle for line in many)
+    beside = 0
+    for line in few:
+        at = bisect_left(middles, line.middle)
+        nearest = min(abs(middle - line.middle) for middle in middles[max(0, at - 1) : at + 1])
+        beside += nearest <= _BESIDE * line.size
+    return beside / len(few)
 
 
 def _top(column: Sequence[Line]) -> float:

@@ -15,6 +15,7 @@ from ingest.loaders.pdf_words import Box
 _MAX_DEPTH = 12  # of forms in forms
 _MAX_THINGS = 50_000  # looked at on one page
 _MAX_SEGMENTS = 20_000
+_MAX_CLIPS = 6  # clipping paths of one text
 _THIN = 2.5  # points: a rectangle this thin is a rule
 _MIN_RULE = 4.0
 
@@ -36,7 +37,8 @@ class Fill:
 class Drawn:
     """`order` has each text object by address. `pictures` are boxes on the page, of pictures alone.
 
-    `layered`: text objects in forms or in optional content, of which only rendering shows whether they can be seen.
+    `layered`: text objects in forms, in optional content, or cut by a clipping path, of which only rendering shows
+    whether they can be seen.
     """
 
     rules: list[Box] = field(default_factory=list)
@@ -57,7 +59,7 @@ def drawn_on(page: Any) -> Drawn:
         if kind == pdfium_c.FPDF_PAGEOBJ_TEXT:
             address = ctypes.addressof(thing.contents)
             found.order[address] = found.things
-            if depth > 0 or _is_optional(thing):
+            if depth > 0 or _is_optional(thing) or _is_clipped(thing):
                 found.layered.add(address)
             continue
         box = _bounds(thing, matrix)
@@ -108,6 +110,30 @@ def _is_optional(thing: Any) -> bool:
         length = ctypes.c_ulong()
         got = mark and pdfium_c.FPDFPageObjMark_GetName(mark, ctypes.cast(name, _WIDE), 16, length)
         if got and name.raw[: length.value].decode("utf-16-le", "replace").rstrip("\0") == "OC":
+            return True
+    return False
+
+
+def _is_clipped(thing: Any) -> bool:
+    """Whether a clipping path may cut the object: one that is no rectangle, or a rectangle that does not hold it."""
+    clip = pdfium_c.FPDFPageObj_GetClipPath(thing)
+    count = pdfium_c.FPDFClipPath_CountPaths(clip) if clip else 0
+    if count <= 0:
+        return False
+    box = _bounds(thing, _IDENTITY)
+    if box is None or count > _MAX_CLIPS:
+        return True
+    x, y = ctypes.c_float(), ctypes.c_float()
+    for index in range(count):
+        segments = pdfium_c.FPDFClipPath_CountPathSegments(clip, index)
+        if not 4 <= segments <= 5:
+            return True
+        xs, ys = [], []
+        for at in range(segments):
+            pdfium_c.FPDFPathSegment_GetPoint(pdfium_c.FPDFClipPath_GetPathSegment(clip, index, at), x, y)
+            xs.append(x.value)
+            ys.append(y.value)
+        if box[0] < min(xs) - 1 or box[2] > max(xs) + 1 or box[1] < min(ys) - 1 or box[3] > max(ys) + 1:
             return True
     return False
 

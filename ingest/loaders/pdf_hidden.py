@@ -73,7 +73,7 @@ def _suspects(words: Iterable[Word], drawn: Drawn) -> set[int]:
     of_thing: dict[int, list[Word]] = defaultdict(list)
     for word in words:
         fill = word.style.fill
-        if fill is not None and (min(fill[:3]) >= _PALE or fill[3] < 64):
+        if fill is None or min(fill[:3]) >= _PALE or fill[3] < 64:
             found.add(word.thing)
         elif word.thing not in found:
             of_thing[word.thing].append(word)

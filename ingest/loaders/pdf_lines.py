@@ -14,6 +14,7 @@ from ingest.loaders.pdf_words import Box, Word, union
 
 # Gaps between words of one line, in font sizes: wider ones part columns or cells.
 _CELL_GAP = 1.2
+_NO_GAP = 0.08
 _SAME_LINE = 0.5  # of the lower height
 _MIN_SIZE = 1.0
 _ALL_BOLD = 0.9  # of a line's characters, which then counts as bold
@@ -152,6 +153,20 @@ def rows(found: Iterable[Line]) -> list[list[Line]]:
             continue
         result.append([line])
         low, high = line.box[1], line.box[3]
-    for row in result:
-        row.sort(key=lambda line: line.box[0])
+    return [_as_one(sorted(row, key=lambda line: line.box[0])) for row in result]
+
+
+def _as_one(row: Sequence[Line]) -> list[Line]:
+    """A row's lines, with those that no wide gap parts made one: the file may write a line in several goes."""
+    result = [row[0]]
+    for line in row[1:]:
+        before = result[-1]
+        gap = line.box[0] - before.box[2]
+        if gap > _CELL_GAP * max(line.size, before.size):
+            result.append(line)
+            continue
+        main = before if len(before.text) >= len(line.text) else line
+        text = before.text + (" " if gap > _NO_GAP * main.size else "") + line.text
+        words, box = before.words + line.words, union(before.box, line.box)
+        result[-1] = Line(words, box, before.order, main.size, before.bold and line.bold, text)
     return result

@@ -84,9 +84,12 @@ def _laid_out(words: Sequence[Word], drawn: Drawn) -> list[Paragraph]:
     for turn, _ in turns.most_common():
         members = [word for word in words if word.style.turn == turn]
         if turn is None:
-            found += [Paragraph(line.text, line.size, line.bold, 1, line.box) for line in lines(members, 0, False)]
+            made = [Paragraph(line.text, line.size, line.bold, 1, line.box) for line in lines(members, 0, False)]
         else:
-            found += _turned(members, turn, drawn.rules)
+            made = _turned(members, turn, drawn.rules)
+        for paragraph in made if found else ():
+            paragraph.aside = True
+        found += made
     return found
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ingest.loaders.pdf_lines import Line, rows
-from ingest.loaders.pdf_words import Box
+from ingest.loaders.pdf_words import Box, union
 
 _ITEM = re.compile(r"[-\u2013\u2022\u25aa\u25cf\u25e6\u2023\uf0b7*\u00b7](?:\s|$)|\(?\d{1,3}[.)](?:\s|$)|\(?[a-z]\)\s")
 _SENTENCE_ENDS = (".", "!", "?", ":", ";", "\u3002", "\u061f")
 _NO_SPACE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uff00-\uffef]")  # scripts that write without spaces
 _PARAGRAPH_GAP = 1.3  # of the usual step from line to line, and so many font sizes at least
+_OWN_EDGE = 3  # lines of a group that has a right edge of its own
 _SAME_SIZE = 0.12
 _INDENT = 1.0  # font sizes by which a first line is set in
 
@@ -30,6 +31,7 @@ class Paragraph:
     box: Box
     tight: bool = False
     is_table: bool = False
+    aside: bool = False  # turned otherwise than most of the page
 
 
 @dataclass(slots=True)
@@ -66,26 +68,35 @@ def _row(members: Sequence[Line]) -> _Row:
     main = max(members, key=lambda line: len(line.text))
     box = members[0].box
     for line in members[1:]:
-        its = line.box
-        box = (min(box[0], its[0]), min(box[1], its[1]), max(box[2], its[2]), max(box[3], its[3]))
+        box = union(box, line.box)
     text = " ".join(line.text for line in members)
     return _Row(text, box, main.size, all(line.bold for line in members), members[-1].hyphen, width, len(members))
 
 
 def _joined(found: Sequence[_Row]) -> list[Paragraph]:
+    """Rows between tables as paragraphs."""
     if not found:
         return []
     step = _usual_step(found)
     right = max(row.box[2] for row in found)
-    fullness = sum(right - row.box[2] < 2 * row.size for row in found)
     result: list[Paragraph] = []
-    for index, row in enumerate(found):
-        above = found[index - 1] if index else None
-        if above is None or _parted(above, row, step):
-            result.append(Paragraph(row.text, row.size, row.bold, 1, row.box))
-            continue
+    start = 0
+    for end in range(1, len(found) + 1):
+        if end == len(found) or _parted(found[end - 1], found[end], step):
+            result += _of_group(found[start:end], right)
+            start = end
+    return result
+
+
+def _of_group(group: Sequence[_Row], right: float) -> list[Paragraph]:
+    """Rows without a gap between. `right`: the edge of the region, which is that of small groups."""
+    if len(group) >= _OWN_EDGE:
+        right = max(row.box[2] for row in group)
+    fullness = sum(right - row.box[2] < 2 * row.size for row in group)
+    result = [Paragraph(group[0].text, group[0].size, group[0].bold, 1, group[0].box)]
+    for index, (above, row) in enumerate(pairwise(group), start=1):
         current = result[-1]
-        if not _flows(above, row, found[index + 1] if index + 1 < len(found) else None, right, fullness):
+        if not _flows(above, row, group[index + 1] if index + 1 < len(group) else None, right, fullness):
             if current.bold != row.bold:
                 result.append(Paragraph(row.text, row.size, row.bold, 1, row.box, tight=True))
                 continue
@@ -97,8 +108,7 @@ def _joined(found: Sequence[_Row]) -> list[Paragraph]:
             current.text += (" " if spaced else "") + row.text
         current.lines += 1
         current.bold = current.bold and row.bold
-        box = current.box
-        current.box = (min(box[0], row.box[0]), box[1], max(box[2], row.box[2]), max(box[3], row.box[3]))
+        current.box = union(current.box, row.box)
     return result
 
 

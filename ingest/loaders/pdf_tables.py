@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ingest.loaders.blocks import table
-from ingest.loaders.pdf_lines import Line, joined_words, lines, rows
+from ingest.loaders.pdf_lines import Line, lines, rows
 from ingest.loaders.pdf_paragraphs import Paragraph
 from ingest.loaders.pdf_words import Box, Word
 
@@ -227,7 +227,7 @@ def _unruled(found: Sequence[list[Line]]) -> Paragraph | None:
     for row, texts in zip(found, cells, strict=True):
         for line in row:
             column = bisect_right(starts, line.box[0]) - 1
-            texts[column] += (" " if texts[column] else "") + joined_words(line.words)
+            texts[column] += (" " if texts[column] else "") + line.text
     lengths = [len(text) for texts in cells for text in texts if text]
     if statistics.median(lengths) > _MAX_CELL or len(lengths) < 0.5 * len(columns) * len(found):
         return None

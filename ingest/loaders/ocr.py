@@ -8,9 +8,10 @@ import io
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import itemgetter
@@ -18,12 +19,21 @@ from typing import Protocol
 
 from ingest.config import ExtractionSettings
 from ingest.errors import NeedsOcr
+from ingest.loaders.pdf_layout import laid_out
+from ingest.loaders.pdf_lines import joined_words
+from ingest.loaders.pdf_words import Style, Word
 from ingest.loaders.text import clean
 
 MAX_SIDE = 5000  # pixels: A4 at 400 dots an inch has fewer, and more make tesseract slower, not better
 
 _LANGUAGES = re.compile(r"\w+(?:[+/]\w+)*")
-_MIN_WORD, _MIN_LINE = 20.0, 45.0  # tesseract's confidence in per cent: below it, it reads text into pictures
+# Tesseract's confidence in per cent, below which it reads text into pictures: of lines, and of marks without a letter.
+_MIN_LINE, _MIN_MARK = 45.0, 40.0
+_POINTS = 72 / 300  # a pixel
+_USUAL = (0.6, 1.5)  # of the usual height of a line
+_UPRIGHT = Style(turn=0, size=0.0)
+_HYPHENATED = re.compile(r"[^\W\d_]-$")
+_NO_SPACE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uff00-\uffef]")  # scripts that write without spaces
 _SHARE_OF_TIME = 0.8  # of `wall_s`, so that what was read by then is kept
 _ASKING_S = 10
 
@@ -132,44 +142,72 @@ def pgm(pixels: bytes, width: int, height: int) -> bytes:
 
 
 def text_of(table: str) -> str:
-    """The text of tesseract's TSV: lines of a paragraph are joined where the line end was the page's."""
+    """The text of tesseract's TSV, laid out as that of a PDF page is, or in tesseract's order for a turned picture."""
+    lines = list(_lines(table))
+    if 2 * sum(line.turned for line in lines) > len(lines):
+        return clean("".join(_in_order(lines)))
+    usual = statistics.median(line.height for line in lines) if lines else 0.0
+    words = []
+    for line in lines:
+        # The height of a line is that of its letters: only what differs much is of another size.
+        size = usual if _USUAL[0] * usual <= line.height <= _USUAL[1] * usual else line.height
+        style = Style(turn=1 if line.turned else 0, size=max(1.0, size))
+        for word in line.words:
+            word.style = style
+        words += line.words
     parts: list[str] = []
-    for _, block in groupby(_lines(table), key=lambda line: line.paragraph):
-        lines = list(block)
-        right = max(line.right for line in lines)
-        text = lines[0].text
-        for above, below in pairwise(lines):
-            full = above.level and right - above.right < below.first_width
-            if full and re.search(r"[^\W\d_]-$", text) and below.text[:1].islower():
-                text = text[:-1] + below.text
-            else:
-                text += (" " if full else "\n") + below.text
-        parts.append(text)
-    return clean("\n\n".join(parts)).strip()
+    for paragraph in laid_out(words):
+        parts += ["\n" if paragraph.tight else "\n\n", paragraph.text]
+    return clean("".join(parts[1:]))
+
+
+def _in_order(lines: Sequence[_Line]) -> Iterator[str]:
+    before: _Line | None = None
+    for line in lines:
+        if before is not None and not before.words[-1].hyphen:
+            yield "\n" if line.paragraph == before.paragraph else "\n\n"
+        yield joined_words(line.words)
+        before = line
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
     paragraph: tuple[str, str]
-    text: str
-    right: int
-    first_width: int
-    level: bool  # its words stand side by side in the picture, which then was not turned
+    words: list[Word]
+    height: float
+    turned: bool  # its words stand one below the other in the picture
 
 
 def _lines(table: str) -> Iterator[_Line]:
+    """Lines in tesseract's order, without those in which it recognised little."""
     rows = csv.DictReader(io.StringIO(table), delimiter="\t", quoting=csv.QUOTE_NONE)
     words = (row for row in rows if row.get("level") == "5" and (row.get("text") or "").strip())
-    for (block, paragraph, _), group in groupby(words, key=itemgetter("block_num", "par_num", "line_num")):
-        members = [(float(row["conf"]), row) for row in group]
-        kept = [row for sure, row in members if sure >= _MIN_WORD]
-        if not kept or sum(sure for sure, _ in members) / len(members) < _MIN_LINE:
+    key = itemgetter("block_num", "par_num", "line_num")
+    for number, ((block, paragraph, _), group) in enumerate(groupby(words, key=key)):
+        members = list(group)
+        if sum(float(row["conf"]) for row in members) / len(members) < _MIN_LINE:
             continue
-        right = max(int(row["left"]) + int(row["width"]) for row in kept)
-        across = right - min(int(row["left"]) for row in kept)
-        down = max(int(row["top"]) + int(row["height"]) for row in kept) - min(int(row["top"]) for row in kept)
-        text = " ".join(row["text"] for row in kept)
-        yield _Line((block, paragraph), text, right, int(kept[0]["width"]), across > down)
+        kept = [row for row in members if float(row["conf"]) >= _MIN_MARK or re.search(r"[^\W_]", row["text"])]
+        if kept:
+            yield _line((block, paragraph), kept, number)
+
+
+def _line(paragraph: tuple[str, str], members: list[dict[str, str]], number: int) -> _Line:
+    lefts, tops = [int(row["left"]) for row in members], [int(row["top"]) for row in members]
+    rights = [left + int(row["width"]) for left, row in zip(lefts, members, strict=True)]
+    bottoms = [top + int(row["height"]) for top, row in zip(tops, members, strict=True)]
+    low, high = -max(bottoms) * _POINTS, -min(tops) * _POINTS
+    words = [
+        Word(row["text"].strip(), (left * _POINTS, low, right * _POINTS, high), _UPRIGHT, number)
+        for row, left, right in zip(members, lefts, rights, strict=True)
+    ]
+    for before, word in pairwise(words):
+        word.glued = bool(_NO_SPACE.match(before.text[-1]) and _NO_SPACE.match(word.text[0]))
+    if _HYPHENATED.search(words[-1].text):
+        words[-1].text, words[-1].hyphen = words[-1].text[:-1], True
+    return _Line(
+        paragraph, words, high - low, turned=len(words) > 1 and max(rights) - min(lefts) < max(bottoms) - min(tops)
+    )
 
 
 def _environment() -> dict[str, str]:

@@ -117,6 +117,8 @@ def _rank(paragraph: Paragraph, body: float, bold_tells: bool) -> float | None:
     if text.endswith(_SENTENCE_ENDS) and not (text.endswith(":") and words <= _FEW_WORDS):
         return None
     size = _rounded(paragraph.size)
+    if not size:  # of what OCR read
+        return None
     if size >= _LARGER * body:
         return size
     starts_well = text[:1].isupper() or text[:1].isdigit() or not text[:1].isascii()

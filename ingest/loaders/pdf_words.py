@@ -31,9 +31,9 @@ class Style:
 
     turn: int | None
     size: float
-    bold: bool
-    invisible: bool
-    fill: tuple[int, int, int, int] | None  # red, green, blue, alpha; None where it is a pattern
+    bold: bool = False
+    invisible: bool = False
+    fill: tuple[int, int, int, int] | None = None  # red, green, blue, alpha; None where it is a pattern
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Word:
     box: Box
     style: Style
     line: int
-    thing: int
+    thing: int = 0
     hyphen: bool = False  # at the line's end, left out of `text`
     glued: bool = False  # no white space stands between it and the word before
 
@@ -169,7 +169,7 @@ class Words:
         height = box[2] - box[0] if turn in (1, 3) else box[3] - box[1]
         size = self._size(index, height / _LOOSE_HEIGHT, turn is None)
         if not thing:
-            return Style(turn, size, False, False, None)
+            return Style(turn, size)
         red, green, blue, alpha = self._colour
         filled = pdfium_c.FPDFPageObj_GetFillColor(thing, red, green, blue, alpha)
         fill = (red.value, green.value, blue.value, alpha.value) if filled else None

@@ -15,7 +15,7 @@ from ingest.errors import (
     RefusedDocument,
     UnsupportedFormat,
 )
-from ingest.loaders import docx, html, markdown, pdf, text
+from ingest.loaders import docx, html, images, markdown, pdf, text
 from ingest.loaders.attachments import Section, joined
 from ingest.loaders.packages import open_package
 from ingest.loaders.reading import MIB, Reading
@@ -34,6 +34,7 @@ LOADERS: dict[str, Loader] = {
     ".text": text.load,
     ".txt": text.load,
     ".xhtml": html.load,
+    **dict.fromkeys(images.EXTENSIONS, images.load),
 }
 
 _OLE_COMPOUND_FILE = bytes.fromhex("d0cf11e0a1b11ae1")
@@ -104,6 +105,8 @@ def _loader(data: bytes, name: str, reading: Reading) -> Loader:
     extension = PurePosixPath(name.replace("\\", "/")).suffix.lower()
     if data.lstrip().startswith(b"%PDF-"):
         return pdf.load
+    if images.is_picture(data):
+        return images.load
     if data.startswith(_OLE_COMPOUND_FILE):
         raise _ole_refusal(data, name)
     if data.startswith(_ZIP):

@@ -15,6 +15,7 @@ from ingest.errors import (
     RefusedDocument,
     UnsupportedFormat,
 )
+from ingest.loaders import images
 from ingest.loaders.reading import Reading
 from ingest.loaders.registry import LOADERS, extract
 
@@ -64,7 +65,8 @@ def test_an_unknown_extension_is_refused_by_name_though_its_content_is_text() ->
         extract(b"a,b\n1,2\n", "table.csv")
     assert str(refusal.value) == (
         "table.csv: the extension .csv is not taken. Convert the file to one of "
-        ".docx, .htm, .html, .markdown, .md, .pdf, .text, .txt, .xhtml."
+        ".bmp, .docx, .gif, .htm, .html, .jpeg, .jpg, .markdown, .md, .pdf, .png, .text, .tif, .tiff, .txt, "
+        ".webp, .xhtml."
     )
     with pytest.raises(UnsupportedFormat, match=r"^Makefile: a name without an extension is not taken"):
         extract(b"all:\n", "Makefile")
@@ -83,7 +85,9 @@ BAD_FILES = [
     ("empty.docx", saved(new_docx()), EmptyDocument, "no text"),
     ("blank.pdf", pdf([[], []]), EmptyDocument, "no text on any of its pages (2)"),
     ("nul.txt", b"newts\0and more", UnsupportedFormat, "binary data, not text"),
-    ("nul.md", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", UnsupportedFormat, "binary data, not text"),
+    ("nul.md", b"newts\0\0and more", UnsupportedFormat, "binary data, not text"),
+    ("picture.md", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", CorruptDocument, "no picture that can be read"),
+    ("text.png", b"not a picture at all", CorruptDocument, "no picture that can be read"),
     ("nul.html", b"<p>newts\0</p>", UnsupportedFormat, "binary data, not text"),
     ("controls.txt", bytes(range(1, 9)) * 20, UnsupportedFormat, "control characters"),
     ("high.txt", bytes(range(128, 256)) * 4, UnsupportedFormat, "neither UTF-8 nor Western"),
@@ -145,7 +149,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
 
 @pytest.mark.parametrize("name", sorted(LOADERS))
 def test_no_prefix_of_a_file_raises_anything_unforeseen(name: str) -> None:
-    samples = {".pdf": A_PDF, ".docx": a_docx()}
+    samples = {".pdf": A_PDF, ".docx": a_docx(), **dict.fromkeys(images.EXTENSIONS, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")}
     data = samples.get(name, "# Tüte\n<p>newts</p>\n".encode())
     taken = 0
     for size in range(0, len(data), max(1, len(data) // 150)):

@@ -37,7 +37,7 @@ def pdf(
     if encrypted:  # the hashes fit no password, so that the empty one fails
         trailer += f" /Encrypt {len(bodies) + 1} 0 R /ID [<00><00>]"
         bodies.append(f"<< /Filter /Standard /V 1 /R 2 /O <{'11' * 32}> /U <{'22' * 32}> /P -4 >>")
-    return _pdf_file(bodies, trailer)
+    return pdf_file(bodies, trailer)
 
 
 def _outlines(bookmarks: Sequence[Bookmark], root: int, first_page: int) -> list[str]:
@@ -67,7 +67,8 @@ def _ends(children: Sequence[int]) -> str:
     return f" /First {children[0]} 0 R /Last {children[-1]} 0 R /Count {len(children)}" if children else ""
 
 
-def _pdf_file(bodies: Sequence[str], trailer: str) -> bytes:
+def pdf_file(bodies: Sequence[str], trailer: str) -> bytes:
+    """The objects, numbered from 1, as a PDF file with their cross-reference table."""
     file = b"%PDF-1.4\n"
     offsets = []
     for number, body in enumerate(bodies, start=1):

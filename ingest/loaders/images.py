@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from collections.abc import Iterator
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -44,7 +45,8 @@ def load(data: bytes, name: str, reading: Reading, ocr: Ocr | None = None) -> Ex
     texts: list[str] = []
     failed = 0
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+        # Pillow warns of damage beside the pixels, which nobody reads here.
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
             media_type = Image.MIME.get(picture.format or "", "application/octet-stream")
             for number, frame in enumerate(_frames(picture, name, reading.limits, notes), start=1):
                 if recogniser.why_not:

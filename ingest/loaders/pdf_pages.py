@@ -9,7 +9,7 @@ from typing import Any
 import pypdfium2.raw as pdfium_c
 
 from ingest.loaders.pdf_drawn import Drawn, drawn_on
-from ingest.loaders.pdf_hidden import Hiding
+from ingest.loaders.pdf_hidden import Hiding, is_recognised
 from ingest.loaders.pdf_layout import laid_out
 from ingest.loaders.pdf_paragraphs import Paragraph
 from ingest.loaders.pdf_words import Box, Word, Words
@@ -46,7 +46,8 @@ def read_page(page: Any) -> ReadPage:
         layer.close()
     seen = [word for index, word in enumerate(words) if index not in hidden]
     found = laid_out(seen, drawn.rules)
-    return ReadPage(found, _told(words, hidden), _is_scan(found, drawn, box))
+    is_scan = _is_scan(found, drawn, box) and not is_recognised(words, drawn, box)
+    return ReadPage(found, _told(words, hidden), is_scan)
 
 
 def _page_box(page: Any) -> Box:
@@ -75,7 +76,7 @@ def _told(words: Sequence[Word], hidden: dict[int, str]) -> list[tuple[str, str]
 def _is_scan(found: Sequence[Paragraph], drawn: Drawn, page_box: Box) -> bool:
     text = sum(character.isalnum() for paragraph in found for character in paragraph.text)
     if text == 0:
-        return drawn.things > 0
+        return drawn.things > len(drawn.order)  # more than hidden text
     area = max(1.0, (page_box[2] - page_box[0]) * (page_box[3] - page_box[1]))
     pictured = max(((box[2] - box[0]) * (box[3] - box[1]) for box in drawn.pictures), default=0.0)
     return text < _LITTLE_TEXT and pictured >= _ALL_OVER * area

@@ -1,0 +1,142 @@
+"""Columns, tables, headings and turned text of PDF pages."""
+
+from __future__ import annotations
+
+import pytest
+from documents import pdf
+from scans import drawn, shown
+
+from ingest.loaders.registry import extract
+from ingest.types import Heading
+
+SENTENCE = "newts swim in ponds and eat small worms"
+
+
+def column(name: str, x: float) -> list[str]:
+    return [shown(f"{name}{number} {SENTENCE}", x, 700 - 14 * number) for number in range(8)]
+
+
+def in_order(text: str, *parts: str) -> bool:
+    places = [text.index(part) for part in parts]
+    return places == sorted(places)
+
+
+@pytest.mark.parametrize("row_by_row", [False, True])
+def test_columns_are_read_one_after_the_other_however_the_file_writes_them(row_by_row: bool) -> None:
+    left, right = column("left", 50), column("right", 330)
+    body = [part for pair in zip(left, right, strict=True) for part in pair] if row_by_row else left + right
+    title = shown("All about newts in one long line that crosses both of the columns of the page", 50, 740)
+    foot = shown("A footer that crosses both of the columns, too, from the left edge to the right one", 50, 500)
+    text = extract(drawn(title + "".join(body) + foot), "a.pdf").text
+    assert in_order(text, "All about", "left0", "left7", "right0", "right7", "A footer")
+
+
+def test_a_word_hyphenated_at_the_end_of_a_line_of_two_columns_is_joined_in_its_own_column() -> None:
+    left = [shown("left newts are amphibious sala-", 50, 700), shown("manders that live in the water", 50, 686)]
+    left += [shown("and on the land around the water", 50, 672), shown("for all of their long lives here", 50, 658)]
+    text = extract(drawn("".join(left) + "".join(column("right", 330))), "a.pdf").text
+    assert "amphibious salamanders that live in the water and on the land" in text
+
+
+def test_lines_of_a_paragraph_are_joined_and_a_gap_parts_paragraphs() -> None:
+    lines = ["Newts are small salamanders that live in", "ponds and in wet places all over Europe"]
+    lines += ["and in Asia and in North America too, and", "some do elsewhere."]
+    content = "".join(shown(text, 72, 700 - 14 * number) for number, text in enumerate(lines))
+    text = extract(drawn(content + shown("Toads are larger.", 72, 600)), "a.pdf").text
+    assert text == " ".join(lines) + "\n\nToads are larger."
+
+
+def test_a_table_with_rules_becomes_markdown_and_a_cell_over_two_columns_stands_in_the_first() -> None:
+    rules = "".join(f"72 {y} m 372 {y} l S " for y in (700, 680, 660, 640))
+    rules += "".join(f"{x} 640 m {x} 700 l S " for x in (72, 172, 372)) + "272 640 m 272 680 l S "
+    cells = [("Name", 80, 685), ("Size and weight", 180, 685), ("Smooth newt", 80, 665), ("9 cm", 180, 665)]
+    cells += [("3 g", 280, 665), ("Olm", 80, 645), ("30 cm", 180, 645), ("20 g", 280, 645)]
+    content = shown("Before.", 72, 720) + rules + "".join(shown(*cell) for cell in cells) + shown("After.", 72, 600)
+    assert extract(drawn(content), "a.pdf").text == (
+        "Before.\n\n"
+        "| Name | Size and weight |  |\n| --- | --- | --- |\n| Smooth newt | 9 cm | 3 g |\n| Olm | 30 cm | 20 g |\n\n"
+        "After."
+    )
+
+
+def test_cells_in_columns_make_a_table_without_rules_and_a_missing_one_stays_empty() -> None:
+    rows = [("Newt", "Pond", "Count"), ("Smooth", "North", "12"), ("Crested", "", "7"), ("Alpine", "South", "3")]
+    content = "".join(
+        shown(cell, 72 + 150 * column, 700 - 20 * row)
+        for row, cells in enumerate(rows)
+        for column, cell in enumerate(cells)
+        if cell
+    )
+    assert extract(drawn(content), "a.pdf").text == (
+        "| Newt | Pond | Count |\n| --- | --- | --- |\n"
+        "| Smooth | North | 12 |\n| Crested |  | 7 |\n| Alpine | South | 3 |"
+    )
+
+
+def test_a_frame_around_a_page_is_no_table() -> None:
+    frame = "40 40 532 712 re S 300 40 m 300 60 l S 40 60 m 572 60 l S "
+    lines = "".join(shown(f"{number} {SENTENCE} {SENTENCE}", 72, 700 - 14 * number) for number in range(20))
+    assert "|" not in extract(drawn(frame + lines), "a.pdf").text
+
+
+@pytest.mark.parametrize("rotate", [0, 90, 180, 270])
+@pytest.mark.parametrize("matrix", ["1 0 0 1 100 600", "0 1 -1 0 300 300", "-1 0 0 -1 400 300", "0 -1 1 0 300 500"])
+def test_turned_text_on_turned_pages_comes_in_its_own_order(rotate: int, matrix: str) -> None:
+    words = ("three", "two", "one")  # the file writes the last line first
+    lines = "".join(f"1 0 0 1 0 {14 * number} Tm ({word} newts) Tj " for number, word in enumerate(words))
+    extracted = extract(drawn(f"q {matrix} cm BT /F1 12 Tf {lines} ET Q", page=f"/Rotate {rotate}"), "a.pdf")
+    assert extracted.text.split() == ["one", "newts", "two", "newts", "three", "newts"]
+
+
+def test_text_along_the_margin_follows_the_page_and_is_no_heading() -> None:
+    margin = "BT /F1 20 Tf 0 1 -1 0 30 200 Tm (arXiv stamp) Tj ET "
+    text = "".join(shown(f"{number} {SENTENCE}", 72, 700 - 14 * number) for number in range(6))
+    extracted = extract(drawn(margin + text), "a.pdf")
+    assert extracted.text.endswith("\n\narXiv stamp")
+    assert extracted.headings == ()
+
+
+def body(top: float) -> str:
+    return "".join(shown(f"{SENTENCE} {SENTENCE}.", 72, top - 14 * number) for number in range(4))
+
+
+def test_larger_and_bold_lines_are_headings_where_there_are_no_bookmarks() -> None:
+    content = shown("Care of newts", 72, 740, size=20) + body(710)
+    content += shown("Feeding", 72, 630, font="F2") + body(610) + shown("Water", 72, 530, font="F2") + body(510)
+    extracted = extract(drawn(content), "a.pdf")
+    assert extracted.headings == (
+        Heading(0, 1, "Care of newts"),
+        Heading(extracted.text.index("Feeding"), 2, "Feeding"),
+        Heading(extracted.text.index("Water"), 2, "Water"),
+    )
+
+
+def test_what_is_bold_or_large_within_text_is_no_heading() -> None:
+    content = shown("Newts", 72, 740, font="F2") + shown("are small", 110, 740) + body(726)  # the first word of a line
+    content += shown("Large sentences end with a full stop.", 72, 640, size=18) + body(610)
+    content += shown("42", 72, 540, size=30) + body(500)
+    assert extract(drawn(content), "a.pdf").headings == ()
+
+
+def test_a_text_that_is_bold_throughout_has_no_headings_for_that() -> None:
+    content = "".join(shown(f"Point {number}", 72, 740 - 40 * number, font="F2") for number in range(8))
+    assert extract(drawn(content), "a.pdf").headings == ()
+
+
+def test_running_heads_are_no_headings() -> None:
+    pages = [["Handbook of newts", f"{SENTENCE} on page {number}.", SENTENCE] for number in range(4)]
+    data = pdf(pages).replace(b"BT /F1 12 Tf 14 TL 72 720 Td (Handbook", b"BT /F1 99 Tf 14 TL 72 720 Td (Handbook")
+    assert extract(data, "a.pdf").headings == ()
+
+
+def test_right_to_left_lines_read_from_the_right_and_ligatures_keep_their_order() -> None:
+    # Alef, lam-alef (one glyph for two letters), meem, as a word written from the left: meem, lam-alef, alef.
+    to_unicode = (
+        "/CIDInit /ProcSet findresource begin begincmap 1 begincodespacerange <00> <ff> endcodespacerange "
+        "4 beginbfchar <61> <0645> <62> <06440627> <63> <0627> <64> <0648> endbfchar endcmap end"
+    )
+    font = "<< /Type /Font /Subtype /Type1 /BaseFont /Courier /ToUnicode 8 0 R >>"
+    stream = f"<< /Length {len(to_unicode)} >>\nstream\n{to_unicode}\nendstream"
+    content = "BT /F3 12 Tf 300 700 Td (abc) Tj ET BT /F3 12 Tf 320 686 Td (dc) Tj ET"
+    data = drawn(content, objects=[font, stream]).replace(b"/F2 6 0 R", b"/F3 7 0 R")
+    assert extract(data, "a.pdf").text.split() == ["\u0627\u0644\u0627\u0645", "\u0627\u0648"]

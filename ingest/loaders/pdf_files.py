@@ -32,6 +32,8 @@ _SHOWN = frozenset((pdfium_c.FPDF_ANNOT_WIDGET, pdfium_c.FPDF_ANNOT_FREETEXT, pd
 def open_pdf(data: bytes, name: str, reading: Reading) -> Any:
     """The document, which must be closed. Raises CorruptDocument, EncryptedDocument, LimitExceeded."""
     refuse_bombs(data, name, reading)
+    if "\0" in (reading.password or ""):  # PDFium would stop there
+        raise EncryptedDocument(f"{name}: the password can't be a PDF's. Upload it with the right one.")
     try:
         document = pdfium.PdfDocument(data, password=reading.password)
     except pdfium.PdfiumError as error:

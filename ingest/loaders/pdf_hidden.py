@@ -56,9 +56,6 @@ class Hiding:
                 self._told[index] = "size"
         self._suspects = _suspects(words, drawn) if drawn.whole else {word.thing for word in words}
 
-    def __bool__(self) -> bool:
-        return bool(self._told or self._suspects)
-
     def find(self, page: Any, things: dict[int, Any]) -> dict[int, str]:
         """How each hidden word is hidden (see `ingest.types.Hidden`), by its index. Takes all suspects off the page."""
         suspects = {address: things[address] for address in self._suspects if address in things}

@@ -38,10 +38,7 @@ def read_page(page: Any) -> ReadPage:
         words = reader.read()
         drawn = drawn_on(page)
         box = _page_box(page)
-        hidden: dict[int, str] = {}
-        if Hiding(words, drawn, box):
-            words = reader.read(careful=True)  # of a word, one half may be hidden
-            hidden = Hiding(words, drawn, box).find(page, reader.things)
+        hidden = Hiding(words, drawn, box).find(page, reader.things)
     finally:
         layer.close()
     seen = [word for index, word in enumerate(words) if index not in hidden]

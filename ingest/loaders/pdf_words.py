@@ -66,11 +66,10 @@ class Words:
         """The text objects that words were read from, by address."""
         return self._things
 
-    def read(self, *, careful: bool = False) -> list[Word]:
+    def read(self) -> list[Word]:
         """In PDFium's order, which is the file's, with right-to-left text in the order in which it is read.
 
-        A word that several text objects make together is split where the object changes: `careful` looks at every
-        character, else only at the ends of each word.
+        A word that several text objects make together is split where the object changes: one half may be hidden.
         """
         text = self._text()
         words = []
@@ -81,7 +80,7 @@ class Words:
             start = done
             for piece in _HYPHEN.split(match[0]):
                 end = start + len(piece)
-                for first, last in self._split(start, end, careful) if piece else ():
+                for first, last in self._split(start, end) if piece else ():
                     words.append(self._word(text, first, last, line))
                     words[-1].glued = first > start
                 if end < match.end():  # a hyphen, and a line's end
@@ -105,13 +104,13 @@ class Words:
         code = pdfium_c.FPDFText_GetUnicode
         return "".join(map(_character, (code(self._layer, index) for index in range(count))))
 
-    def _split(self, start: int, end: int, careful: bool) -> Iterator[tuple[int, int]]:
+    def _split(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """The stretches of [start, end) that are each of one text object."""
         if end - start == 1:
             yield start, end
             return
         first = self._address(start)
-        if not careful and self._address(end - 1) == first:
+        if self._address(end - 1) == first:
             yield start, end
             return
         for index in range(start + 1, end):

@@ -49,7 +49,7 @@ def test_lines_of_a_paragraph_are_joined_and_a_gap_parts_paragraphs() -> None:
 def test_a_table_with_rules_becomes_markdown_and_a_cell_over_two_columns_stands_in_the_first() -> None:
     rules = "".join(f"72 {y} m 372 {y} l S " for y in (700, 680, 660, 640))
     rules += "".join(f"{x} 640 m {x} 700 l S " for x in (72, 172, 372)) + "272 640 m 272 680 l S "
-    cells = [("Name", 80, 685), ("Size and weight", 180, 685), ("Smooth newt", 80, 665), ("9 cm", 180, 665)]
+    cells = [("Name", 80, 685), ("Size and weight", 235, 685), ("Smooth newt", 80, 665), ("9 cm", 180, 665)]
     cells += [("3 g", 280, 665), ("Olm", 80, 645), ("30 cm", 180, 645), ("20 g", 280, 645)]
     content = shown("Before.", 72, 720) + rules + "".join(shown(*cell) for cell in cells) + shown("After.", 72, 600)
     assert extract(drawn(content), "a.pdf").text == (
@@ -76,6 +76,7 @@ def test_cells_in_columns_make_a_table_without_rules_and_a_missing_one_stays_emp
 def test_a_frame_around_a_page_is_no_table() -> None:
     frame = "40 40 532 712 re S 300 40 m 300 60 l S 40 60 m 572 60 l S "
     lines = "".join(shown(f"{number} {SENTENCE} {SENTENCE}", 72, 700 - 14 * number) for number in range(20))
+    lines += shown("Newts", 50, 46) + shown("Page 1", 310, 46)
     assert "|" not in extract(drawn(frame + lines), "a.pdf").text
 
 
@@ -90,9 +91,10 @@ def test_turned_text_on_turned_pages_comes_in_its_own_order(rotate: int, matrix:
 
 def test_text_along_the_margin_follows_the_page_and_is_no_heading() -> None:
     margin = "BT /F1 20 Tf 0 1 -1 0 30 200 Tm (arXiv stamp) Tj ET "
+    margin += "BT /F1 20 Tf 0 -1 1 0 590 600 Tm (Shelf mark) Tj ET "
     text = "".join(shown(f"{number} {SENTENCE}", 72, 700 - 14 * number) for number in range(6))
     extracted = extract(drawn(margin + text), "a.pdf")
-    assert extracted.text.endswith("\n\narXiv stamp")
+    assert set(extracted.text.split("\n\n")[1:]) == {"arXiv stamp", "Shelf mark"}
     assert extracted.headings == ()
 
 
@@ -112,21 +114,27 @@ def test_larger_and_bold_lines_are_headings_where_there_are_no_bookmarks() -> No
 
 
 def test_what_is_bold_or_large_within_text_is_no_heading() -> None:
-    content = shown("Newts", 72, 740, font="F2") + shown("are small", 110, 740) + body(726)  # the first word of a line
+    content = shown("Newts", 72, 740, font="F2") + shown("are small", 112, 740) + body(710)  # the first word of a line
     content += shown("Large sentences end with a full stop.", 72, 640, size=18) + body(610)
     content += shown("42", 72, 540, size=30) + body(500)
     assert extract(drawn(content), "a.pdf").headings == ()
 
 
 def test_a_text_that_is_bold_throughout_has_no_headings_for_that() -> None:
-    content = "".join(shown(f"Point {number}", 72, 740 - 40 * number, font="F2") for number in range(8))
-    assert extract(drawn(content), "a.pdf").headings == ()
+    parts = "".join(shown(f"Point {at}", 72, 740 - 100 * at, font="F2") + body(720 - 100 * at) for at in range(4))
+    assert extract(drawn(parts.replace("/F1", "/F2")), "a.pdf").headings == ()
+    assert len(extract(drawn(parts), "a.pdf").headings) == 4
 
 
 def test_running_heads_are_no_headings() -> None:
-    pages = [["Handbook of newts", f"{SENTENCE} on page {number}.", SENTENCE] for number in range(4)]
-    data = pdf(pages).replace(b"BT /F1 12 Tf 14 TL 72 720 Td (Handbook", b"BT /F1 99 Tf 14 TL 72 720 Td (Handbook")
-    assert extract(data, "a.pdf").headings == ()
+    def page(head: str) -> list[str]:
+        return [f") Tj /F1 24 Tf ({head}) Tj /F1 12 Tf T* T* (", f"{SENTENCE} {SENTENCE}.", f"{SENTENCE}."]
+
+    heads = [f"Handbook of newts {number}" for number in range(4)]
+    assert extract(pdf([page(head) for head in heads]), "a.pdf").headings == ()
+    chapters = ["Newts", "Toads", "Olms", "Frogs"]
+    found = extract(pdf([page(chapter) for chapter in chapters]), "a.pdf").headings
+    assert [heading.title for heading in found] == chapters
 
 
 def test_right_to_left_lines_read_from_the_right_and_ligatures_keep_their_order() -> None:

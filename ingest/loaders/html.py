@@ -10,8 +10,9 @@ import lxml.html
 
 from ingest.errors import CorruptDocument
 from ingest.loaders.blocks import Block, fence, join, table, under_title
+from ingest.loaders.encodings import byte_order_mark, decode, refuse_binary, try_decode
 from ingest.loaders.reading import Reading
-from ingest.loaders.text import byte_order_mark, clean, decode, refuse_binary, stem, try_decode
+from ingest.loaders.text import clean, stem
 from ingest.types import Extracted
 
 _META_CHARSET = re.compile(rb"""<meta[^<>]{0,200}charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.I)

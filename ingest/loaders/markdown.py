@@ -8,8 +8,9 @@ from itertools import accumulate, pairwise
 from markdown_it import MarkdownIt
 
 from ingest.loaders.blocks import under_title
+from ingest.loaders.encodings import decode
 from ingest.loaders.reading import Reading
-from ingest.loaders.text import clean, decode, stem
+from ingest.loaders.text import clean, stem
 from ingest.types import Extracted, Heading
 
 _FRONT_MATTER = re.compile(

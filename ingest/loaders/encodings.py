@@ -154,10 +154,14 @@ def _damaged_utf_8(data: bytes) -> str | None:
         whole = ""
     if not whole.isascii():
         return whole
-    text = data.decode("utf-8", "replace")
-    strange = text.count("\ufffd")
-    fitting = len(_BEYOND_ASCII.findall(text)) - strange
-    return text if fitting >= 10 * strange and not _BINARY_CONTROLS.search(text) else None
+    telling = _HIGH.search(data)
+    start = telling.start() if telling else 0
+    for part in (data[start : start + _SAMPLE], data):  # where much does not fit, all of it would take seconds
+        text = part.decode("utf-8", "replace")
+        strange = text.count("\ufffd")
+        if len(_BEYOND_ASCII.findall(text)) < 11 * strange or _BINARY_CONTROLS.search(text):
+            return None
+    return text
 
 
 def _guessed(data: bytes) -> str | None:

@@ -33,11 +33,53 @@ _ESCAPES = (b"\x1b$", b"\x1b(J")
 _MIN_CONFIDENCE = 0.06
 _MIN_CONFIDENCE_MOSTLY_HIGH = 0.1
 _MIN_CONFIDENCE_ONE_HIGH = 0.15  # of Western text with a single byte above 127
+# East Asian text of few words, such as a table of names: the first bytes of the characters that are in daily use.
+_MIN_CONFIDENCE_EAST_ASIAN = 0.02
+_DAILY_USE = {
+    "cp932": (0x81, 0x97),
+    "shift_jis": (0x81, 0x97),
+    "euc-jp": (0xA1, 0xCF),
+    "gb18030": (0xA1, 0xD7),
+    "big5": (0xA1, 0xC6),
+    "big5hkscs": (0xA1, 0xC6),
+    "euc-kr": (0xA1, 0xC8),
+    "cp949": (0xA1, 0xC8),
+}
+_MIN_DAILY_SHARE = 0.9
 # Western European prose has a few per cent of bytes above 127; Cyrillic, Greek or Japanese has mostly those.
 _MAX_WESTERN_SHARE = 0.3
 _HIGH = re.compile(b"[\x80-\xff]")
 _SAMPLE = 100_000  # bytes or characters that are looked at
 _BEFORE = 1000  # of them in front of the first byte above 127
+
+# What pages and messages call their encoding, in bytes that are ASCII so far. Not UTF-16 then, nor one of Python's
+# codecs that are no encodings.
+_LABEL = re.compile(
+    r"utf-?8|us-ascii|(?:x-)?iso[-_]?8859-\d+(?:-[ei])?|latin\d+|windows-\d+|cp-?\d+|koi8-[ru]|big5(?:-hkscs)?|gb\w+"
+    r"|euc-\w+|ks_c_5601-1987|(?:x-)?shift[-_]jis|(?:x-)?sjis|iso-2022-(?:jp|kr)|tis-620|(?:x-)?mac\w*",
+    re.I,
+)
+# Browsers read these labels as the Windows code pages that contain them (WHATWG Encoding Standard, 4.2).
+_SUPERSETS = {
+    "iso-8859-1": "cp1252",
+    "us-ascii": "cp1252",
+    "shift_jis": "cp932",
+    "shift-jis": "cp932",
+    "x-sjis": "cp932",
+    "gb2312": "gbk",
+    "euc-kr": "cp949",
+    "ks_c_5601-1987": "cp949",
+    "iso-8859-9": "cp1254",
+    "iso-8859-8-i": "iso-8859-8",
+    "iso-8859-8-e": "iso-8859-8",
+    "iso-8859-6-i": "iso-8859-6",
+    "windows-874": "cp874",
+    "windows-932": "cp932",
+    "windows-936": "gbk",
+    "windows-949": "cp949",
+    "windows-950": "cp950",
+    "x-mac-roman": "mac-roman",
+}
 
 _BINARY_CONTROLS = re.compile("[\x01-\x07\x0e-\x1a\x1c-\x1f]")
 _MAX_CONTROL_SHARE = 0.01
@@ -91,9 +133,43 @@ def decode(data: bytes, name: str) -> str:
     return text
 
 
+def decode_as(data: bytes, label: str | None) -> str:
+    """Part of a document by the encoding that is stated for it, where it is that, else as its bytes suggest.
+
+    What is stated to be ASCII, or nothing, may be in any. Never fails: what does not fit becomes U+FFFD.
+    """
+    codec = codec_of(label or "")
+    text = try_decode(data, codec) if codec else None
+    if text is not None and (data.isascii() or (label or "").lower() != "us-ascii"):
+        return text
+    try:
+        return decode(data, "a part")
+    except UnsupportedFormat:
+        return data.decode(codec or "cp1252", "replace")
+
+
 def byte_order_mark(data: bytes) -> str | None:
     """The codec that the first bytes announce."""
     return next((codec for mark, codec in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
+
+
+def wide_codec(data: bytes) -> str | None:
+    """UTF-16 or UTF-32, where `data` is that: even its line ends are no ASCII."""
+    codec = byte_order_mark(data) or _unmarked(data)
+    return None if codec == "utf-8-sig" else codec
+
+
+def codec_of(label: str) -> str | None:
+    """The codec for what a page or message calls its encoding, or None where that is none."""
+    label = label.strip().lower()
+    codec = _SUPERSETS.get(label, label)
+    if not _LABEL.fullmatch(label):
+        return None
+    try:
+        b"".decode(codec)
+    except LookupError:
+        return None
+    return codec
 
 
 def try_decode(data: bytes, codec: str) -> str | None:
@@ -182,13 +258,22 @@ def _guessed(data: bytes) -> str | None:
     ):
         if guess["encoding"] is None:  # binary, by its control bytes
             return next((data.decode(codec) for codec in ("utf-16-le", "utf-16-be") if _is_utf_16(data, codec)), None)
-        if guess["confidence"] < floor:
+        if guess["confidence"] < min(floor, _MIN_CONFIDENCE_EAST_ASIAN):
             break
         text = _decoded_as(data, guess["encoding"])
-        if text is not None and _is_plausible(text):
+        is_likely = guess["confidence"] >= floor or _is_in_daily_use(text or "", guess["encoding"])
+        if is_likely and text is not None and _is_plausible(text):
             return text
     western = _decoded_as(data, "cp1252") if is_western else None
     return western if western is not None and _is_plausible(western) else None
+
+
+def _is_in_daily_use(text: str, codec: str) -> bool:
+    """Whether a text of an East Asian encoding has frequent characters, and no letters stuck to them."""
+    first, last = _DAILY_USE.get(codec, (0, 0))
+    characters = _BEYOND_ASCII.findall(text[:_SAMPLE])
+    daily = sum(first <= character.encode(codec, "replace")[0] <= last for character in characters)
+    return len(characters) >= 4 and daily >= _MIN_DAILY_SHARE * len(characters)
 
 
 def _decoded_as(data: bytes, codec: str) -> str | None:

@@ -10,21 +10,13 @@ import lxml.html
 
 from ingest.errors import CorruptDocument
 from ingest.loaders.blocks import Block, fence, join, table, under_title
-from ingest.loaders.encodings import byte_order_mark, decode, refuse_binary, try_decode
+from ingest.loaders.encodings import byte_order_mark, codec_of, decode, refuse_binary, try_decode
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
 from ingest.types import Extracted
 
 _META_CHARSET = re.compile(rb"""<meta[^<>]{0,200}charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.I)
 _XML_ENCODING = re.compile(rb"""^\s*<\?xml[^<>]{0,200}encoding\s*=\s*["']([\w.:-]{1,40})""", re.I)
-# Named by a page in bytes that are ASCII so far, so neither UTF-16 nor one of Python's codecs that are no encodings.
-_ENCODING = re.compile(
-    r"utf-?8|us-ascii|iso[-_]?8859-\d+|latin\d+|windows-\d+|cp\d+|koi8-[ru]|big5|gb\w+|euc-\w+|shift[-_]jis|sjis"
-    r"|iso-2022-jp|tis-620|mac\w+",
-    re.I,
-)
-# Browsers read these labels as the Windows code pages that contain them (WHATWG Encoding Standard, 4.2).
-_SUPERSETS = {"iso-8859-1": "cp1252", "us-ascii": "cp1252", "shift_jis": "cp932", "shift-jis": "cp932", "gb2312": "gbk"}
 # The parser ends a document type declaration at its first ">", even inside a DTD, and takes the rest for text. Comments
 # and scripts are matched to be passed over.
 _DOCTYPE = re.compile(
@@ -96,16 +88,7 @@ def _decode(data: bytes, name: str) -> str:
 
 def _declared(data: bytes) -> str | None:
     match = _XML_ENCODING.search(data[:1024]) or _META_CHARSET.search(data[:4096])
-    if match is None:
-        return None
-    label = match[1].decode("ascii").lower()
-    if not _ENCODING.fullmatch(label):
-        return None
-    try:
-        b"".decode(_SUPERSETS.get(label, label))
-    except LookupError:
-        return None
-    return _SUPERSETS.get(label, label)
+    return codec_of(match[1].decode("ascii")) if match else None
 
 
 def _without_doctype(source: str, name: str) -> str:

@@ -59,15 +59,34 @@ def test_a_text_that_only_mentions_pdf_stays_text() -> None:
     assert extract(b"Files begin with %PDF-1.4.", "a.txt").media_type == "text/plain"
 
 
-def test_an_unknown_extension_is_refused_by_name_though_its_content_is_text() -> None:
+@pytest.mark.parametrize("name", ["notes.xyz", "Makefile", "LICENSE", "a.vcf", "folder.d/README"])
+def test_text_under_an_unknown_name_is_taken_as_text(name: str) -> None:
+    extracted = extract(b"all: newts\n", name)
+    assert (extracted.media_type, extracted.text) == ("text/plain", "all: newts\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "media_type"),
+    [
+        (b"<!DOCTYPE html><p>Newts</p>", "text/html"),
+        (b"\n<html><p>Newts</p></html>", "text/html"),
+        (b'<?xml version="1.0"?><pond><newt>Ann</newt></pond>', "application/xml"),
+        (b"From: ann@pond\r\nDate: Mon, 1 Jan 2024\r\nSubject: Newts\r\n\r\nThey swim.", "message/rfc822"),
+    ],
+)
+def test_what_its_first_lines_show_is_read_as_that_under_any_name(data: bytes, media_type: str) -> None:
+    for name in ("page", "page.2024-01-01", "page.cgi"):
+        assert extract(data, name).media_type == media_type
+    assert extract(data, "page.txt").media_type == "text/plain"
+
+
+def test_binary_data_under_an_unknown_name_is_refused_with_what_is_taken() -> None:
     with pytest.raises(UnsupportedFormat) as refusal:
-        extract(b"a,b\n1,2\n", "table.csv")
-    assert str(refusal.value) == (
-        "table.csv: the extension .csv is not taken. Convert the file to one of "
-        ".docx, .htm, .html, .markdown, .md, .pdf, .text, .txt, .xhtml."
-    )
-    with pytest.raises(UnsupportedFormat, match=r"^Makefile: a name without an extension is not taken"):
-        extract(b"all:\n", "Makefile")
+        extract(b"\0\1\2newts", "pond.bin")
+    assert str(refusal.value).startswith("pond.bin: the extension .bin is not known, and the file is no text. ")
+    assert ".docx, " in str(refusal.value)
+    with pytest.raises(UnsupportedFormat, match=r"^pond: a name without an extension is not known"):
+        extract(b"\0\1\2newts", "pond")
 
 
 BAD_FILES = [
@@ -144,7 +163,10 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
 
 @pytest.mark.parametrize("name", sorted(LOADERS))
 def test_no_prefix_of_a_file_raises_anything_unforeseen(name: str) -> None:
-    samples = {".pdf": A_PDF, ".docx": a_docx()}
+    samples = {".pdf": A_PDF, ".docx": a_docx(), ".ipynb": b'{"cells": [{"cell_type": "code", "source": ["1"]}]}'}
+    samples |= dict.fromkeys(
+        (".dita", ".fb2", ".jats", ".nxml", ".rss", ".xml"), b"<a><title>A</title><p>newts</p></a>"
+    )
     data = samples.get(name, "# Tüte\n<p>newts</p>\n".encode())
     taken = 0
     for size in range(0, len(data), max(1, len(data) // 150)):

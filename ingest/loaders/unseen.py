@@ -41,6 +41,7 @@ _WHITE = _NAMED["white"]
 _MAX_DIFFERENCE = 10  # of 255, between colours that can't be told apart
 _MIN_FONT_PX = 2.5
 _FAR_PX = -500
+_BACKGROUNDS = ("background", "background-color", "background-image")
 _NONE = re.compile(r"none\b")
 
 
@@ -179,21 +180,16 @@ def _inherited(around: _Shown, element: Any, style: _Style) -> _Shown:
         return replace(shown, whole=whole)
     if "visibility" in style:
         shown = replace(shown, visible=style["visibility"] not in ("hidden", "collapse"))
-    size = (
-        _pixels(style["font-size"]) if "font-size" in style else 0 if style.get("font", "").startswith("0/0") else None
-    )
+    # Pictures stand in the place of `font: 0/0`.
+    size = _pixels(style.get("font-size", "0" if style.get("font", "").startswith("0/0") else ""))
     if size is not None:
         shown = replace(shown, tiny=size < _MIN_FONT_PX)
-    if "background" in style or "background-color" in style or "background-image" in style:
-        said = f"{style.get('background', '')} {style.get('background-color', '')} {style.get('background-image', '')}"
-        colour = _colour(said)
-        is_plain = "url(" not in said and "gradient" not in said
-        if not is_plain:
+    if behind := " ".join(style[key] for key in _BACKGROUNDS if key in style):
+        colour = _colour(behind)
+        if "url(" in behind or "gradient" in behind or (colour is None and not _NONE.search(behind)):
             shown = replace(shown, background=None)
         elif isinstance(colour, tuple):
             shown = replace(shown, background=colour)
-        elif colour is None and not _NONE.search(said):
-            shown = replace(shown, background=None)
     if "color" in style:
         colour = _colour(style["color"])
         shown = replace(

@@ -81,7 +81,8 @@ def load_packed(data: bytes, name: str, reading: Reading) -> Extracted:
         raise CorruptDocument(f"{name}: the archive is damaged or cut off. Pack it again, then upload it.") from error
     if is_tar(content):
         return load_packed(content, name, reading)
-    inner = name[: -len(PurePosixPath(name).suffix)] if name.lower().endswith(_PACKED_EXTENSIONS) else name
+    path = PurePosixPath(name.replace("\\", "/"))
+    inner = path.stem if path.suffix.lower() in _PACKED_EXTENSIONS else path.name
     return _archive(name, "application/gzip", [Attachment(name=inner or "file", data=content)], [])
 
 

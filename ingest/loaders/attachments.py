@@ -37,10 +37,14 @@ def joined(extracted: Extracted, sections: Sequence[Section]) -> Extracted:
         if isinstance(section.content, str):
             notes.append(section.content)
             continue
+        title = " ".join(clean(section.name).split()) or "attachment"
+        hidden += [replace(its, page=None) for its in section.content.hidden]
+        notes += [f"{title}: {note}" for note in section.content.notes]
+        if not section.content.text.strip():
+            continue
         text += _BETWEEN if text else ""
         if pages and pages[-1].number is not None:
             pages.append(Page(number=None, start=len(text)))
-        title = " ".join(clean(section.name).split()) or "attachment"
         inner = section.content
         inner_headings = inner.headings
         # A message whose file is named by its subject states that at its beginning, and needs no other heading.
@@ -53,8 +57,6 @@ def joined(extracted: Extracted, sections: Sequence[Section]) -> Extracted:
             for its in inner_headings
         ]
         text += inner.text
-        hidden += [replace(its, page=None) for its in inner.hidden]
-        notes += [f"{title}: {note}" for note in inner.notes]
     return replace(
         extracted,
         text=text,

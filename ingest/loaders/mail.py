@@ -55,8 +55,10 @@ def looks_like_mail(data: bytes) -> bool:
     """Whether `data` begins with the headers of a message, some of which no other text has."""
     head = re.split(rb"\r?\n\r?\n", data[:_MAX_HEADER].lstrip(), maxsplit=1)[0]
     names = {match[1].lower() for match in re.finditer(rb"^([A-Za-z][\w-]{1,60}):[ \t]", head, re.M)}
-    begins = re.match(rb"From \S|[A-Za-z][\w-]{1,60}:[ \t]", head) is not None
-    return begins and len(names & {b"from", b"date", b"message-id", b"received", b"mime-version", b"subject"}) >= 3
+    telling = len(names & {b"from", b"date", b"message-id", b"received", b"mime-version", b"subject"})
+    if _SEPARATOR.match(data):
+        return telling >= 1
+    return telling >= 3 and re.match(rb"[A-Za-z][\w-]{1,60}:[ \t]", head) is not None
 
 
 def _mailbox(messages: list[bytes], name: str, reading: Reading) -> Extracted:

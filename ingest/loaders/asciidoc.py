@@ -24,7 +24,7 @@ _CONTAINER = re.compile(
     r"(?:={4,}|\*{4,}|_{4,}|--)[ \t]*$"
 )  # examples, side bars, quotations: only their marks are left out
 # Before the bar of a cell: how often it is repeated, over how many columns and rows it goes, and how it is shown.
-_CELL = re.compile(r"(?<!\\)(?:(?<![^\s|])(?:(\d{1,3})\*|(\d{1,3})?(?:\.\d{1,3})?\+)?[<^>]?(?:\.[<^>])?[adehlmsv]?)?\|")
+_CELL = re.compile(r"(?<!\\)(?:(?<!\S)(?:(\d{1,3})\*|(\d{1,3})?(?:\.\d{1,3})?\+)?[<^>]?(?:\.[<^>])?[adehlmsv]?)?\|")
 _COLUMNS = re.compile(r"cols\s*=\s*(?:\"([^\"]*)\"|(\d+))")
 _MAX_COLUMNS = 1000
 
@@ -73,7 +73,7 @@ class _Reader:
 
     def _special(self, line: str, *, at_start: bool) -> list[Block] | None:
         """The blocks that a line begins, none where it only ends a paragraph; None for a line of a paragraph."""
-        if not line or line == "+":
+        if not line or line == "+" or _ATTRIBUTE.match(line):
             return []
         if line.startswith("//") and not line.startswith("///"):
             return []
@@ -99,8 +99,6 @@ class _Reader:
         """What is special at the beginning of a block only."""
         if heading := _HEADING.match(line):
             return [Block(heading[2], level=len(heading[1]))]
-        if _ATTRIBUTE.match(line):
-            return []
         if len(line) < 1000 and _BLOCK_ATTRIBUTES.match(line):
             if columns := _COLUMNS.search(line):
                 self._columns = min(int(columns[2][:4]) if columns[2] else _stated_columns(columns[1]), _MAX_COLUMNS)

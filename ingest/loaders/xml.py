@@ -48,7 +48,9 @@ _AUTHORS = (
 )
 _GIVEN, _FAMILY = ("given-names", "first-name"), ("surname", "last-name")
 _CELLS = ("td", "th", "entry")
-_INLINE_CHARACTERS = frozenset(("b", "bold", "i", "italic", "sub", "sup", "u", "xref"))
+# Whose text stands apart from what is around it; other elements are runs of text, as emphasis is.
+_APART = _SECTIONS | _TITLES | _FLAT | _ITEMS | _BLOCKS | _CODE | {"break", "br", "claim-text"}
+_FIELDS = frozenset(("element-citation", "name"))  # all of whose elements stand apart
 _MAX_SPAN = 50
 _DEEPEST = 40  # levels of facts that are indented
 
@@ -167,15 +169,16 @@ def _entity(node: Any) -> str:
 
 
 def _pieces(element: Any) -> Iterator[str]:
-    """The text below `element`, with white space around what is no run of text."""
+    """The text below `element`, with white space around what stands apart."""
     if _name(element) in _DROPPED:
         return
     yield element.text or ""
     for child in element:
         if isinstance(child.tag, str):
-            is_apart = _name(child) not in _INLINE_CHARACTERS
-            yield " " if is_apart and _name(element) in ("element-citation", "name", "claim-text", "caption") else ""
+            around = " " if _name(child) in _APART or _name(element) in _FIELDS else ""
+            yield around
             yield from _pieces(child)
+            yield around
         else:
             yield _entity(child)
         yield child.tail or ""

@@ -141,6 +141,11 @@ def _parse(source: str, name: str) -> Any:
             f"{name}: {parser.error_log.last_error.message}. "
             "Simplify the page (elements may be nested 255 deep), or save it as text."
         )
+    if "&#" in source:  # the parser resolves references to control characters, but takes none of them back
+        for element in page.iter():
+            for text, part in ((element.text, "text"), (element.tail, "tail")):
+                if text and (cleaned := clean(text)) != text:
+                    setattr(element, part, cleaned)
     return page
 
 

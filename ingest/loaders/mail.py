@@ -224,7 +224,8 @@ def _file_name_of(part: Message) -> str:
 
 
 def _parts_of(part: Message) -> list[Any]:
-    payload = part.get_payload()
+    # Asked for what is no list, it decodes by the stated charset, and raises for some that are none.
+    payload = part.get_payload() if part.is_multipart() else []
     return payload if isinstance(payload, list) else []
 
 

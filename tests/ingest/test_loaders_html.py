@@ -294,3 +294,7 @@ def test_tables_with_header_cells_keep_their_rows_though_one_holds_a_table() -> 
     inner = "<table><tr><th>Type</th><td>short</td></tr></table>"
     rows = f"<caption>Calls</caption><tr><th>Act</th><th>Sound</th></tr><tr><td>Quack</td><td>{inner}</td></tr>"
     assert body(f"<table>{rows}</table>") == "Calls\n\n| Act | Sound |\n| --- | --- |\n| Quack | Type short |"
+
+
+def test_references_to_control_characters_do_no_harm() -> None:
+    assert body("<p hidden>a&#1;</p><p>Newts&#8;<script></script>&#x1f; swim&#xfffe;.</p>") == "Newts swim."

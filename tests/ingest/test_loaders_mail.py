@@ -194,9 +194,10 @@ def test_what_is_readable_beside_an_encrypted_part_is_read() -> None:
     assert extracted.notes == ("a part that is encrypted by PGP was left out",)
 
 
-def test_the_signature_of_a_signed_message_is_no_attachment() -> None:
+@pytest.mark.parametrize("kind", ["signed", "mixed"])  # lists that add a footer make the one into the other
+def test_the_signature_of_a_signed_message_is_no_attachment(kind: str) -> None:
     parts = ["--b", "", "They swim.", "--b", "Content-Type: application/pgp-signature; name=s.asc", "", "x", "--b--"]
-    extracted = extract(raw("Content-Type: multipart/signed; boundary=b", "", *parts), "a.eml")
+    extracted = extract(raw(f"Content-Type: multipart/{kind}; boundary=b", "", *parts), "a.eml")
     assert extracted.text.endswith("\n\nThey swim.")
     assert extracted.notes == ()
 

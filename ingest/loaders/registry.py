@@ -15,8 +15,27 @@ from ingest.errors import (
     RefusedDocument,
     UnsupportedFormat,
 )
-from ingest.loaders import docx, html, images, markdown, pdf, text
+from ingest.loaders import (
+    archives,
+    asciidoc,
+    code,
+    delimited,
+    docx,
+    html,
+    images,
+    mail,
+    markdown,
+    markup,
+    notebook,
+    outlook,
+    pdf,
+    records,
+    subtitles,
+    text,
+    xml,
+)
 from ingest.loaders.attachments import Section, joined
+from ingest.loaders.encodings import decode
 from ingest.loaders.packages import open_package
 from ingest.loaders.reading import MIB, Reading
 from ingest.types import Attachment, Extracted
@@ -25,19 +44,27 @@ Loader = Callable[[bytes, str, Reading], Extracted]
 
 # By extension, for what its content does not tell.
 LOADERS: dict[str, Loader] = {
+    **dict.fromkeys(code.EXTENSIONS, code.load),
+    **dict.fromkeys((".adoc", ".asc", ".asciidoc"), asciidoc.load),
+    **dict.fromkeys((".cfg", ".conf", ".ini", ".log", ".text", ".toml", ".txt", ".yaml", ".yml"), text.load),
+    **dict.fromkeys((".csv", ".tab", ".tsv"), delimited.load),
     ".docx": docx.load,
-    ".htm": html.load,
-    ".html": html.load,
-    ".markdown": markdown.load,
-    ".md": markdown.load,
+    **dict.fromkeys((".eml", ".mbox", ".mht", ".mhtml"), mail.load),
+    **dict.fromkeys((".htm", ".html", ".xhtml"), html.load),
+    ".ipynb": notebook.load,
+    **dict.fromkeys((".json", ".jsonl", ".ndjson", ".geojson"), records.load),
+    **dict.fromkeys((".markdown", ".md"), markdown.load),
+    ".org": markup.load_org,
     ".pdf": pdf.load,
-    ".text": text.load,
-    ".txt": text.load,
-    ".xhtml": html.load,
     **dict.fromkeys(images.EXTENSIONS, images.load),
+    **dict.fromkeys((".rest", ".rst"), markup.load_restructuredtext),
+    **dict.fromkeys((".srt", ".vtt"), subtitles.load),
+    ".tex": markup.load_latex,
+    **dict.fromkeys((".dita", ".fb2", ".jats", ".nxml", ".rss", ".xml"), xml.load),
 }
 
 _OLE_COMPOUND_FILE = bytes.fromhex("d0cf11e0a1b11ae1")
+_OFFICE_PARTS = frozenset(("[Content_Types].xml", "mimetype", "xl/workbook.xml", "ppt/presentation.xml"))
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 
@@ -108,18 +135,38 @@ def _loader(data: bytes, name: str, reading: Reading) -> Loader:
     if images.is_picture(data):
         return images.load
     if data.startswith(_OLE_COMPOUND_FILE):
+        if outlook.is_message(data):
+            return outlook.load
         raise _ole_refusal(data, name)
     if data.startswith(_ZIP):
         return _loader_of_package(data, name, reading)
+    if archives.is_packed(data):
+        return archives.load_packed
     if extension == ".docx":
         raise CorruptDocument(
             f"{name}: is no zip archive, as every DOCX is. Save it again as .docx in a word processor."
         )
-    if extension not in LOADERS:
+    return LOADERS.get(extension) or _loader_of_text(data, name, extension)
+
+
+def _loader_of_text(data: bytes, name: str, extension: str) -> Loader:
+    """The loader for an extension that is not known: what is text is taken as that."""
+    start = data[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return html.load
+    if start.startswith(b"<?xml"):
+        return xml.load
+    if mail.looks_like_mail(data):
+        return mail.load
+    try:
+        decode(data, name)
+    except UnsupportedFormat as error:
         known = ", ".join(sorted(LOADERS))
         what = f"the extension {extension}" if extension else "a name without an extension"
-        raise UnsupportedFormat(f"{name}: {what} is not taken. Convert the file to one of {known}.")
-    return LOADERS[extension]
+        raise UnsupportedFormat(
+            f"{name}: {what} is not known, and the file is no text. Convert it to one of {known}."
+        ) from error
+    return text.load
 
 
 def _loader_of_package(data: bytes, name: str, reading: Reading) -> Loader:
@@ -129,10 +176,9 @@ def _loader_of_package(data: bytes, name: str, reading: Reading) -> Loader:
         return docx.load
     if name.lower().endswith(".docx"):
         raise CorruptDocument(f"{name}: is no DOCX: it has no document part (word/document.xml). Save it again.")
-    raise UnsupportedFormat(
-        f"{name}: is a zip archive or an Office file other than .docx. Upload the documents in it one by one, "
-        "or convert it to .docx or .pdf."
-    )
+    if parts & _OFFICE_PARTS:
+        raise UnsupportedFormat(f"{name}: is an Office file other than .docx. Convert it to .docx or .pdf.")
+    return archives.load_zip
 
 
 def _ole_refusal(data: bytes, name: str) -> EncryptedDocument | UnsupportedFormat:
@@ -140,6 +186,5 @@ def _ole_refusal(data: bytes, name: str) -> EncryptedDocument | UnsupportedForma
     if "EncryptedPackage".encode("utf-16-le") in data:
         return EncryptedDocument(f"{name}: is protected by a password. Remove the password and upload it again.")
     return UnsupportedFormat(
-        f"{name}: is an Outlook message or a file of an old Office format. "
-        "Save it as .docx or .pdf and upload it again."
+        f"{name}: is a file of an old Office format. Save it as .docx or .pdf and upload it again."
     )

@@ -1,0 +1,81 @@
+"""OLE compound files (DOC, XLS, PPT, MSG, encrypted Office files) by olefile: their streams, and embedded files."""
+
+from __future__ import annotations
+
+import io
+
+import olefile
+
+from ingest.errors import CorruptDocument
+from ingest.types import Attachment
+
+SIGNATURE = bytes.fromhex("d0cf11e0a1b11ae1")
+_NATIVE = "\x01Ole10Native"
+_AS_THEY_ARE = ("Package", "CONTENTS", "WordDocument", "Workbook")
+_MAX_NAME = 260
+
+
+def open_compound(data: bytes, name: str) -> olefile.OleFileIO:
+    """The compound file `data`. Raises CorruptDocument where it is damaged."""
+    try:
+        return olefile.OleFileIO(io.BytesIO(data))
+    except Exception as error:  # olefile raises a handful of its own and of Python's errors
+        if isinstance(error, MemoryError):
+            raise
+        raise _damaged(name) from error
+
+
+def stream_names(data: bytes, name: str) -> frozenset[str]:
+    """The streams and storages at the top of a compound file. Raises CorruptDocument."""
+    with open_compound(data, name) as compound:
+        return frozenset(path[0] for path in compound.listdir(streams=True, storages=True))
+
+
+def stream(compound: olefile.OleFileIO, path: str, name: str) -> bytes:
+    """The bytes of one stream. Raises CorruptDocument where it is missing or damaged."""
+    try:
+        with compound.openstream(path) as opened:
+            return bytes(opened.read())
+    except Exception as error:
+        if isinstance(error, MemoryError):
+            raise
+        raise _damaged(name) from error
+
+
+def embedded_object(data: bytes, name: str) -> Attachment | None:
+    """The file that an OLE object holds, named as it was where the object says so; None where there is none in it."""
+    with open_compound(data, name) as compound:
+        if compound.exists(_NATIVE):
+            return _native(stream(compound, _NATIVE, name), name)
+        for path in _AS_THEY_ARE:
+            if not compound.exists(path):
+                continue
+            whole = path in ("WordDocument", "Workbook")  # the object is itself a document of that program
+            return Attachment(name, data if whole else stream(compound, path, name))
+    return None
+
+
+def _native(data: bytes, name: str) -> Attachment | None:
+    """An OLE package ([MS-OLEDS] 2.3.6): size, type, then label, source path, and command path, each ending in NUL."""
+    position = 6
+    label, position = _until_nul(data, position)
+    source, position = _until_nul(data, position)
+    position += 4  # flags
+    position += 4 + int.from_bytes(data[position : position + 4], "little")  # the path of a temporary copy
+    size = int.from_bytes(data[position : position + 4], "little")
+    content = data[position + 4 : position + 4 + size]
+    if not content:
+        return None
+    title = (label or source).replace("\\", "/").rpartition("/")[2]
+    return Attachment(title or name, content)
+
+
+def _until_nul(data: bytes, start: int) -> tuple[str, int]:
+    end = data.find(b"\0", start, start + _MAX_NAME)
+    if end < 0:
+        return "", start
+    return data[start:end].decode("cp1252", "replace"), end + 1
+
+
+def _damaged(name: str) -> CorruptDocument:
+    return CorruptDocument(f"{name}: is damaged or cut off. Open it in its program, save it again, then upload it.")

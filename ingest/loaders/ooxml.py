@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from ingest.errors import RefusedDocument
+from ingest.errors import RefusedDocument, UnsupportedFormat
 from ingest.loaders.compound import SIGNATURE, embedded_object
 from ingest.loaders.packages import parse_xml, part
 from ingest.loaders.text import clean
@@ -55,6 +55,14 @@ def relationships(package: zipfile.ZipFile, source: str, name: str) -> list[Rela
 def main_part(package: zipfile.ZipFile, name: str) -> str | None:
     """The part that the package is about: the document, presentation or workbook."""
     return next((its.target for its in relationships(package, "", name) if its.kind == "officeDocument"), None)
+
+
+def refuse_strict(package: zipfile.ZipFile, name: str) -> None:
+    """Raises UnsupportedFormat for a strict document, whose namespaces the libraries for DOCX and PPTX don't know."""
+    if "_rels/.rels" in package.namelist() and b"http://purl.oclc.org/ooxml/" in part(package, "_rels/.rels", name):
+        raise UnsupportedFormat(
+            f'{name}: is saved as "Strict Open XML". Save it again as the usual kind of document and upload that.'
+        )
 
 
 def stated_title(package: zipfile.ZipFile, name: str) -> str:

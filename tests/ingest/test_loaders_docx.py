@@ -17,7 +17,7 @@ They swim.
 ## Care
 
 - worms
-- flies
+1. flies
 - alive
 
 | Kind | cm |

@@ -7,11 +7,13 @@ import io
 import olefile
 
 from ingest.errors import CorruptDocument
+from ingest.loaders.text import clean
 from ingest.types import Attachment
 
 SIGNATURE = bytes.fromhex("d0cf11e0a1b11ae1")
 _NATIVE = "\x01Ole10Native"
-_AS_THEY_ARE = ("Package", "CONTENTS", "WordDocument", "Workbook")
+_WITHIN = ("Package", "CONTENTS")  # a file as it is: of Office, of a PDF program
+_WHOLE = ("WordDocument", "Workbook")  # the object is itself a document of that program
 _MAX_NAME = 260
 
 
@@ -46,17 +48,52 @@ def embedded_object(data: bytes, name: str) -> Attachment | None:
     """The file that an OLE object holds, named as it was where the object says so; None where there is none in it."""
     with open_compound(data, name) as compound:
         if compound.exists(_NATIVE):
-            return _native(stream(compound, _NATIVE, name), name)
-        for path in _AS_THEY_ARE:
-            if not compound.exists(path):
-                continue
-            whole = path in ("WordDocument", "Workbook")  # the object is itself a document of that program
-            return Attachment(name, data if whole else stream(compound, path, name))
+            return native_package(stream(compound, _NATIVE, name), name)
+        for path in _WITHIN:
+            if compound.exists(path):
+                return Attachment(name, stream(compound, path, name))
+        if any(compound.exists(path) for path in _WHOLE):
+            return Attachment(name, data)
     return None
 
 
-def _native(data: bytes, name: str) -> Attachment | None:
-    """An OLE package ([MS-OLEDS] 2.3.6): size, type, then label, source path, and command path, each ending in NUL."""
+def embedded_streams(compound: olefile.OleFileIO, storage: str, name: str) -> tuple[list[Attachment], list[str]]:
+    """Files embedded in a compound file below `storage`, and a sentence for each object that can't be taken out."""
+    found, notes = [], []
+    for key in dict.fromkeys(path[1] for path in compound.listdir() if len(path) > 2 and path[0] == storage):
+        file = f"object {len(found) + len(notes) + 1}"
+        attachment = None
+        for path in (_NATIVE, *_WITHIN):
+            whole = f"{storage}/{key}/{path}"
+            if attachment is None and compound.exists(whole):
+                data = stream(compound, whole, name)
+                attachment = native_package(data, file) if path == _NATIVE else Attachment(file, data)
+        if attachment is None:
+            notes.append(f"The embedded {file} could not be read")
+        else:
+            found.append(attachment)
+    return found, notes
+
+
+def stated_title(compound: olefile.OleFileIO) -> str:
+    """The title in the properties, on one line; "" where there is none that can be read."""
+    try:
+        properties = compound.get_metadata()
+        title = properties.title or b""
+        codec = f"cp{(properties.codepage or 1252) & 0xFFFF}"
+        text = title if isinstance(title, str) else title.decode("utf-8" if codec == "cp65001" else codec, "replace")
+    except Exception as error:  # properties are no reason to refuse what can be read
+        if isinstance(error, MemoryError):
+            raise
+        return ""
+    return " ".join(clean(text).split())
+
+
+def native_package(data: bytes, name: str) -> Attachment | None:
+    """An OLE package ([MS-OLEDS] 2.3.6): size, type, then label, source path, and command path, each ending in NUL.
+
+    None where there are no bytes in it.
+    """
     position = 6
     label, position = _until_nul(data, position)
     source, position = _until_nul(data, position)

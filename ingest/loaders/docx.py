@@ -53,7 +53,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     body = root.find(W + "body")
     if body is None:
         raise CorruptDocument(
-            f"{name}: is no DOCX: its content can't be read (it has no body). Save it again as .docx in a word processor."
+            f"{name}: is no DOCX: its content can't be read, it has no body. Save it again in a word processor."
         )
     parts = _parts(package, main, name)
     writer = _Writer(package, name, parts)

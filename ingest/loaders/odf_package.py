@@ -1,6 +1,6 @@
 """OpenDocument packages (ODT, ODS, ODP): their parts, decrypted where they are under a password (ODF 1.2 part 3, 3.4).
 
-Decrypted are AES-256 in CBC mode and Blowfish, with keys by PBKDF2, as OpenOffice and LibreOffice up to 24.2 write them.
+Decrypted are AES-256 in CBC mode and Blowfish, with keys by PBKDF2: what OpenOffice and LibreOffice up to 24.2 write.
 """
 
 from __future__ import annotations
@@ -70,8 +70,9 @@ class OdfPackage:
     def _unlocked(self, data: bytes, lock: _Lock) -> bytes:
         if lock.size > self.reading.limits.max_unpacked_mib * MIB:
             raise LimitExceeded(
-                f"{self.name}: a part of it unpacks to {lock.size / MIB:.1f} MiB, the limit is "
-                f"{self.reading.limits.max_unpacked_mib:g} MiB. Split it, or raise `ingest.extraction.max_unpacked_mib`."
+                f"{self.name}: unpacks to {lock.size / MIB:.1f} MiB, the limit is "
+                f"{self.reading.limits.max_unpacked_mib:g} MiB. "
+                "Split it, or raise `ingest.extraction.max_unpacked_mib`."
             )
         wrong = EncryptedDocument(f"{self.name}: the password is not the right one. Upload it with the right one.")
         packed = _decrypted(data, lock, self.reading.password or "")

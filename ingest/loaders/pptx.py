@@ -27,6 +27,7 @@ _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationship
 _DIAGRAM = "http://schemas.openxmlformats.org/drawingml/2006/diagram"
 _CHART = "http://schemas.openxmlformats.org/drawingml/2006/chart"
 _DEEPEST_LIST = 8
+_PLACEHOLDER_TITLES = ("powerpoint presentation", "powerpoint-präsentation", "présentation powerpoint", "slide 1")
 
 
 def load(data: bytes, name: str, reading: Reading) -> Extracted:
@@ -38,6 +39,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     refuse_strict(package, name)
     refuse_entities_in(package, name)
     title = stated_title(package, name)
+    title = "" if title.lower() in _PLACEHOLDER_TITLES else title
     try:
         presentation = pptx.package.Package.open(io.BytesIO(data)).main_document_part.presentation
         slides = list(presentation.slides)
@@ -57,7 +59,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
         raise CorruptDocument(
             f"{name}: is no presentation that can be read ({type(error).__name__}). Save it again as .pptx."
         ) from error
-    deck.add_comments()
+    deck.add_comments(level=2 if title else 1)
     attachments, notes = embedded_files(package, name)
     first = next((heading.title for heading in deck.headings), "")
     return Extracted(
@@ -100,10 +102,10 @@ class _Deck:
                 root = parse_xml(part(self._package, its.target, self._name), self._name)
                 self._comments += [f"- Slide {number}: {text}" for text in _comments(root)]
 
-    def add_comments(self) -> None:
+    def add_comments(self, level: int) -> None:
         if self._comments:
             comments = [Block(text, tight=True) for text in self._comments]
-            self._put([Block("Comments", level=1), *comments], Page(None, self._length), None)
+            self._put([Block("Comments", level=level), *comments], Page(None, self._length), None)
 
     def _put(self, blocks: list[Block], page: Page, untitled: Heading | None) -> None:
         """The next text. A slide without a title is headed by its number, so that no other's title stands for it."""

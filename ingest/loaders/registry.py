@@ -10,14 +10,16 @@ from ingest.errors import (
     CorruptDocument,
     DocumentTooLarge,
     EmptyDocument,
-    EncryptedDocument,
     LimitExceeded,
     RefusedDocument,
     UnsupportedFormat,
 )
-from ingest.loaders import docx, html, markdown, pdf, text
+from ingest.loaders import doc, docx, epub, html, iwork, markdown, odf, pdf, pptx, rtf, text, xls, xlsx
 from ingest.loaders.attachments import Section, joined
+from ingest.loaders.compound import SIGNATURE as COMPOUND_FILE
+from ingest.loaders.compound import stream_names
 from ingest.loaders.packages import open_package
+from ingest.loaders.protected import unlocked
 from ingest.loaders.reading import MIB, Reading
 from ingest.types import Attachment, Extracted
 
@@ -25,19 +27,41 @@ Loader = Callable[[bytes, str, Reading], Extracted]
 
 # By extension, for what its content does not tell.
 LOADERS: dict[str, Loader] = {
-    ".docx": docx.load,
     ".htm": html.load,
     ".html": html.load,
     ".markdown": markdown.load,
     ".md": markdown.load,
     ".pdf": pdf.load,
+    ".rtf": rtf.load,
     ".text": text.load,
     ".txt": text.load,
     ".xhtml": html.load,
 }
+# Zip archives, by how one of their parts begins.
+_PACKAGES: tuple[tuple[str, Loader], ...] = (
+    ("word/document", docx.load),
+    ("ppt/presentation", pptx.load),
+    ("xl/workbook", xlsx.load),
+    (epub.CONTAINER, epub.load),
+    ("content.xml", odf.load),
+    ("encrypted-package", odf.load),
+    ("Index/Document.iwa", iwork.load),
+    ("Index.zip", iwork.load),
+)
+# OLE compound files, by one of their streams.
+_COMPOUNDS: tuple[tuple[str, Loader], ...] = (
+    ("WordDocument", doc.load),
+    ("Workbook", xls.load),
+    ("Book", xls.load),
+)
+PACKAGE_EXTENSIONS = (
+    *(".docx", ".docm", ".dotx", ".pptx", ".pptm", ".ppsx", ".potx", ".xlsx", ".xlsm", ".xltx"),
+    *(".odt", ".ott", ".ods", ".ots", ".odp", ".otp", ".epub"),
+)
+COMPOUND_EXTENSIONS = (".doc", ".dot", ".xls", ".xlt")
 
-_OLE_COMPOUND_FILE = bytes.fromhex("d0cf11e0a1b11ae1")
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_HTML = re.compile(rb"\s*(<!doctype html|<html\b)", re.I)
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 
 
@@ -71,6 +95,7 @@ class _Extraction:
         if not data.strip():
             found = "has no bytes" if not data else "holds only white space"
             raise EmptyDocument(f"{name}: {found}. Upload a file with text in it.")
+        data = unlocked(data, name, self._reading)
         extracted = _loader(data, name, self._reading)(data, name, self._reading)
         self._text_bytes += len(extracted.text.encode("utf-8"))
         if self._text_bytes > self._reading.max_text_bytes:
@@ -104,16 +129,22 @@ def _loader(data: bytes, name: str, reading: Reading) -> Loader:
     extension = PurePosixPath(name.replace("\\", "/")).suffix.lower()
     if data.lstrip().startswith(b"%PDF-"):
         return pdf.load
-    if data.startswith(_OLE_COMPOUND_FILE):
-        raise _ole_refusal(data, name)
+    if data.startswith(COMPOUND_FILE):
+        return _loader_of_compound(data, name)
     if data.startswith(_ZIP):
         return _loader_of_package(data, name, reading)
-    if extension == ".docx":
+    if data.lstrip().startswith(rtf.SIGNATURE):
+        return rtf.load
+    if extension in COMPOUND_EXTENSIONS and _HTML.match(data):  # what web programs call a file of Excel or Word
+        return html.load
+    if extension in (*PACKAGE_EXTENSIONS, *COMPOUND_EXTENSIONS):
+        what = "zip archive" if extension in PACKAGE_EXTENSIONS else "compound file"
         raise CorruptDocument(
-            f"{name}: is no zip archive, as every DOCX is. Save it again as .docx in a word processor."
+            f"{name}: is no {what}, as every {extension[1:].upper()} is. "
+            f"Open it in its program and save it again as {extension}."
         )
     if extension not in LOADERS:
-        known = ", ".join(sorted(LOADERS))
+        known = ", ".join(sorted((*LOADERS, *PACKAGE_EXTENSIONS, *COMPOUND_EXTENSIONS)))
         what = f"the extension {extension}" if extension else "a name without an extension"
         raise UnsupportedFormat(f"{name}: {what} is not taken. Convert the file to one of {known}.")
     return LOADERS[extension]
@@ -121,22 +152,27 @@ def _loader(data: bytes, name: str, reading: Reading) -> Loader:
 
 def _loader_of_package(data: bytes, name: str, reading: Reading) -> Loader:
     """The loader for what a zip archive holds."""
-    parts = set(open_package(data, name, reading).namelist())
-    if "word/document.xml" in parts:
-        return docx.load
-    if name.lower().endswith(".docx"):
-        raise CorruptDocument(f"{name}: is no DOCX: it has no document part (word/document.xml). Save it again.")
+    parts = open_package(data, name, reading).namelist()
+    for begin, loader in _PACKAGES:
+        if any(part.startswith(begin) for part in parts):
+            return loader
+    if name.lower().endswith(PACKAGE_EXTENSIONS):
+        raise CorruptDocument(f"{name}: its main part is missing. Open it in its program and save it again.")
     raise UnsupportedFormat(
-        f"{name}: is a zip archive or an Office file other than .docx. Upload the documents in it one by one, "
-        "or convert it to .docx or .pdf."
+        f"{name}: is a zip archive, or a file of a program that packs its files in one. "
+        "Upload the documents in it one by one, or convert it to .docx or .pdf."
     )
 
 
-def _ole_refusal(data: bytes, name: str) -> EncryptedDocument | UnsupportedFormat:
-    """Why an OLE compound file is refused: Office wraps encrypted documents in one, and old formats are ones."""
-    if "EncryptedPackage".encode("utf-16-le") in data:
-        return EncryptedDocument(f"{name}: is protected by a password. Remove the password and upload it again.")
-    return UnsupportedFormat(
+def _loader_of_compound(data: bytes, name: str) -> Loader:
+    """The loader for what an OLE compound file holds."""
+    streams = stream_names(data, name)
+    for stream, loader in _COMPOUNDS:
+        if stream in streams:
+            return loader
+    if "PowerPoint Document" in streams:
+        raise UnsupportedFormat(f"{name}: is of PowerPoint 2003 or older. Save it as .pptx and upload it again.")
+    raise UnsupportedFormat(
         f"{name}: is an Outlook message or a file of an old Office format. "
         "Save it as .docx or .pdf and upload it again."
     )

@@ -35,20 +35,20 @@ class Sheet:
             self.hidden.setdefault(how, []).append(text)
 
 
-def blocks(sheets: Iterable[Sheet]) -> Iterator[Block]:
+def blocks(sheets: Iterable[Sheet], level: int = 1) -> Iterator[Block]:
     """Each sheet that shows something: its name as a heading, tables and texts. Comments are a section at the end."""
     comments: list[str] = []
     for sheet in sheets:
         if not sheet.visible or not (sheet.rows or sheet.texts):
             continue
-        yield Block(sheet.name, level=1)
+        yield Block(sheet.name, level=level)
         _repeat_merged(sheet)
         for island in _islands(sheet.rows):
             yield from _island_blocks(island)
         yield from (Block(text) for text in sheet.texts)
         comments += [f"- {sheet.name}!{comment}" for comment in sheet.comments]
     if comments:
-        yield Block("Comments", level=1)
+        yield Block("Comments", level=level)
         yield from (Block(comment, tight=True) for comment in comments)
 
 

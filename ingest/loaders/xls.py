@@ -8,7 +8,8 @@ from typing import Any
 import xlrd
 
 from ingest.errors import CorruptDocument
-from ingest.loaders.blocks import join
+from ingest.loaders.blocks import join, under_title
+from ingest.loaders.compound import open_compound, stated_title
 from ingest.loaders.number_formats import GENERAL, hides_text, plain, shown
 from ingest.loaders.reading import Reading
 from ingest.loaders.sheets import Sheet, blocks, hidden
@@ -40,9 +41,15 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
         raise CorruptDocument(
             f"{name}: is no workbook that can be read ({type(error).__name__}). Save it as .xlsx and upload it again."
         ) from error
-    text, headings = join(blocks(sheets))
+    with open_compound(data, name) as compound:
+        title = stated_title(compound)
+    text, headings = join(blocks(sheets, level=2 if title else 1))
     return Extracted(
-        text=text, title=stem(name), media_type=MEDIA_TYPE, headings=headings, hidden=tuple(hidden(sheets))
+        text=text,
+        title=title or stem(name),
+        media_type=MEDIA_TYPE,
+        headings=under_title(headings, title),
+        hidden=tuple(hidden(sheets)),
     )
 
 

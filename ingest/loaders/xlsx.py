@@ -82,11 +82,11 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     ]
     if not sheets:
         raise CorruptDocument(f"{name}: is no workbook that can be read: it has no sheets. Save it again as .xlsx.")
-    text, headings = join(blocks(sheets))
+    title = stated_title(package, name)
+    text, headings = join(blocks(sheets, level=2 if title else 1))
     attachments, notes = embedded_files(package, name)
     if workbook.uncalculated:
         notes.append(f"{workbook.uncalculated} formulas have no stored result: open and save the file to have them")
-    title = stated_title(package, name)
     return Extracted(
         text=text,
         title=title or stem(name),

@@ -30,7 +30,14 @@ def open_compound(data: bytes, name: str) -> olefile.OleFileIO:
 def stream_names(data: bytes, name: str) -> frozenset[str]:
     """The streams and storages at the top of a compound file. Raises CorruptDocument."""
     with open_compound(data, name) as compound:
-        return frozenset(path[0] for path in compound.listdir(streams=True, storages=True))
+        return frozenset(path[0] for path in _paths(compound, name))
+
+
+def _paths(compound: olefile.OleFileIO, name: str) -> list[list[str]]:
+    try:
+        return [list(path) for path in compound.listdir(streams=True, storages=True)]
+    except RecursionError as error:  # a directory that holds itself, or is as deep as no program makes one
+        raise _damaged(name) from error
 
 
 def stream(compound: olefile.OleFileIO, path: str, name: str) -> bytes:
@@ -59,8 +66,9 @@ def embedded_object(data: bytes, name: str) -> Attachment | None:
 
 def embedded_streams(compound: olefile.OleFileIO, storage: str, name: str) -> tuple[list[Attachment], list[str]]:
     """Files embedded in a compound file below `storage`, and a sentence for each object that can't be taken out."""
-    found, notes = [], []
-    for key in dict.fromkeys(path[1] for path in compound.listdir() if len(path) > 2 and path[0] == storage):
+    found: list[Attachment] = []
+    notes: list[str] = []
+    for key in dict.fromkeys(path[1] for path in _paths(compound, name) if len(path) > 2 and path[0] == storage):
         file = f"object {len(found) + len(notes) + 1}"
         attachment = None
         for path in (_NATIVE, *_WITHIN):

@@ -96,7 +96,8 @@ def _chosen(value: float, sections: tuple[_Section, ...]) -> tuple[_Section, boo
 def _sections(code: str) -> tuple[_Section, ...]:
     if len(code) > _LONGEST_CODE:
         return (_Section(plain=True),)
-    found, tokens = [], []
+    found: list[_Section] = []
+    tokens: list[re.Match[str]] = []
     for token in _TOKEN.finditer(code):
         if token[7] == ";":
             found.append(_section(tokens))

@@ -141,10 +141,9 @@ def _decrypted(data: bytes, lock: _Lock, password: str) -> bytes | None:
     key = hashlib.pbkdf2_hmac("sha1", start, lock.salt, lock.iterations, lock.key_size)
     try:
         if lock.cipher == "aes256-cbc":
-            cipher = Cipher(AES(key), CBC(lock.vector))
+            decryptor = Cipher(AES(key), CBC(lock.vector)).decryptor()
         else:
-            cipher = Cipher(Blowfish(key), CFB(lock.vector))
-        decryptor = cipher.decryptor()
+            decryptor = Cipher(Blowfish(key), CFB(lock.vector)).decryptor()
         packed = decryptor.update(data) + decryptor.finalize()
     except ValueError:
         return None

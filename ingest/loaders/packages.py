@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
 import zlib
 from typing import IO, Any
@@ -14,6 +15,11 @@ from ingest.loaders.reading import MIB, Reading
 
 _SMALL_MIB = 10  # an expansion within this harms nobody
 _PROLOG_STEP = 4096
+# What reading a damaged part as a stream raises: of the archive, of each compression, of the XML parser.
+PART_ERRORS = (
+    *(zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, KeyError),
+    *(zlib.error, lzma.LZMAError, lxml.etree.XMLSyntaxError),
+)
 _OPENING = b"<\x4c"  # of XML in any encoding: UTF-8 and UTF-16 have "<", EBCDIC has 0x4c
 
 
@@ -91,7 +97,7 @@ def refuse_entities_in(package: zipfile.ZipFile, name: str) -> None:
             try:
                 with package.open(info) as stream:
                     _refuse_entities_of(stream, name)
-            except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error):
+            except PART_ERRORS:
                 continue  # read again by whoever needs this part, who says what is wrong with it
 
 

@@ -47,6 +47,7 @@ _PACKAGES: tuple[tuple[str, Loader], ...] = (
     ("encrypted-package", odf.load),
     ("Index/Document.iwa", iwork.load),
     ("Index.zip", iwork.load),
+    ("buildVersionHistory.plist", iwork.load),
 )
 # OLE compound files, by one of their streams.
 _COMPOUNDS: tuple[tuple[str, Loader], ...] = (

@@ -17,7 +17,7 @@ from ingest.errors import CorruptDocument, UnsupportedFormat
 from ingest.loaders.blocks import join, under_title
 from ingest.loaders.number_formats import plain, shown
 from ingest.loaders.ooxml import Relationship, embedded_files, local, main_part, relationships, stated_title
-from ingest.loaders.packages import open_package, parse_xml, part
+from ingest.loaders.packages import PART_ERRORS, open_package, parse_xml, part
 from ingest.loaders.reading import Reading
 from ingest.loaders.sheets import Area, Sheet, blocks, hidden
 from ingest.loaders.text import clean, stem
@@ -122,7 +122,7 @@ def _elements(package: zipfile.ZipFile, path: str, tag: str, name: str) -> Itera
     try:
         with package.open(path) as stream:
             yield from _streamed(stream, (f"{{*}}{tag}",))
-    except (lxml.etree.XMLSyntaxError, zipfile.BadZipFile, EOFError, OSError, KeyError, RuntimeError) as error:
+    except PART_ERRORS as error:
         raise _damaged(path, name) from error
 
 
@@ -148,7 +148,7 @@ def _sheet(workbook: _Workbook, element: Any, link: Relationship) -> Sheet:
     try:
         with workbook.package.open(link.target) as stream:
             _read_cells(workbook, sheet, stream, _Lines([area for area in tables[:_MAX_TABLES] if area is not None]))
-    except (lxml.etree.XMLSyntaxError, zipfile.BadZipFile, EOFError, OSError, KeyError, RuntimeError) as error:
+    except PART_ERRORS as error:
         raise _damaged(link.target, workbook.name) from error
     for its in links:
         if its.kind == "drawing":
@@ -208,7 +208,7 @@ def _value(workbook: _Workbook, cell: Any, look: Look) -> str:
     if kind == "inlineStr":
         inline = cell.find("{*}is")
         return "" if inline is None else _text_of(inline)
-    value = cell.findtext("{*}v")
+    value: str | None = cell.findtext("{*}v")
     if value is None:
         if cell.find("{*}f") is not None:
             workbook.uncalculated += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,10 @@ Row = dict[int, str]  # the filled cells by column, from 0
 Area = tuple[int, int, int, int]  # first and last row, first and last column
 _MOST_REPEATED = 1_000_000  # characters with which merged areas fill the cells of one sheet
 _SPARSEST = 20  # cells of a table for each filled one; what is sparser is written row by row
+
+
+class _Repeated(str):
+    """The text of a merged area in a cell other than its first."""
 
 
 @dataclass(slots=True)
@@ -63,23 +68,21 @@ def hidden(sheets: Iterable[Sheet]) -> Iterator[Hidden]:
 
 
 def _repeat_merged(sheet: Sheet) -> None:
-    """A merged area shows its text for all of its rows and columns, so each cell in use there gets it."""
+    """A merged area shows its text for all of its rows and columns, so each row and column in use there gets it."""
     left = _MOST_REPEATED
-    widest = max((max(row) for row in sheet.rows.values()), default=0)
+    used = sorted({column for row in sheet.rows.values() for column in row})
     for first, last, left_column, right_column in sheet.merged:
         text = sheet.rows.get(first, {}).get(left_column)
         if text is None:
             continue
+        columns = used[bisect_left(used, left_column) : bisect_right(used, right_column)]
         for number in range(first, last + 1):
-            left -= 1
-            row = sheet.rows.get(number, {})
-            for column in range(left_column, min(right_column, widest) + 1 if row else 0):
-                row.setdefault(column, text)
-                left -= len(text)
-                if left <= 0:
-                    return
+            row = sheet.rows.get(number)
+            left -= 1 if row is None else 1 + len(text) * len(columns)
             if left <= 0:
                 return
+            for column in columns if row is not None else ():
+                row.setdefault(column, _Repeated(text))
 
 
 def _islands(rows: dict[int, Row]) -> Iterator[list[Row]]:
@@ -147,7 +150,7 @@ def _island_blocks(rows: list[Row]) -> Iterator[Block]:
     columns = sorted({column for row in rows for column in row})
     start = 0
     if len(columns) > 1:
-        while start < len(rows) and len(set(rows[start].values())) == 1:
+        while start < len(rows) and _is_title(rows[start]):
             yield Block(next(iter(rows[start].values())))
             start += 1
     body = rows[start:]
@@ -159,6 +162,11 @@ def _island_blocks(rows: list[Row]) -> Iterator[Block]:
     else:
         for row in body:
             yield Block(next(iter(row.values())), tight=True)
+
+
+def _is_title(row: Row) -> bool:
+    """Whether the row holds a single text, be it across all columns."""
+    return sum(not isinstance(text, _Repeated) for text in row.values()) <= 1 and len(set(row.values())) == 1
 
 
 def _filled(row: Row, place: dict[int, int]) -> list[str]:

@@ -9,7 +9,7 @@ import xlrd
 
 from ingest.errors import CorruptDocument
 from ingest.loaders.blocks import join, under_title
-from ingest.loaders.compound import open_compound, stated_title
+from ingest.loaders.compound import open_compound, stated_title, stream
 from ingest.loaders.number_formats import GENERAL, hides_text, plain, shown
 from ingest.loaders.reading import Reading
 from ingest.loaders.sheets import Sheet, blocks, hidden
@@ -27,9 +27,13 @@ _SYSTEM_COLOURS = {64: _BLACK, 65: _WHITE, 0x7FFF: _BLACK}
 
 def load(data: bytes, name: str, reading: Reading) -> Extracted:
     """Each sheet as a section with its tables. Raises CorruptDocument."""
+    with open_compound(data, name) as compound:
+        title = stated_title(compound)
+        # xlrd would follow damaged chains of sectors until memory ends.
+        content = stream(compound, "Workbook" if compound.exists("Workbook") else "Book", name)
     try:
         book = xlrd.open_workbook(
-            file_contents=data, formatting_info=True, ragged_rows=True, logfile=io.StringIO(), on_demand=True
+            file_contents=content, formatting_info=True, ragged_rows=True, logfile=io.StringIO(), on_demand=True
         )
         sheets = []
         for index in range(book.nsheets):
@@ -41,8 +45,6 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
         raise CorruptDocument(
             f"{name}: is no workbook that can be read ({type(error).__name__}). Save it as .xlsx and upload it again."
         ) from error
-    with open_compound(data, name) as compound:
-        title = stated_title(compound)
     text, headings = join(blocks(sheets, level=2 if title else 1))
     return Extracted(
         text=text,

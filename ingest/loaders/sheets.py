@@ -77,11 +77,11 @@ def _repeat_merged(sheet: Sheet) -> None:
             continue
         columns = used[bisect_left(used, left_column) : bisect_right(used, right_column)]
         for number in range(first, last + 1):
-            row = sheet.rows.get(number)
-            left -= 1 if row is None else 1 + len(text) * len(columns)
+            row = sheet.rows.get(number, {})
+            left -= 1 + len(text) * len(columns) * bool(row)
             if left <= 0:
                 return
-            for column in columns if row is not None else ():
+            for column in columns if row else ():
                 row.setdefault(column, _Repeated(text))
 
 
@@ -156,12 +156,11 @@ def _island_blocks(rows: list[Row]) -> Iterator[Block]:
     body = rows[start:]
     place = {column: index for index, column in enumerate(columns)}
     if sum(place[max(row)] for row in body) > _SPARSEST * sum(len(row) for row in body):
-        yield from (Block(" | ".join(row[column] for column in sorted(row)), tight=True) for row in body)
+        yield Block("\n".join(" | ".join(row[column] for column in sorted(row)) for row in body))
     elif len({column for row in body for column in row}) > 1:
         yield Block(table(_filled(row, place) for row in body))
     else:
-        for row in body:
-            yield Block(next(iter(row.values())), tight=True)
+        yield Block("\n".join(next(iter(row.values())) for row in body))
 
 
 def _is_title(row: Row) -> bool:

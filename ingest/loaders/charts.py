@@ -1,4 +1,4 @@
-"""Charts of DOCX, PPTX and XLSX as tables: what was drawn, from the values that the file keeps for drawing."""
+"""Charts of DOCX and PPTX as tables: what was drawn, from the values that the file keeps for drawing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ingest.loaders.number_formats import GENERAL, shown
 
 _MOST_POINTS = 10_000
 _MOST_SERIES = 256
+_MOST_CELLS = 100_000
 
 
 def chart_blocks(root: Any) -> Iterator[Block]:
@@ -25,6 +26,7 @@ def chart_blocks(root: Any) -> Iterator[Block]:
         categories |= _points(series, "cat", "xVal")
         values.append(_points(series, "val", "yVal"))
     places = sorted({place for points in values for place in points} | set(categories))
+    places = places[: _MOST_CELLS // (len(names) + 1)]
     rows = [[categories.get(place, ""), *(points.get(place, "") for points in values)] for place in places]
     yield Block(table([["", *names], *rows]) if rows else "")
 

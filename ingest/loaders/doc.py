@@ -68,6 +68,7 @@ class _Writer:
         self._comments = file.notes("comments")
         self._said: list[str] = []
         self._count = 0
+        self._within = False  # a note or comment, whose own references are not followed
         self._referred: list[str] = []
 
     def document(self) -> list[Block]:
@@ -140,10 +141,14 @@ class _Writer:
         return _joined(parts).strip()
 
     def _refer(self, place: int, character: str) -> str:
+        if self._within:
+            return ""
         story = (self._notes if character == _NOTE else self._comments).pop(place, None)
         if story is None:
             return ""
+        self._within = True
         text = " ".join(" ".join(its for its, _, _ in self._paragraphs(*story)).split())
+        self._within = False
         if character == _COMMENT:
             self._said += [text] if text else []
             return ""

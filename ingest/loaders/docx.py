@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingest.errors import CorruptDocument, RefusedDocument
-from ingest.loaders.blocks import Block, join, table, under_title
+from ingest.loaders.blocks import Block, join, repeated, table, under_title
 from ingest.loaders.charts import chart_blocks
 from ingest.loaders.docx_formulas import formula
 from ingest.loaders.docx_names import MC, STRICT, M, R, W, integer, value
@@ -252,22 +252,23 @@ class _Writer:
             cells: list[str] = [""] * min(integer(value(row.find(W + "trPr"), "gridBefore"), 0), _MAX_SPAN)
             for cell in row.iter(_CELL):
                 if next(cell.iterancestors(_ROW)) is row:
-                    cells += self._cell(cell, _Place(behind), above[len(cells) :])
+                    cells += self._cell(cell, _Place(behind), above, len(cells))
             if len(set(cells)) == 1:  # a title across the table
                 yield [cells[0], *[""] * (len(cells) - 1)]
             else:
                 yield cells
             above = cells
 
-    def _cell(self, cell: Any, place: _Place, above: list[str]) -> list[str]:
+    def _cell(self, cell: Any, place: _Place, above: list[str], column: int) -> list[str]:
         properties = cell.find(W + "tcPr")
         span = max(1, min(integer(value(properties, "gridSpan"), 1), _MAX_SPAN))
         merge = None if properties is None else properties.find(W + "vMerge")
         if merge is not None and merge.get(W + "val") in (None, "continue"):
-            return (above[:1] or [""]) * span
+            return [repeated(above[column]) if column < len(above) else ""] * span
         place = _Place(shading(properties) or place.behind)
         texts = [self._text(paragraph, place) for paragraph in cell.iter(_PARAGRAPH) if not _is_fallback(paragraph)]
-        return [" ".join(text for text in texts if text.strip())] * span
+        text = " ".join(text for text in texts if text.strip())
+        return [text, *[repeated(text)] * (span - 1)]
 
 
 def _by_id(root: Any | None) -> dict[str, Any]:

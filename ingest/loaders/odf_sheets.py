@@ -12,6 +12,7 @@ from ingest.loaders.text import clean
 
 _MOST_REPEATED = 100_000  # cells of one sheet that stand for others; sheets are filled to their last row by that
 _LAST = 1_048_576
+_LAST_COLUMN = 16_384
 _CELLS = (TABLE + "table-cell", TABLE + "covered-table-cell")
 _UNSEEN = ("collapse", "filter")
 _VALUE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}value"
@@ -72,7 +73,7 @@ class _Reader:
 
     def _put(self, number: int, cells: list[tuple[int, str, str | None]], unseen: bool) -> None:
         for column, text, how in cells:
-            if unseen or any(first <= column < last for first, last in self._columns):
+            if unseen or column in self._columns:
                 self._sheet.hide("part", text)
             elif how:
                 self._sheet.hide(how, text)
@@ -89,18 +90,17 @@ class _Reader:
         if wide > 1 or high > 1:
             self._sheet.merged.append((row, row + high - 1, column, column + wide - 1))
 
-    def _hidden_columns(self) -> list[tuple[int, int]]:
-        """The first of each run of hidden columns, and the one behind it."""
-        found: list[tuple[int, int]] = []
+    def _hidden_columns(self) -> frozenset[int]:
+        found: set[int] = set()
         column = 0
         for element in self._element.iter(TABLE + "table-column"):
             if next(element.iterancestors(TABLE + "table")) is not self._element:
                 continue
             repeated = _count(element, "number-columns-repeated")
-            if element.get(TABLE + "visibility") in _UNSEEN and len(found) < 1000:
-                found.append((column, column + repeated))
+            if element.get(TABLE + "visibility") in _UNSEEN:
+                found.update(range(column, min(column + repeated, _LAST_COLUMN)))
             column += repeated
-        return found
+        return frozenset(found)
 
 
 def _count(element: Any, attribute: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.loaders.blocks import Block, table
+from ingest.loaders.blocks import Block, repeated, table
 from ingest.loaders.odf_styles import WHITE, OdfStyles
 from ingest.loaders.ooxml import local
 from ingest.loaders.text import clean
@@ -215,18 +215,19 @@ class OdfWriter:
                 column = len(cells)
                 if cell.tag == _CELLS[1]:
                     text, rows = below.get(column, ("", 0))
-                    cells += [text if rows else "" if not cells else self._across(cells, cell)]
+                    cells.append(repeated(text) if rows else self._across(cells, cell))
                     below[column] = (text, max(0, rows - 1))
                     continue
                 text = self._cell(cell, behind)
                 wide, high = _span(cell, "number-columns-spanned"), _span(cell, "number-rows-spanned")
-                cells += [text] * _span(cell, "number-columns-repeated")
+                cells += [text, *[repeated(text)] * (_span(cell, "number-columns-repeated") - 1)]
                 for offset in range(wide):
                     below[column + offset] = (text, high - (offset == 0))
             yield cells
 
     def _across(self, cells: list[str], cell: Any) -> str:
-        return cells[-1] if cell.get(TABLE + "number-columns-repeated") is None else ""
+        alone = cells and cell.get(TABLE + "number-columns-repeated") is None
+        return repeated(cells[-1]) if alone else ""
 
     def _cell(self, cell: Any, behind: str | None) -> str:
         own = self._styles.background("table-cell", cell.get(TABLE + "style-name"), "table-cell-properties")

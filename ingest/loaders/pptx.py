@@ -10,7 +10,7 @@ from typing import Any
 import pptx.package
 
 from ingest.errors import CorruptDocument, LimitExceeded, RefusedDocument
-from ingest.loaders.blocks import Block, join, table, under_title
+from ingest.loaders.blocks import Block, join, repeated, table, under_title
 from ingest.loaders.charts import chart_blocks
 from ingest.loaders.ooxml import embedded_files, local, refuse_strict, relationships, stated_title
 from ingest.loaders.packages import open_package, parse_xml, part, refuse_entities_in
@@ -27,6 +27,7 @@ _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationship
 _DIAGRAM = "http://schemas.openxmlformats.org/drawingml/2006/diagram"
 _CHART = "http://schemas.openxmlformats.org/drawingml/2006/chart"
 _DEEPEST_LIST = 8
+_MOST_BELOW = 200
 _PLACEHOLDER_TITLES = ("powerpoint presentation", "powerpoint-präsentation", "présentation powerpoint", "slide 1")
 
 
@@ -127,18 +128,19 @@ class _Slide:
         self._slide = slide
         self._backdrop = Backdrop(slide, *size)
         self._level = level
+        self._title = slide.shapes.title
         self._seen = seen  # date and footer texts of the slides before
         self.hidden: list[tuple[str, str]] = []
 
     def blocks(self) -> Iterator[Block]:
         shapes = list(self._slide.shapes)
-        title = self._slide.shapes.title
-        order = sorted(range(len(shapes)), key=lambda index: title is None or shapes[index].shape_id != title.shape_id)
+        order = sorted(range(len(shapes)), key=lambda index: not self._is_title(shapes[index]))
         for index in order:
             if self._backdrop.outside(shapes[index]):
                 self.hidden += [("off-page", block.text) for block in self._shape(shapes[index], None)]
             else:
-                yield from self._shape(shapes[index], shapes[:index])
+                # Where very many shapes lie under one, nobody looks for what is behind it.
+                yield from self._shape(shapes[index], shapes[:index] if index <= _MOST_BELOW else None)
         if self._slide.has_notes_slide and self._slide.notes_slide.notes_text_frame is not None:
             notes = self._slide.notes_slide.notes_text_frame.text.replace("\v", "\n")
             if notes.strip():
@@ -168,7 +170,7 @@ class _Slide:
         kind = None if place is None else place.get("type")
         paragraphs = [its for its in shape._element.iterfind("{*}txBody/{*}p")]
         lines = [self._line(paragraph, behind) for paragraph in paragraphs]
-        if kind in ("title", "ctrTitle") and shape == self._slide.shapes.title:
+        if self._is_title(shape):
             yield Block(" ".join(lines), level=self._level)
             return
         if kind == "sldNum" or (kind in _ONCE and not self._new("\n".join(lines))):
@@ -180,6 +182,9 @@ class _Slide:
                 yield Block(marker + line.strip().replace("\n", " "), tight=True)
             else:
                 yield Block(line)
+
+    def _is_title(self, shape: Any) -> bool:
+        return self._title is not None and shape._element is self._title._element
 
     def _new(self, text: str) -> bool:
         """Whether no slide before had this footer."""
@@ -223,9 +228,9 @@ class _Slide:
             cells: list[str] = []
             for column, cell in enumerate(row.iterfind("{*}tc")):
                 if cell.get("hMerge") in ("1", "true") and cells:
-                    cells.append(cells[-1])
+                    cells.append(repeated(cells[-1]))
                 elif cell.get("vMerge") in ("1", "true") and column < len(above):
-                    cells.append(above[column])
+                    cells.append(repeated(above[column]))
                 else:
                     cells.append(" ".join(self._line(its, None) for its in cell.iterfind("{*}txBody/{*}p")))
             yield cells

@@ -60,6 +60,7 @@ PACKAGE_EXTENSIONS = (
     *(".odt", ".ott", ".ods", ".ots", ".odp", ".otp", ".epub"),
 )
 COMPOUND_EXTENSIONS = (".doc", ".dot", ".xls", ".xlt")
+EXTENSIONS = (*LOADERS, *PACKAGE_EXTENSIONS, *COMPOUND_EXTENSIONS)
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _HTML = re.compile(rb"\s*(<!doctype html|<html\b)", re.I)
@@ -145,7 +146,7 @@ def _loader(data: bytes, name: str, reading: Reading) -> Loader:
             f"Open it in its program and save it again as {extension}."
         )
     if extension not in LOADERS:
-        known = ", ".join(sorted((*LOADERS, *PACKAGE_EXTENSIONS, *COMPOUND_EXTENSIONS)))
+        known = ", ".join(sorted(EXTENSIONS))
         what = f"the extension {extension}" if extension else "a name without an extension"
         raise UnsupportedFormat(f"{name}: {what} is not taken. Convert the file to one of {known}.")
     return LOADERS[extension]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from ingest.loaders.blocks import Block, table
+from ingest.loaders.blocks import Block, repeated, table
 
 _TOKEN = re.compile(
     r"\\(?P<word>[a-zA-Z]{1,32})(?P<number>-?\d{1,10})? ?|\\'(?P<hex>[0-9a-fA-F]{2})|\\(?P<sign>.)|(?P<brace>[{}])"
@@ -52,6 +52,8 @@ _INSIDE = frozenset(("shpinst", "shptxt", "ud", "nesttableprops", "shppict", "up
 _SMALLEST_READABLE = 4  # half-points
 _WHITE = (255, 255, 255)
 _DEEPEST_LIST = 8
+_LONGEST_NAME = 100
+_MOST_BYTES = 1024  # that wait to be decoded together
 _MAX_CELLS = 64  # of a row that merges are kept for
 
 
@@ -258,6 +260,8 @@ class RtfReader:
             self._put(text)
         else:
             self._bytes += text.encode("latin-1")
+            if len(self._bytes) > _MOST_BYTES:
+                self._flush()
 
     def _byte(self, byte: int) -> None:
         if self._to_skip:
@@ -321,15 +325,15 @@ class RtfReader:
 
     def _name_style(self, text: str) -> None:
         its = self._styles.setdefault(self._style, _Style())
-        its.name = (its.name + text).rstrip(";").strip().lower()
+        its.name = (its.name + text[:_LONGEST_NAME])[:_LONGEST_NAME].rstrip(";").strip().lower()
 
     def _end_paragraph(self) -> None:
         self._flush()
-        text = "".join(self._texts["body"]).strip()
         paragraph = self._paragraph
         if paragraph.in_table and self._state.target == "body":
-            self._texts["body"] = [text, " "] if text else []
+            self._texts["body"].append(" ")
             return
+        text = "".join(self._texts["body"]).strip()
         self._texts["body"] = []
         label, self._label = self._label, ""
         if text:
@@ -356,14 +360,14 @@ class RtfReader:
 
     def _end_cell(self) -> None:
         self._flush()
-        text = "".join(self._texts["body"]).strip()
+        text = " ".join("".join(self._texts["body"]).split())
         self._texts["body"] = []
         label, self._label = self._label, ""
         text = f"{label} {text}" if _counts(label) else text
         row, column = self._table, len(self._table.cells)
         above = row.rows[-1] if row.rows else []
         if not text and column < len(row.goes_on) and row.goes_on[column] and column < len(above):
-            text = above[column]
+            text = repeated(above[column])
         row.cells.append(text)
 
     def _end_row(self) -> None:

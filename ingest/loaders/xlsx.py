@@ -29,7 +29,7 @@ _KEY = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _STRICT_KEY = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
 _LAST_ROW, _LAST_COLUMN = 1_048_575, 16_383  # of any sheet; numbers beyond are no cells
 _MAX_LETTERS = 3
-_MAX_RANGES = 1000  # of hidden columns, which each cell is compared with
+_MAX_RANGES = 1000  # of hidden columns
 _MAX_TABLES = 100
 _TRUTH = {"0": "FALSE", "1": "TRUE"}
 
@@ -51,11 +51,11 @@ class _Lines:
     """Which columns are hidden, whether the row that is read now is, and the tables, whose style may colour cells."""
 
     tables: list[Area]
-    columns: list[tuple[int, int]] = field(default_factory=list)
+    columns: bytearray = field(default_factory=lambda: bytearray(_LAST_COLUMN + 1))
     row: bool = False
 
     def hide(self, column: int) -> bool:
-        return self.row or any(first <= column <= last for first, last in self.columns)
+        return self.row or bool(self.columns[column])
 
     def colour(self, row: int, column: int) -> bool:
         return any(top <= row <= bottom and left <= column <= right for top, bottom, left, right in self.tables)
@@ -162,14 +162,14 @@ def _sheet(workbook: _Workbook, element: Any, link: Relationship) -> Sheet:
 
 def _read_cells(workbook: _Workbook, sheet: Sheet, stream: IO[bytes], lines: _Lines) -> None:
     number = -1
+    ranges = 0
     for element in _streamed(stream, ("{*}col", "{*}row", "{*}mergeCell")):
         kind = local(element.tag)
-        if (
-            kind == "col"
-            and len(lines.columns) < _MAX_RANGES
-            and (_flag(element, "hidden") or element.get("width") == "0")
-        ):
-            lines.columns.append((_number(element.get("min"), 1) - 1, _number(element.get("max"), 1) - 1))
+        if kind == "col" and (_flag(element, "hidden") or element.get("width") == "0"):
+            first, last = _number(element.get("min"), 1) - 1, min(_number(element.get("max"), 1) - 1, _LAST_COLUMN)
+            for column in range(max(0, first), last + 1) if ranges < _MAX_RANGES else ():
+                lines.columns[column] = 1
+            ranges += 1
         elif kind == "mergeCell":
             area = _area(element.get("ref") or "")
             if area is not None:

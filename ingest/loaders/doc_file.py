@@ -57,6 +57,8 @@ class DocFile:
         self._pieces = list(_pieces(self._structure(_PIECES)))
         if not self._pieces:
             raise ValueError("no pieces")
+        if sum(piece.end - piece.start for piece in self._pieces) > len(main):
+            raise ValueError("pieces that overlap")
         self._piece_starts = [piece.start for piece in self._pieces]
         self._levels = _heading_levels(self._structure(_STYLES))
         self._paragraphs = _Runs(main, self._structure(_PARAGRAPH_PAGES), _paragraph_properties)
@@ -75,10 +77,12 @@ class DocFile:
         beside = _COMMENT_REFERENCE if name == "comments" else 2
         count = max(0, (len(references) - 4) // (4 + beside))
         start, end = self.story(name)
+        last = start
         found = {}
         for index in range(count):
             first, behind = (start + _number(texts, 4 * place, 4) for place in (index, index + 1))
-            if start <= first < behind <= end:
+            if last <= first < behind <= end:
+                last = behind
                 found[_number(references, 4 * index, 4)] = (first, behind)
         return found
 

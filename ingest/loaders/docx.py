@@ -229,7 +229,7 @@ class _Writer:
             if node.tag == _TEXT_BOX:
                 yield from self._walk(node, _Place(behind=None))
                 continue
-            path = self._parts.path_of.get(node.get(R + "id") or node.get(R + "dm") or "")
+            path = self._parts.path_of.pop(node.get(R + "id") or node.get(R + "dm") or "", None)
             try:
                 root = None if path is None else _parsed(self._package, path, self._name)
             except RefusedDocument:  # a damaged chart is no reason to refuse the text around it

@@ -82,6 +82,7 @@ class _Document:
         self._package, self._styles = package, styles
         self._level = 2 if title else 1  # of slides and sheets
         self._length = 0  # of the slides so far
+        self._shown: set[str] = set()  # objects within the document: a hostile one could show one a million times
 
     def add_text(self, body: Any) -> None:
         """All blocks; below a title, headings move down by one level. Comments come last."""
@@ -157,6 +158,9 @@ class _Document:
     def _embedded(self, href: str) -> Iterator[Block]:
         """What an object within the document shows: a formula or a chart. Others are attachments or left out."""
         folder = posixpath.normpath(href).lstrip("./")
+        if folder in self._shown:
+            return
+        self._shown.add(folder)
         try:
             root = self._package.xml(f"{folder}/content.xml")
         except RefusedDocument:  # a damaged object is no reason to refuse the text around it
@@ -191,8 +195,8 @@ def _comment_blocks(comments: list[str], level: int) -> Iterator[Block]:
 def _embedded_files(package: OdfPackage, body: Any) -> tuple[list[Attachment], list[str]]:
     """Objects of other programs, and a sentence for each that can't be taken out."""
     found, notes = [], []
-    for element in body.iter(*_OLE):
-        path = posixpath.normpath(element.get(HREF) or "").lstrip("./")
+    references = (element.get(HREF) or "" for element in body.iter(*_OLE))
+    for path in dict.fromkeys(posixpath.normpath(reference).lstrip("./") for reference in references):
         if path not in package:
             continue
         try:

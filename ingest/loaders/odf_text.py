@@ -178,7 +178,7 @@ class OdfWriter:
             yield from self._element(frame, _Listing(), behind)
         referred, self._referred = self._referred, []
         for number, note in referred:
-            bodies = note.iter(TEXT + "note-body")
+            bodies = note.iterchildren(TEXT + "note-body")
             text = " ".join(block.text for body in bodies for block in self.walk(body, behind))
             yield Block(f"[{number}] {' '.join(text.split())}")
 

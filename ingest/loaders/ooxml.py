@@ -41,13 +41,15 @@ def relationships(package: zipfile.ZipFile, source: str, name: str) -> list[Rela
     if path not in there:
         return []
     found = []
+    targets = set()  # no document points to a part twice, and a hostile one could do it a million times
     for element in parse_xml(part(package, path, name), name):
         target = element.get("Target") or ""
         if local(element.tag) != "Relationship" or element.get("TargetMode") == "External" or not target:
             continue
         whole = posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
         whole = whole if whole in there else unquote(whole)
-        if whole in there:
+        if whole in there and whole not in targets:
+            targets.add(whole)
             found.append(Relationship(element.get("Id") or "", (element.get("Type") or "").rpartition("/")[2], whole))
     return found
 

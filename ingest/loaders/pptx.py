@@ -43,7 +43,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     title = "" if title.lower() in _PLACEHOLDER_TITLES else title
     try:
         presentation = pptx.package.Package.open(io.BytesIO(data)).main_document_part.presentation
-        slides = list(presentation.slides)
+        slides = list({slide.part.partname: slide for slide in presentation.slides}.values())
         if len(slides) > reading.limits.max_pages:
             raise LimitExceeded(
                 f"{name}: has {len(slides)} slides, the limit is {reading.limits.max_pages}. "
@@ -129,6 +129,7 @@ class _Slide:
         self._backdrop = Backdrop(slide, *size)
         self._level = level
         self._title = slide.shapes.title
+        self._drawn: set[str] = set()  # charts and diagrams
         self._seen = seen  # date and footer texts of the slides before
         self.hidden: list[tuple[str, str]] = []
 
@@ -216,8 +217,9 @@ class _Slide:
             for child in data:
                 key = child.get(f"{_RELATION}dm") if data.get("uri") == _DIAGRAM else None
                 key = child.get(f"{_RELATION}id") if data.get("uri") == _CHART else key
-                if key is None or key not in self._slide.part.rels:
+                if key is None or key in self._drawn or key not in self._slide.part.rels:
                     continue
+                self._drawn.add(key)
                 root = parse_xml(self._slide.part.related_part(key).blob, "a chart or diagram")
                 yield from chart_blocks(root) if data.get("uri") == _CHART else _diagram(root)
 

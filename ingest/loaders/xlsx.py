@@ -75,11 +75,11 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
         package, name, _strings(package, links, name), read_styles(package, links, name), _since_1904(root)
     )
     by_key = {its.key: its for its in links}
-    sheets = [
-        _sheet(workbook, element, by_key[key])
-        for element in root.iter("{*}sheet")
-        if (key := element.get(_KEY) or element.get(_STRICT_KEY)) in by_key
-    ]
+    sheets = []
+    for element in root.iter("{*}sheet"):
+        link = by_key.pop(element.get(_KEY) or element.get(_STRICT_KEY) or "", None)
+        if link is not None:
+            sheets.append(_sheet(workbook, element, link))
     if not sheets:
         raise CorruptDocument(f"{name}: is no workbook that can be read: it has no sheets. Save it again as .xlsx.")
     title = stated_title(package, name)

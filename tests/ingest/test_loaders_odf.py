@@ -251,3 +251,21 @@ def test_damage_and_kinds_without_text_are_refused() -> None:
     ):  # fmt: skip
         with pytest.raises(error, match=rf"^a\.odt: .*{words}"):
             extract(packed({"content.xml": content}), "a.odt")
+
+
+def test_elements_nested_as_deep_as_the_parser_takes_them_are_read_once_each() -> None:
+    for opening, closing in (
+        ("<text:p><text:note><text:note-body>", "</text:note-body></text:note></text:p>"),
+        ("<text:p><draw:frame><draw:text-box>", "</draw:text-box></draw:frame></text:p>"),
+        ("<text:list><text:list-item>", "</text:list-item></text:list>"),
+        ("<table:table><table:table-row><table:table-cell>", "</table:table-cell></table:table-row></table:table>"),
+        ("<text:section>", "</text:section>"),
+    ):
+        extracted = extract(text_document(opening * 75 + "<text:p>newts</text:p>" + closing * 75), "a.odt")
+        assert extracted.text.count("newts") == 1
+
+
+def test_an_object_that_is_shown_a_thousand_times_is_read_once() -> None:
+    frame = '<text:p><draw:frame><draw:object xlink:href="./Object 1"/></draw:frame></text:p>'
+    math = '<math xmlns="http://www.w3.org/1998/Math/MathML"><mi>newts</mi></math>'
+    assert extract(with_part(text_document(frame * 1000), "Object 1/content.xml", math), "a.odt").text == "newts"

@@ -70,11 +70,6 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
         ) from error
 
 
-def is_message(data: bytes) -> bool:
-    """Whether a compound file has the properties of a message."""
-    return _PROPERTIES.encode("utf-16-le") in data
-
-
 class _Streams:
     """The streams of the file, within limits."""
 

@@ -120,7 +120,7 @@ def test_limits_hold_and_damage_is_named() -> None:
     with pytest.raises(LimitExceeded, match=r"^a\.msg: unpacks to more than 0\.01 MiB"):
         extract(data, "a.msg", Reading(ExtractionSettings(max_unpacked_mib=0.01)))
     head = data.index("__properties".encode("utf-16-le"))
-    with pytest.raises(CorruptDocument, match=r"^a\.msg: is no Outlook message that can be read"):
+    with pytest.raises(CorruptDocument, match=r"^a\.msg: is damaged or cut off"):
         extract(data[:512] + data[head:], "a.msg")
 
 

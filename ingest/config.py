@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -41,6 +41,25 @@ class ExtractionSettings(BaseModel):
     ocr_languages: str = Field("eng", description="Languages of tesseract, as in `eng+deu`")
 
 
+class ScreeningSettings(BaseModel):
+    """What is looked for in documents before they are indexed. The defaults are measured by benchmarks/screening.py."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = Field(True, description="Screen documents for what should not reach the index")
+    quarantine: tuple[Literal["instructions", "hidden-text", "invisible-characters", "flood", "shift"], ...] = Field(
+        ("instructions", "hidden-text", "invisible-characters"),
+        description="Findings that keep a document out of the index until a person decides; others are only told",
+    )
+    instruction_score: float = Field(
+        0.7, gt=0, le=1, description="From which score on text counts as instructions to the model"
+    )
+    max_hidden_words: int = Field(
+        40, ge=0, description="Words that may stand in the colour of their background, too small, or beside the page"
+    )
+    max_findings: int = Field(10, ge=1, description="Findings of one kind that are kept of a document")
+
+
 class IngestSettings(BaseModel):
     """`[ingest]` in ragstone.toml."""
 
@@ -49,6 +68,7 @@ class IngestSettings(BaseModel):
     max_upload_mib: float = Field(50, gt=0, le=4096, description="Largest file that is taken")
     max_text_mib: float = Field(20, gt=0, le=512, description="Largest extracted text")
     extraction: ExtractionSettings = ExtractionSettings()
+    screening: ScreeningSettings = ScreeningSettings()
     chunk_tokens: int = Field(
         200, ge=16, le=8192, description="Size of a chunk, heading path included, in the embedder's tokens"
     )

@@ -1,0 +1,103 @@
+"""How much a text reads like instructions to the model that is given it: phrases that stand close together."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+from ingest.screening.findings import Finding, preview
+from ingest.screening.folding import Folded, fold
+from ingest.screening.phrases import PHRASES
+
+_WINDOW = 600  # characters within which phrases add up: a paragraph or two
+_WEIGHTS = {phrase.name: max(its.weight for its in PHRASES if its.name == phrase.name) for phrase in PHRASES}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of text with the phrases found in it; offsets are of the text that was looked at."""
+
+    start: int
+    end: int
+    score: float
+    phrases: tuple[str, ...]
+
+
+def windows(text: str, threshold: float) -> list[Window]:
+    """The stretches whose score is at least `threshold`, in order, none overlapping another.
+
+    The score is 1 - Π(1 - weight) over the different phrases within 600 characters: none is certain, and each makes
+    the others likelier. One said ten times counts once.
+    """
+    folded = fold(text)
+    found = sorted(_matches(folded.text))
+    return list(_joined(_scored(found, threshold), folded))
+
+
+def instructions(text: str, threshold: float) -> list[Finding]:
+    """A finding for each of `windows`."""
+    return [
+        Finding(
+            kind="instructions",
+            reason=f"reads like instructions to a language model ({', '.join(window.phrases)})",
+            preview=preview(text[window.start : window.end]),
+            start=window.start,
+            end=window.end,
+            score=window.score,
+        )
+        for window in windows(text, threshold)
+    ]
+
+
+_Match = tuple[int, int, str]  # start, end, the phrase's name
+
+
+def _matches(text: str) -> Iterator[_Match]:
+    for phrase in PHRASES:
+        for match in phrase.expression.finditer(text):
+            if _begins_word(text, match.start()):
+                yield match.start(), match.end(), phrase.name
+
+
+def _begins_word(text: str, start: int) -> bool:
+    """Chinese and Japanese words follow each other without a space; only ASCII letters need one before them."""
+    return start == 0 or not (text[start].isascii() and text[start].isalnum() and text[start - 1].isalnum())
+
+
+def _scored(found: list[_Match], threshold: float) -> Iterator[Window]:
+    """For each match the window that ends with it, where that reaches the threshold."""
+    inside: deque[_Match] = deque()
+    names: Counter[str] = Counter()
+    for match in found:
+        inside.append(match)
+        names[match[2]] += 1
+        while match[0] - inside[0][0] > _WINDOW:
+            gone = inside.popleft()[2]
+            names[gone] -= 1
+            if not names[gone]:
+                del names[gone]
+        score = 1 - prod(1 - _WEIGHTS[name] for name in names)
+        if score >= threshold:
+            yield Window(inside[0][0], match[1], score, tuple(sorted(names)))
+
+
+def _joined(found: Iterator[Window], folded: Folded) -> Iterator[Window]:
+    """Windows that overlap as one, with the best score of them, at their place in the original text."""
+    current: Window | None = None
+    for window in found:
+        if current is not None and window.start <= current.end:
+            best = max(current, window, key=lambda its: its.score)
+            current = Window(current.start, max(current.end, window.end), best.score, best.phrases)
+            continue
+        if current is not None:
+            yield _placed(current, folded)
+        current = window
+    if current is not None:
+        yield _placed(current, folded)
+
+
+def _placed(window: Window, folded: Folded) -> Window:
+    end = folded.original(window.end - 1) + 1
+    return Window(folded.original(window.start), end, round(window.score, 4), window.phrases)

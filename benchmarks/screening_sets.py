@@ -22,6 +22,12 @@ Row = dict[str, Any]
 SEED = 7
 PLACES = ("start", "middle", "end")
 CONTEXTS_AN_ATTACK = 2
+# Categories of BIPIA whose attacks are a plain question or task, with no word about an answer or a model: only where
+# they stand makes them attacks.
+PLAIN_TASKS = frozenset((
+    "Information Retrieval", "Content Creation", "Learning and Tutoring", "Programming Help", "Task Automation",
+    "Business Intelligence", "Conversational Agent", "Research Assistance", "Sentiment Analysis",
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,7 @@ def attacked(data: Path) -> Iterator[Sample]:
 
 
 def inserted(host: str, attack: str, place: str) -> str:
-    """`attack` as a paragraph of its own at the start or the end of `host`, or after a line or sentence in its middle."""
+    """`attack` as a paragraph of its own at the start or the end of `host`, or within it after a line or sentence."""
     if place == "start":
         return f"{attack}\n\n{host}"
     if place == "end":

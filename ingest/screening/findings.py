@@ -31,5 +31,7 @@ def preview(text: str) -> str:
     """The first characters of `text` on one line; whatever can't be printed stands as `\\u200b` does."""
     shown = " ".join(text[: 2 * _PREVIEW_CHARACTERS].split())
     cut = "…" if len(shown) > _PREVIEW_CHARACTERS or len(text) > 2 * _PREVIEW_CHARACTERS else ""
-    visible = (its if its.isprintable() else its.encode("unicode_escape").decode() for its in shown[:_PREVIEW_CHARACTERS])
+    visible = (
+        its if its.isprintable() else its.encode("unicode_escape").decode() for its in shown[:_PREVIEW_CHARACTERS]
+    )
     return "".join(visible) + cut

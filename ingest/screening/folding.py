@@ -19,7 +19,7 @@ _LOOKALIKES = str.maketrans(_LOOKALIKE_LETTERS, "aeopcyxijshdqwo")
 MIXED_WORD = re.compile(f"[a-z](?=[{_LOOKALIKE_LETTERS}])|[{_LOOKALIKE_LETTERS}](?=[a-z])")
 _WORD = re.compile(r"[^\W\d_]+")
 # Full-width forms stand for ASCII, typographic quotes for plain ones, and every other space for a space.
-_PLAIN = {0xFF01 + offset: 0x21 + offset for offset in range(94)}
+_PLAIN: dict[int, int | str] = {0xFF01 + offset: 0x21 + offset for offset in range(94)}
 _PLAIN |= dict.fromkeys(map(ord, "\u00a0\u1680\u202f\u205f\u3000"), " ") | dict.fromkeys(range(0x2000, 0x200B), " ")
 _PLAIN |= {0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"'}
 _PLAIN_NEEDED = re.compile("[" + "".join(map(chr, _PLAIN)).replace("-", "\\-") + "]")

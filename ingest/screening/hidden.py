@@ -10,7 +10,7 @@ from itertools import chain
 import xxhash
 
 from ingest.screening.findings import Finding, preview
-from ingest.screening.instructions import windows
+from ingest.screening.instructions import WORDING_NAMES, Window, windows
 from ingest.types import Hidden
 
 # Ways that take intent. Layers, hidden rows and slides are switched off by people and programs all the time, so those
@@ -20,8 +20,9 @@ _SHOWN = _DELIBERATE | {"layer": "in a layer that is invisible", "part": "in a h
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _SHINGLE = 4
 _MAX_SHARED = 0.8  # of its shingles that the visible text has too: a shadow, an outline, a text layer under a picture
-# Whoever hides text has no business telling a model anything, so a hint is enough.
-_HINT = 0.5  # of the score that visible text needs
+# Whoever takes care to hide text has no business telling a model anything, so a hint is enough, if it is a phrase: the
+# wording of menus and labels alone says nothing.
+_HINT = 0.6  # of the score that visible text needs
 
 
 def hidden_text(hidden: Sequence[Hidden], visible: str, threshold: float, max_words: int) -> Iterator[Finding]:
@@ -30,7 +31,7 @@ def hidden_text(hidden: Sequence[Hidden], visible: str, threshold: float, max_wo
     `threshold` is that of instructions in visible text, `max_words` how many words may be hidden deliberately.
     """
     for its in hidden:
-        found = windows(its.text, _HINT * threshold)
+        found = [window for window in windows(its.text, _HINT * threshold) if _counts(window, its.how, threshold)]
         if found:
             best = max(found, key=lambda window: window.score)
             shown = its.text[best.start : best.end]
@@ -51,6 +52,11 @@ def hidden_text(hidden: Sequence[Hidden], visible: str, threshold: float, max_wo
             yield _finding(reason, " ".join(part.text for part in parts[:20]), 0.8)
 
 
+def _counts(window: Window, how: str, threshold: float) -> bool:
+    hinted = how in _DELIBERATE and not WORDING_NAMES.issuperset(window.phrases)
+    return hinted or window.score >= threshold
+
+
 def _place(hidden: Hidden) -> str:
     page = f" on page {hidden.page}" if hidden.page else ""
     return f"text stands {_SHOWN.get(hidden.how, 'where nobody sees it')}{page}, and"
@@ -66,4 +72,4 @@ def _words(text: str) -> list[str]:
 
 def _shingles(words: Sequence[str]) -> set[int]:
     last = max(1, len(words) - _SHINGLE + 1)
-    return {xxhash.xxh3_64_intdigest(" ".join(words[start : start + _SHINGLE])) for start in range(last)}
+    return {xxhash.xxh3_64_intdigest(" ".join(words[start : start + _SHINGLE]).encode()) for start in range(last)}

@@ -1,4 +1,4 @@
-"""How much a text reads like instructions to the model that is given it: phrases that stand close together."""
+"""How much a text reads like instructions to the model that is given it: phrases and wording that stand together."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from math import prod
 from ingest.screening.findings import Finding, preview
 from ingest.screening.folding import Folded, fold
 from ingest.screening.phrases import PHRASES
+from ingest.screening.wording import score, sentences, trained
 
 _WINDOW = 600  # characters within which phrases add up: a paragraph or two
+# The learned half speaks as phrases do, by how sure it is of a sentence: least log odds, name, weight.
+_WORDING = ((4.0, "wording of a prompt", 0.7), (2.0, "likely wording", 0.5), (1.0, "possible wording", 0.35))
 _WEIGHTS = {phrase.name: max(its.weight for its in PHRASES if its.name == phrase.name) for phrase in PHRASES}
+WORDING_NAMES = frozenset(name for _, name, _ in _WORDING)
+_WEIGHTS |= {name: weight for _, name, weight in _WORDING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ def windows(text: str, threshold: float) -> list[Window]:
     the others likelier. One said ten times counts once.
     """
     folded = fold(text)
-    found = sorted(_matches(folded.text))
+    found = sorted([*_matches(folded.text), *_worded(folded.text)])
     return list(_joined(_scored(found, threshold), folded))
 
 
@@ -51,7 +56,7 @@ def instructions(text: str, threshold: float) -> list[Finding]:
     ]
 
 
-_Match = tuple[int, int, str]  # start, end, the phrase's name
+_Match = tuple[int, int, str]  # start, end, the name of the phrase or wording
 
 
 def _matches(text: str) -> Iterator[_Match]:
@@ -59,6 +64,15 @@ def _matches(text: str) -> Iterator[_Match]:
         for match in phrase.expression.finditer(text):
             if _begins_word(text, match.start()):
                 yield match.start(), match.end(), phrase.name
+
+
+def _worded(text: str) -> Iterator[_Match]:
+    """Sentences that are worded like prompts."""
+    found = sentences(text)
+    odds = score(found, trained())
+    for number in (odds >= _WORDING[-1][0]).nonzero()[0].tolist():
+        start, end = found.spans[number].tolist()
+        yield start, end, next(name for least, name, _ in _WORDING if odds[number] >= least)
 
 
 def _begins_word(text: str, start: int) -> bool:
@@ -78,9 +92,9 @@ def _scored(found: list[_Match], threshold: float) -> Iterator[Window]:
             names[gone] -= 1
             if not names[gone]:
                 del names[gone]
-        score = 1 - prod(1 - _WEIGHTS[name] for name in names)
-        if score >= threshold:
-            yield Window(inside[0][0], match[1], score, tuple(sorted(names)))
+        together = round(1 - prod(1 - _WEIGHTS[name] for name in names), 4)
+        if together >= threshold:
+            yield Window(inside[0][0], max(its[1] for its in inside), together, tuple(sorted(names)))
 
 
 def _joined(found: Iterator[Window], folded: Folded) -> Iterator[Window]:
@@ -100,4 +114,4 @@ def _joined(found: Iterator[Window], folded: Folded) -> Iterator[Window]:
 
 def _placed(window: Window, folded: Folded) -> Window:
     end = folded.original(window.end - 1) + 1
-    return Window(folded.original(window.start), end, round(window.score, 4), window.phrases)
+    return Window(folded.original(window.start), end, window.score, window.phrases)

@@ -21,7 +21,7 @@ _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}")
 _REVERSED = re.compile("\u202e[^\u202c\n]{0,200}")
 _LATIN = re.compile("[A-Za-z]")
 # Single letters, each followed by something invisible: no language is hyphenated like that.
-_SPELLED = re.compile("(?:[A-Za-z][\u00ad\u200b-\u200d\u2060-\u2064]++){5,}+[A-Za-z]")
+_SPELLED = re.compile("(?:[A-Za-z][\u00ad\u200b-\u200d\u2060-\u2064]{1,8}){5}[A-Za-z]")
 
 _MIN_TAGS = 3
 _MIN_SELECTORS = 4  # in a row

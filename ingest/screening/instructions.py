@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 
@@ -33,8 +33,8 @@ class Window:
 def windows(text: str, threshold: float) -> list[Window]:
     """The stretches whose score is at least `threshold`, in order, none overlapping another.
 
-    The score is 1 - Π(1 - weight) over the different phrases within 600 characters: none is certain, and each makes
-    the others likelier. One said ten times counts once.
+    The score is 1 - Π(1 - weight) over the different phrases within 600 characters and the surest sentence among
+    them: none is certain, and each makes the others likelier. A phrase that is said ten times counts once.
     """
     folded = fold(text)
     found = sorted([*_matches(folded.text), *_worded(folded.text)])
@@ -92,9 +92,16 @@ def _scored(found: list[_Match], threshold: float) -> Iterator[Window]:
             names[gone] -= 1
             if not names[gone]:
                 del names[gone]
-        together = round(1 - prod(1 - _WEIGHTS[name] for name in names), 4)
+        together = _together(names)
         if together >= threshold:
             yield Window(inside[0][0], max(its[1] for its in inside), together, tuple(sorted(names)))
+
+
+def _together(names: Iterable[str]) -> float:
+    """Of the sentences that are worded like prompts only the surest counts: the others are no other evidence."""
+    said = [_WEIGHTS[name] for name in names if name not in WORDING_NAMES]
+    worded = max((_WEIGHTS[name] for name in names if name in WORDING_NAMES), default=0.0)
+    return round(1 - (1 - worded) * prod(1 - weight for weight in said), 4)
 
 
 def _joined(found: Iterator[Window], folded: Folded) -> Iterator[Window]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 WEIGHTS_FILE = Path(__file__).with_name("wording.npz")
 BITS = 16  # of a feature's number
-_TOKEN = re.compile(r"\w{1,40}|[^\w\s]")
+_TOKEN = re.compile(r"[^\W\d_]{1,40}")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _MIN_WORDS = 12  # shorter sentences are taken with the next
 _MAX_TOKENS = 100

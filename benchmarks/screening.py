@@ -3,7 +3,8 @@
     python benchmarks/screening.py --data DIR [--half tune|judge] [--score S] [--documents]
 
 Every rate has its count and Wilson's 95 % interval. The documents are those of benchmarks/screening_sets.py; `judge`,
-the half that nothing was fitted on, is the default. `--documents` adds the real files of DIR/documents, read by the loaders.
+the half that nothing was fitted on, is the default. `--documents` adds the real files of DIR/documents, as the loaders
+read them.
 """
 
 from __future__ import annotations

@@ -57,6 +57,19 @@ class ScreeningSettings(BaseModel):
     max_hidden_words: int = Field(
         40, ge=0, description="Words that may stand in the colour of their background, too small, or beside the page"
     )
+    flood_similarity: float = Field(
+        0.8, gt=0, le=1, description="Share of their text (as five-word sequences) that near copies have in common"
+    )
+    flood_documents: int = Field(20, ge=2, description="So many near copies of a document are a flood")
+    shift_share: float = Field(
+        0.25, gt=0, le=1, description="Share of a source's documents that may be emptied, or replaced, at once"
+    )
+    shift_removed_share: float = Field(
+        0.5, gt=0, le=1, description="Share of a source's documents that may go, or go and be replaced, at once"
+    )
+    shift_added_share: float = Field(
+        2.0, gt=0, description="How many documents may come to a source at once, for each that was there"
+    )
     max_findings: int = Field(10, ge=1, description="Findings of one kind that are kept of a document")
 
 

@@ -136,7 +136,7 @@ def test_a_deleted_document_is_gone_from_the_head_and_its_history_stays(
         ("empty.md", b"", "empty-document"),
         ("blank.md", b" \n\n ", "empty-document"),
         ("large.md", b"x" * 20_000, "document-too-large"),
-        ("what.xyz", b"some text", "unsupported-format"),
+        ("what.xyz", b"\0some text", "unsupported-format"),
         ("binary.txt", bytes(range(256)), "unsupported-format"),
         ("torn.pdf", b"%PDF-1.7\nnothing follows", "corrupt-document"),
         ("torn.docx", b"PK\x03\x04 no archive", "corrupt-document"),
@@ -160,7 +160,7 @@ def test_a_refused_file_is_named_and_leaves_nothing_behind(
 
 
 def test_one_refused_file_does_not_hinder_the_others(ingestion: Ingestion, catalog: Catalog, tmp_path: Path) -> None:
-    job = run(ingestion, tmp_path, ("a.md", SECTIONS[0].encode()), ("b.xyz", b"text"), ("c.md", SECTIONS[1].encode()))
+    job = run(ingestion, tmp_path, ("a.md", SECTIONS[0].encode()), ("b.xyz", b"\0text"), ("c.md", SECTIONS[1].encode()))
     assert job.state == "done"
     assert [(outcome.uri, outcome.state) for outcome in job.documents] == [
         ("a.md", "indexed"),

@@ -282,7 +282,7 @@ class Worker:
         if ended == "tried":
             return
         if isinstance(ended, Problem):
-            queue.fail(job.job_id, ended)
+            queue.fail(job.job_id, ended, self._lease.require)
         elif isinstance(ended, float) or self._stopping.is_set():
             queue.put_back(job.job_id, self._lease.require, ended if isinstance(ended, float) else 0)
         else:

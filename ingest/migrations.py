@@ -154,6 +154,8 @@ def _to_sources(connection: Connection) -> None:
     new = (schema.sources, schema.source_items, schema.quarantine, schema.signatures, schema.signature_bands)
     for table in new:
         table.create(connection, checkfirst=True)
+    if "redacted" not in {column["name"] for column in inspect(connection).get_columns("versions")}:
+        connection.execute(text("ALTER TABLE versions ADD COLUMN redacted JSON"))
 
 
 # Each entry brings the schema from its place + 1 to the next number. Never edit one that has been released; append.

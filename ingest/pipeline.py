@@ -311,6 +311,7 @@ class Ingestion:
             note(connection, made)
             kept = ("indexed", "quarantined")
             unneeded.update(upload.content_hash for upload, outcome in made if outcome.state not in kept)
+            unneeded.update(its.content_hash for its in versions if its.redacted is not None)
 
         try:
             self._history.commit_versions(versions, space, job.number, guard, record)

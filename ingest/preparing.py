@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ingest.background import background
@@ -48,6 +48,7 @@ class _Draft:
     upload: Upload
     extracted: Extracted
     signature: bytes
+    redacted: Mapping[str, int] | None
     spans: Sequence[ChunkSpan]
     notes: tuple[str, ...]
 
@@ -154,7 +155,9 @@ class Preparing:
             if isinstance(screened, Held | DocumentOutcome):
                 return screened
             notes = (*extracted.notes, *screened)
-            return _Draft(upload, extracted, examined.signature, self._chunked(extracted), notes)
+            notes = (*notes, *_said_of(examined.redacted))
+            spans = self._chunked(extracted)
+            return _Draft(upload, extracted, examined.signature, examined.redacted, spans, notes)
         except CatalogUnavailable:
             raise
         except RefusedDocument as error:
@@ -249,9 +252,18 @@ class Preparing:
             extracted=draft.extracted,
             notes=draft.notes,
             signature=draft.signature,
+            redacted=draft.redacted,
             spans=draft.spans,
             vectors=its,
         )
+
+
+def _said_of(redacted: Mapping[str, int] | None) -> list[str]:
+    """How much personal data was replaced, in words."""
+    if not redacted:
+        return []
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(redacted.items()))
+    return [f"personal data was replaced: {counts}"]
 
 
 def _preparation(settings: IngestSettings, embedder: Embedder) -> str:
@@ -263,5 +275,6 @@ def _preparation(settings: IngestSettings, embedder: Embedder) -> str:
         settings.chunk_overlap_tokens,
         embedder.space.space_id,
         [reading.ocr, reading.ocr_languages, reading.max_depth],
+        settings.redaction.model_dump(mode="json") if settings.redaction.kinds else None,
     ]
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:16]

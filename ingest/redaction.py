@@ -7,6 +7,7 @@ package and named in the settings. Nothing is downloaded: neither a model nor th
 
 from __future__ import annotations
 
+import importlib.util
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,9 @@ _EMAIL = r"(?<![\w.+-])[\w.!#$%&'*+/=?^`{|}~-]{1,64}+@[^\W_](?:[\w-]{0,62})(?:\.
 _MORE_CARDS = r"\b(?:4\d{18}|(?:5[0678]|6\d)\d{10,17}|2(?:131|2[2-9]\d|[3-6]\d\d|7[01]\d|720)\d{11,12}|1800\d{11})\b"
 
 
+_NOT_INSTALLED = "`ingest.redaction.kinds` needs presidio-analyzer: pip install 'ragstone[pii]', or name no kinds"
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Personal data in a text; `end` is exclusive."""
@@ -36,6 +40,12 @@ class Span:
     start: int
     end: int
     kind: str
+
+
+def require_installed(settings: RedactionSettings) -> None:
+    """Raises MissingDriver where kinds are named and what finds them is not installed. Nothing is loaded."""
+    if settings.kinds and importlib.util.find_spec("presidio_analyzer") is None:
+        raise MissingDriver(_NOT_INSTALLED)
 
 
 class Redactor:
@@ -46,9 +56,7 @@ class Redactor:
         try:
             import presidio_analyzer
         except ImportError as error:
-            raise MissingDriver(
-                "`ingest.redaction.kinds` needs presidio-analyzer: pip install 'ragstone[pii]', or name no kinds"
-            ) from error
+            raise MissingDriver(_NOT_INSTALLED) from error
         self._settings = settings
         registry = presidio_analyzer.RecognizerRegistry(
             recognizers=_recognizers(settings), supported_languages=[settings.language]

@@ -219,7 +219,9 @@ class Application:
     @cached_property
     def extractor(self) -> Extractor:
         from ingest.extraction.process import ReadingProcesses
+        from ingest.redaction import require_installed
 
+        require_installed(self.settings.ingest.redaction)
         return ReadingProcesses(self.settings.ingest.extraction.processes)
 
     @cached_property

@@ -8,7 +8,7 @@ import pytest
 from embedders import CountingEmbedder
 
 from ingest.catalog import Catalog
-from ingest.config import IngestSettings
+from ingest.config import IngestSettings, RedactionSettings
 from ingest.erasure import ERASE, Erasure
 from ingest.errors import NotFound, StorageFull
 from ingest.extraction.process import ReadHere
@@ -260,3 +260,24 @@ def test_a_file_keeps_the_vectors_of_one_that_is_erased_beside_it(
     Worker(ingestion, {ERASE: lambda *_: True}).work_off()
     assert [outcome.state for outcome in ingestion.queue.get(job_id).documents] == ["failed", "indexed"]
     assert catalog.chunk_inputs_without_vector(embedder.space, 10) == {}
+
+
+def test_personal_data_is_replaced_before_anything_is_stored(
+    catalog: Catalog, originals: Originals, tmp_path: Path
+) -> None:
+    kinds = RedactionSettings(kinds=("EMAIL_ADDRESS",))
+    ingestion = Ingestion(catalog, originals, HashEmbedder(), IngestSettings(redaction=kinds), ReadHere())
+    text = b"# Newts\n\nAsk ann@pond.org about newts.\n\n## Care\n\nFeed them."
+    job = run(ingestion, tmp_path, ("a.md", text), ("b.md", b"Toads hop."))
+    assert [outcome.state for outcome in job.documents] == ["indexed", "indexed"]
+    assert job.documents[0].notes == ("personal data was replaced: 1 EMAIL_ADDRESS",)
+    stored = catalog.version_text(job.documents[0].document_id, 1)
+    assert "Ask <EMAIL_ADDRESS> about newts." in stored
+    assert "## Care" in stored
+    # The file would still have it: neither it nor that of a file without any is kept, nor told to be missing.
+    ingestion.remove_unused(originals.hashes())
+    assert originals.hashes() == set()
+    with catalog.reading() as connection:
+        assert catalog.content_hashes(connection) == set()
+    again = run(ingestion, tmp_path, ("a.md", text))
+    assert [outcome.state for outcome in again.documents] == ["unchanged"]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ingest.loaders.text import clean, decode
+from ingest.sources.types import LastRun
 from ragstone.following import followed, require_done
 from ragstone.wiring import Application
 from retrieval.types import Passage
@@ -147,18 +148,17 @@ def rank(passages: Sequence[Passage], expected: Expected) -> int | None:
     return next(found, None)
 
 
-def refresh(application: Application, source: str) -> int:
-    """Brings a source up to date as `ragstone refresh` does, and returns the revision that this left.
+def refresh(application: Application, source: str) -> LastRun:
+    """Brings a source up to date as `ragstone refresh` does, and returns how that went. Raises JobNotDone.
 
-    Raises JobNotDone, and RuntimeError where a file was not taken in: then nothing that was measured would count.
+    Every refresh wants an application of its own, as every command has one: a worker that was stopped stays stopped.
     """
     (job_id,) = application.sources.request(source)
     *_, job = followed(application, job_id)
     require_done(job)
     run = application.sources.get(source).last_run
-    if run is None or run.revision is None or run.failed or run.quarantined:
-        raise RuntimeError(f"the source {source} was not taken in as it is: {run}; {job.problems[:3]}")
-    return run.revision
+    assert run is not None
+    return run
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:

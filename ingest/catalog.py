@@ -319,7 +319,7 @@ class Catalog:
         versions, held = schema.versions, schema.quarantine
         queries = (
             select(versions.c.content_hash).distinct().where(versions.c.redacted.is_(None)),
-            select(held.c.content_hash).where(held.c.state == "held"),
+            select(held.c.content_hash).where(held.c.state == "held", held.c.batch_id.is_(None)),
         )
         if among is None:
             return {its for query in queries for its in connection.execute(query).scalars()}

@@ -15,15 +15,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal, select, update
 
-from ingest import marks, schema, statements
+from ingest import batches, marks, schema, statements
 from ingest.catalog import Catalog
-from ingest.errors import BatchConflict, NotFound, VectorsGone
+from ingest.errors import NotFound, VectorsGone
 from ingest.screening.near_copies import put_signatures
 from ingest.statements import Guard, PreparedVersion, unguarded, visible_at
 from ingest.types import Space
-
-# Without it SQLAlchemy does not keep how many rows an insert made, unless the database is SQLite.
-_COUNTED = {"preserve_rowcount": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +189,7 @@ class History:
         """As `commit_version`, but visible to those only who name the batch."""
         with self._catalog.writing() as connection:
             guard(connection)
-            require_open(connection, batch_id)
+            batches.require_open(connection, batch_id)
             if _erased(connection, [prepared.document_id], job):
                 return NOT_COMMITTED
             document_id = prepared.document_id
@@ -213,7 +210,7 @@ class History:
     def stage_removal(self, batch_id: str, document_id: str) -> frozenset[str]:
         """The batch hides the document. Returns the hashes of originals that only the batch held."""
         with self._catalog.writing() as connection:
-            require_open(connection, batch_id)
+            batches.require_open(connection, batch_id)
             statements.document(connection, document_id)
             before = _unstage(connection, batch_id, document_id)
             connection.execute(insert(schema.staged).values(batch_id=batch_id, document_id=document_id))
@@ -227,46 +224,20 @@ class History:
 
         Raises BatchConflict when a document of the batch was changed after the batch was opened.
         """
-        staged = schema.staged
         with self._catalog.writing() as connection:
-            batch = require_open(connection, batch_id)
-            for table in (schema.staged_occurrences, staged):
-                connection.execute(delete(table).where(table.c.batch_id == batch_id, _is_erased(table)))
-            changes = connection.execute(select(staged).where(staged.c.batch_id == batch_id)).mappings().all()
-            changed = _changed_since(connection, batch["base_revision"], [row["document_id"] for row in changes])
-            if changed:
-                raise BatchConflict(
-                    f"{len(changed)} documents of batch {batch_id} were changed after it was opened at revision "
-                    f"{batch['base_revision']}, such as {changed[0]}: stage them again in a new batch"
-                )
-            revision = statements.head(connection) + 1
-            ids = [row["document_id"] for row in changes]
-            statements.hide(connection, schema.showings, ids, revision)
-            removed = statements.hide(connection, schema.occurrences, ids, revision)
-            names = ("document_id", "version", "prepared_with")
-            shown = [tuple(row[name] for name in names) for row in changes if row["version"] is not None]
-            statements.put_showings(connection, shown, revision)
-            for row in changes:
-                if row["metadata"] is not None:
-                    statements.put_metadata(connection, row["document_id"], row["metadata"])
-            added = _show_staged(connection, batch_id, revision)
-            _close(connection, batch_id, "promoted", revision)
-            statements.put_revision(connection, revision, "promote", added=added, removed=removed)
-        return revision
+            return batches.promote(connection, batch_id)
+
+    def is_open(self, batch_id: str) -> bool:
+        """Whether the batch waits for a decision."""
+        table = schema.batches
+        with self._catalog.reading() as connection:
+            query = select(table.c.state).where(table.c.batch_id == batch_id)
+            return connection.execute(query).scalar_one_or_none() == "open"
 
     def drop_batch(self, batch_id: str) -> frozenset[str]:
         """Forgets the batch and what only it held; returns the hashes of originals that it held."""
-        table = schema.staged_occurrences
         with self._catalog.writing() as connection:
-            require_open(connection, batch_id)
-            numbers = connection.execute(select(table.c.chunk).distinct().where(table.c.batch_id == batch_id)).scalars()
-            its = list(numbers)
-            staged = select(schema.staged.c.document_id).where(schema.staged.c.batch_id == batch_id)
-            documents = list(connection.execute(staged).scalars())
-            _close(connection, batch_id, "dropped", None)
-            freed = statements.remove_unused_versions(connection, documents)
-            statements.remove_unused_chunks(connection, its)
-        return freed
+            return batches.drop(connection, batch_id)
 
 
 def hide_document(connection: Connection, document_id: str) -> int | None:
@@ -358,32 +329,15 @@ def _return_to(
         insert(table).from_select(
             [*names, "added_in"],
             select(*copied, literal(revision))
-            .where(ended_since, ~shown_now, ~_is_erased(table))
+            .where(ended_since, ~shown_now, ~batches.is_erased(table))
             .order_by(*table.primary_key),
         ),
-        execution_options=_COUNTED,
+        execution_options=batches.COUNTED,
     ).rowcount
     came_since = table.c.removed_in.is_(None) & (table.c.added_in > target) & (table.c.added_in < revision)
     shown_then = exists().where(*equal, visible_at(other, target))
     went = connection.execute(update(table).where(came_since, ~shown_then).values(removed_in=revision)).rowcount
     return came, went
-
-
-def _is_erased(table: Any) -> Any:
-    """The condition that a row is of an erased document, whose content the job to come takes away."""
-    tombstones = schema.tombstones
-    return exists().where(tombstones.c.document_id == table.c.document_id, tombstones.c.versions >= table.c.version)
-
-
-def require_open(connection: Connection, batch_id: str) -> Any:
-    """The batch. Raises NotFound, and BatchConflict when it was promoted or dropped."""
-    table = schema.batches
-    row = connection.execute(select(table).where(table.c.batch_id == batch_id)).mappings().one_or_none()
-    if row is None:
-        raise NotFound(f"no batch {batch_id}")
-    if row["state"] != "open":
-        raise BatchConflict(f"batch {batch_id} was {row['state']} before")
-    return row
 
 
 def _unstage(connection: Connection, batch_id: str, document_id: str) -> list[int]:
@@ -394,32 +348,3 @@ def _unstage(connection: Connection, batch_id: str, document_id: str) -> list[in
     for table in (schema.staged_occurrences, schema.staged):
         connection.execute(delete(table).where(table.c.batch_id == batch_id, table.c.document_id == document_id))
     return chunks
-
-
-def _show_staged(connection: Connection, batch_id: str, revision: int) -> int:
-    """Copies what is staged into the occurrences: new rows, so that these stay in the order of their revisions."""
-    table = schema.staged_occurrences
-    names = [column.name for column in table.c if column.name not in ("staged_id", "batch_id")]
-    staged = select(*(table.c[name] for name in names), literal(revision)).where(table.c.batch_id == batch_id)
-    return connection.execute(
-        insert(schema.occurrences).from_select([*names, "added_in"], staged.order_by(table.c.staged_id)),
-        execution_options=_COUNTED,
-    ).rowcount
-
-
-def _close(connection: Connection, batch_id: str, state: str, revision: int | None) -> None:
-    for table in (schema.staged_occurrences, schema.staged):
-        connection.execute(delete(table).where(table.c.batch_id == batch_id))
-    table = schema.batches
-    connection.execute(update(table).where(table.c.batch_id == batch_id).values(state=state, revision=revision))
-
-
-def _changed_since(connection: Connection, revision: int, document_ids: list[str]) -> list[str]:
-    """Those of the documents that a revision after `revision` changed."""
-    changed: set[str] = set()
-    for table in (schema.showings, schema.occurrences):
-        since = (table.c.added_in > revision) | (table.c.removed_in > revision)
-        for part in statements.parts(document_ids):
-            query = select(table.c.document_id).distinct().where(table.c.document_id.in_(part), since)
-            changed.update(connection.execute(query).scalars())
-    return sorted(changed)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from ingest import facts
 from ingest.background import background
+from ingest.batches import require_open
 from ingest.catalog import Catalog, Readable
 from ingest.config import IngestSettings
 from ingest.errors import (
@@ -23,7 +24,7 @@ from ingest.errors import (
     VectorsGone,
 )
 from ingest.extraction.process import Extractor
-from ingest.history import NOT_COMMITTED, Committed, History, require_open
+from ingest.history import NOT_COMMITTED, Committed, History
 from ingest.identity import document_id_of
 from ingest.jobs import UNFINISHED, ClaimedJob, JobQueue
 from ingest.originals import Originals
@@ -125,12 +126,17 @@ class Ingestion:
             raise
 
     def add(
-        self, job: ClaimedJob, files: Sequence[IncomingFile], collection: str, left: Sequence[Upload] = ()
+        self,
+        job: ClaimedJob,
+        files: Sequence[IncomingFile],
+        collection: str,
+        left: Sequence[Upload] = (),
+        batch: str | None = None,
     ) -> tuple[list[Upload], list[DocumentOutcome]]:
         """Stores more files for a running job beside those that are `left`; and what became of those it refuses."""
         stored: list[Upload] = []
         with self.catalog.writing() as connection:
-            refused = self._store(files, collection, None, stored)
+            refused = self._store(files, collection, None, stored, batch)
             self.queue.set_payload(connection, job.job_id, uploads=payload_of([*left, *stored]))
         return stored, refused
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from sqlalchemy import Connection, delete, insert, select, update
 
-from ingest import schema, statements
+from ingest import batches, schema, statements
 from ingest.catalog import Catalog, Readable
 from ingest.errors import NotFound, QuarantineConflict
 from ingest.jobs import JobQueue
@@ -52,6 +52,7 @@ class QuarantineItem(BaseModel):
     preview: str
     findings: list[FindingInfo]
     source: str | None
+    batch_id: str | None
     size_bytes: int
     created_at: datetime
     decided_at: datetime | None
@@ -111,6 +112,24 @@ def hold(connection: Connection, held: Sequence[Held]) -> set[str]:
     return freed - {its.upload.content_hash for its in held}
 
 
+def hold_batch(connection: Connection, batch: str, source: str, collection: str, findings: Sequence[Finding]) -> None:
+    """Notes that a refresh of a source is held back, in the caller's transaction."""
+    about = Upload(collection, source, source, "", 0, None, batch=batch, source=source)
+    values = {
+        "item_id": f"q-{uuid.uuid4().hex[:20]}",
+        "document_id": "",
+        "collection": collection,
+        "uri": source,
+        "content_hash": "",
+        "upload": stored(about),
+        "batch_id": batch,
+        "findings": [asdict(finding) for finding in findings],
+        "state": "held",
+        "created_at": datetime.now(UTC),
+    }
+    connection.execute(insert(schema.quarantine).values(values))
+
+
 def decided(connection: Connection, document_ids: Sequence[str]) -> dict[tuple[str, str], QuarantineState]:
     """What was decided on contents of documents, by document and hash of the content."""
     table = schema.quarantine
@@ -158,13 +177,20 @@ class Quarantine:
         with self._catalog.reading() as connection:
             return _item(_row(connection, item_id, readable))
 
-    def release(self, item_id: str, by: str | None = None, readable: Readable = None) -> str:
-        """Queues the document for the index, as it was uploaded; returns the job's id.
+    def release(self, item_id: str, by: str | None = None, readable: Readable = None) -> str | None:
+        """Queues the document for the index, as it was uploaded; returns the job's id. A batch is promoted at once.
 
-        Raises NotFound, and QuarantineConflict where it was decided before, or the document has a newer version.
+        Raises NotFound, QuarantineConflict where it was decided before, or the document has a newer version, and
+        BatchConflict where documents of the batch have.
         """
         with self._catalog.writing() as connection:
             row = _undecided(connection, item_id, readable)
+            if row["batch_id"] is not None:
+                removed = batches.removed_by(connection, row["batch_id"])
+                batches.promote(connection, row["batch_id"])
+                _forget_items(connection, removed)
+                _decide(connection, item_id, "released", by, {})
+                return None
             current = statements.current_version(connection, row["document_id"])
             if (None if current is None else current.version) != row["version"]:
                 raise QuarantineConflict(
@@ -175,12 +201,16 @@ class Quarantine:
             return self._queue.enqueue(connection, [upload], [], row["collection"])
 
     def reject(self, item_id: str, by: str | None = None, readable: Readable = None) -> set[str]:
-        """Refuses the document for good, and when the same content comes again; returns the hash of its original.
+        """Refuses the document for good, and when the same content comes again; returns hashes of originals to remove.
 
         What was found is forgotten, but for the reasons. Raises NotFound and QuarantineConflict.
         """
         with self._catalog.writing() as connection:
             row = _undecided(connection, item_id, readable)
+            if row["batch_id"] is not None:
+                freed = batches.drop(connection, row["batch_id"])
+                _decide(connection, item_id, "rejected", by, {})
+                return set(freed)
             findings = [{**finding, "preview": ""} for finding in row["findings"]]
             values = {"findings": findings, "upload": _without_password(row["upload"])}
             _decide(connection, item_id, "rejected", by, values)
@@ -191,6 +221,13 @@ def forget_document(connection: Connection, document_id: str) -> None:
     """Takes all that was held of a document away, in the caller's transaction."""
     table = schema.quarantine
     connection.execute(delete(table).where(table.c.document_id == document_id))
+
+
+def _forget_items(connection: Connection, document_ids: Sequence[str]) -> None:
+    """What a released refresh hides is no item of its source any more."""
+    table = schema.source_items
+    for part in statements.parts(document_ids):
+        connection.execute(delete(table).where(table.c.document_id.in_(part)))
 
 
 def _row(connection: Connection, item_id: str, readable: Readable) -> Mapping[str, Any]:
@@ -236,6 +273,7 @@ def _item(row: Mapping[str, Any]) -> QuarantineItem:
         preview=findings[0].preview if findings else "",
         findings=findings,
         source=upload.source,
+        batch_id=row["batch_id"],
         size_bytes=upload.size_bytes,
         created_at=aware(row["created_at"]),
         decided_at=aware(row["decided_at"]) if row["decided_at"] else None,

@@ -352,6 +352,7 @@ quarantine = Table(
     Column("content_hash", Characters, nullable=False),
     Column("version", Integer),  # what the head showed of the document; null: nothing
     Column("upload", JSON, nullable=False),
+    Column("batch_id", Characters),  # a whole refresh of a source that is held back; null: one document
     Column("findings", JSON, nullable=False),
     Column("state", Characters, nullable=False, index=True),  # held, released or rejected
     Column("created_at", DateTime(timezone=True), nullable=False),

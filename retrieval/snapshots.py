@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, func, select
 
 from ingest import facts, marks, schema, statements
+from ingest.batches import require_open
 from ingest.catalog import Catalog
 from ingest.disk import writing_to
-from ingest.history import require_open
 from ingest.marks import NO_MARK, Mark
 from ingest.types import Space, Vectors
 from ingest.vectors import decoded

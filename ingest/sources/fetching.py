@@ -61,8 +61,10 @@ class Fetching:
     def _run(self) -> None:
         try:
             self._list()
+            wanted = [(its, item) for its, item in self.listed.items() if self._may_have_changed(its, item)]
+            self.to_fetch = len(wanted)
             self.is_listed.set()
-            self._fetch()
+            self._fetch(wanted)
         except Closed:
             return
         except IngestError as error:
@@ -98,9 +100,7 @@ class Fetching:
                     "of them are gone, refresh it with `again`."
                 )
 
-    def _fetch(self) -> None:
-        wanted = [(its, item) for its, item in self.listed.items() if self._may_have_changed(its, item)]
-        self.to_fetch = len(wanted)
+    def _fetch(self, wanted: Sequence[tuple[str, Listed]]) -> None:
         barred = self._barred([document_id for document_id, _ in wanted])
         failures = 0
         for document_id, item in wanted:

@@ -18,6 +18,8 @@ from ingest.uploads import Upload
 
 # The state of an item whose document was erased: it is not fetched any more, whatever becomes of it.
 ERASED = "erased"
+# The state of one whose document stays although it is gone.
+KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +155,10 @@ def forget(connection: Connection, document_ids: Collection[str]) -> None:
     table = schema.source_items
     for part in statements.parts(list(document_ids)):
         connection.execute(delete(table).where(table.c.document_id.in_(part), table.c.state != ERASED))
+
+
+def keep(connection: Connection, document_ids: Collection[str]) -> None:
+    """Notes that documents stay although their items are gone: somebody is to decide, or has decided so."""
+    table = schema.source_items
+    for part in statements.parts(list(document_ids)):
+        connection.execute(update(table).where(table.c.document_id.in_(part)).values(state=KEPT))

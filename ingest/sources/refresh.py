@@ -11,16 +11,19 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
+from ingest.collection_settings import own_settings
 from ingest.config import IngestSettings
 from ingest.errors import CatalogUnavailable, Erased, IngestError, LeaseLost, StorageFull, TryAgain
 from ingest.history import History
 from ingest.jobs import FINISHED, ClaimedJob
 from ingest.pipeline import MIB, IncomingFile, Ingestion
+from ingest.quarantine import QUARANTINED
 from ingest.sources import items
 from ingest.sources.fetching import Fetching
 from ingest.sources.hopper import Arrival
 from ingest.sources.items import Item, Taken
 from ingest.sources.register import BEGUN, OTHER_SOURCE, SourceRegister
+from ingest.sources.shifts import Shifting, needs_care
 from ingest.sources.types import LastRun, RunState, SourceInfo, SourceReader
 from ingest.statements import Guard
 from ingest.types import DocumentOutcome, Problem
@@ -58,6 +61,8 @@ class _Run:
     left: tuple[Upload, ...] = ()  # stored, and not ingested yet
     taken: dict[str, Taken] = field(default_factory=dict)  # of those at hand, by document
     states: dict[str, str] = field(default_factory=dict)  # of all that was fetched, by document
+    batch: str | None = None  # what it brings is staged there, since it could be a shift
+    staged: list[DocumentOutcome] = field(default_factory=list)  # outcomes that are noted when the batch is settled
 
 
 class Refreshing:
@@ -95,7 +100,8 @@ class Refreshing:
             self._end(run, "waiting" if isinstance(error, TryAgain) else "failed", problem)
             raise
         if goes_on is None:
-            self._end(run, "done", _not_listed(run))
+            held = run.said.problem
+            self._end(run, "done" if held is None else "held", held or _not_listed(run))
             report(run.fetching.to_fetch + 1, run.fetching.to_fetch + 1)
         elif queue.cancel_requested(job.job_id):
             self._end(run, "cancelled")
@@ -138,7 +144,10 @@ class Refreshing:
         if run.fetching.error is not None:
             raise run.fetching.error
         # 3. What the source has no more is hidden, in one revision.
-        self._remove_gone(run)
+        if run.batch is None:
+            self._remove_gone(run)
+        else:
+            self._settle(run)
         return None
 
     def _pause(self) -> float:
@@ -148,10 +157,11 @@ class Refreshing:
 
     def _begun(self, job: ClaimedJob) -> _Run:
         source = self._register.get(job.payload["source"])
+        self._drop_batch(job.payload.get("batch"))  # of a worker that was killed
         said = LastRun(job_id=job.job_id, started_at=datetime.now(UTC))
         with self._ingestion.catalog.writing(may_be_lost=True) as connection:
             self._guard(connection)
-            self._ingestion.queue.set_payload(connection, job.job_id, uploads=[], **{BEGUN: True})
+            self._ingestion.queue.set_payload(connection, job.job_id, uploads=[], batch=None, **{BEGUN: True})
             self._register.note_run(connection, source.name, said)
         # What a worker stored that was killed then is fetched again, if the source still has it.
         self._ingestion.remove_unused({upload.content_hash for upload in job.uploads})
@@ -179,6 +189,11 @@ class Refreshing:
         if not fetching.is_listed.is_set():
             assert fetching.error is not None
             raise fetching.error
+        if run.batch is None and self._needs_care(run):
+            run.batch = self._history.open_batch(f"refresh of the source {run.source.name}")
+            with self._ingestion.catalog.writing() as connection:
+                self._guard(connection)
+                self._ingestion.queue.set_payload(connection, run.job_id, batch=run.batch)
         if not run.moved:
             run.moved = {item.content_hash: item for item in self._gone(run) if item.content_hash is not None}
         return True
@@ -191,8 +206,22 @@ class Refreshing:
         return [
             item
             for its, item in run.known.items()
-            if its not in run.fetching.listed and item.state != items.ERASED and not item.uri.startswith(unknown)
+            if its not in run.fetching.listed
+            and item.state not in (items.ERASED, items.KEPT)
+            and not item.uri.startswith(unknown)
         ]
+
+    def _needs_care(self, run: _Run) -> bool:
+        """Whether so much changes that it is staged first."""
+        if run.again or self._policy_of(run) == "off":
+            return False
+        coming = sum(its not in run.known for its in run.fetching.listed)
+        changing = run.fetching.to_fetch - coming
+        return needs_care(len(run.known), changing, coming, len(self._gone(run)), self._settings.screening)
+
+    def _policy_of(self, run: _Run) -> str:
+        with self._ingestion.catalog.reading() as connection:
+            return str(own_settings(connection, run.source.collection).get("quarantine", "suspicious"))
 
     # -- 2. ingesting
 
@@ -220,7 +249,7 @@ class Refreshing:
                 run.taken[document_id] = Taken(arrival.fetched.mark, content_hash)
                 files.append(self._incoming(run, arrival, content_hash))
         if files:
-            uploads, refused = self._ingestion.add(job, files, run.source.collection, run.left)
+            uploads, refused = self._ingestion.add(job, files, run.source.collection, run.left, run.batch)
             run.left = (*uploads, *run.left)
             outcomes += refused
         if outcomes or marks:
@@ -263,6 +292,9 @@ class Refreshing:
         """What became of items, in the transaction that decides it."""
         problems = {its.document_id: its.problem.code for its in outcomes if its.problem is not None}
         own = [its for its in outcomes if problems.get(its.document_id) not in (OTHER_SOURCE, Erased.code)]
+        if run.batch is not None:  # nothing is as it was until the batch is settled
+            run.staged += own
+            own = []
         items.put(connection, run.source.name, {its.document_id: _taken(run, its) for its in own}, own)
         erased = [document_id for document_id, code in problems.items() if code == Erased.code]
         run.states |= {its.document_id: its.state for its in outcomes} | dict.fromkeys(erased, "unchanged")
@@ -280,6 +312,26 @@ class Refreshing:
             run.said.removed = self._history.delete_documents(
                 gone, self._guard, lambda connection: items.forget(connection, gone)
             )
+
+    def _settle(self, run: _Run) -> None:
+        """Shows what was staged, or has it held back."""
+        assert run.batch is not None
+        name, collection, outcomes = run.source.name, run.source.collection, run.staged
+
+        def note(connection: Connection) -> None:
+            items.put(connection, name, {its.document_id: _taken(run, its) for its in outcomes}, outcomes)
+
+        gone = [item.document_id for item in self._gone(run)]
+        shifting = Shifting(self._ingestion.catalog, self._history, self._settings.screening, self._guard)
+        findings = shifting.settle(run.batch, name, collection, len(run.known), gone, note)
+        run.batch = None
+        with self._ingestion.catalog.writing() as connection:
+            self._ingestion.queue.set_payload(connection, run.job_id, batch=None)
+        if findings:
+            detail = f"the refresh is held back until somebody decides: {findings[0].reason}"
+            run.said.problem = Problem(code=QUARANTINED, detail=detail)
+        else:
+            run.said.removed = len(gone)
 
     def _end(self, run: _Run, state: RunState, problem: Problem | None = None) -> None:
         self._drop(run)
@@ -304,6 +356,13 @@ class Refreshing:
     def _drop(self, run: _Run) -> None:
         run.fetching.stop()
         self._runs.pop(run.job_id, None)
+        self._drop_batch(run.batch)
+        run.batch = None
+
+    def _drop_batch(self, batch: str | None) -> None:
+        """What was staged and never settled."""
+        if batch is not None and self._history.is_open(batch):
+            self._ingestion.remove_unused(self._history.drop_batch(batch))
 
     def _note(self, name: str, said: LastRun) -> None:
         with self._ingestion.catalog.writing(may_be_lost=True) as connection:

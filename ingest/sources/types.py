@@ -14,9 +14,9 @@ from ingest.sources.schedule import Schedule
 from ingest.types import DocumentState, Problem
 
 SourceKind = Literal["folder", "web", "sitemap", "git", "bucket"]
-ItemState = DocumentState | Literal["erased"]
+ItemState = DocumentState | Literal["erased", "kept"]
 
-RunState = Literal["running", "done", "failed", "waiting", "cancelled"]
+RunState = Literal["running", "done", "failed", "waiting", "cancelled", "held"]
 
 Patterns = tuple[Annotated[str, Field(min_length=1, max_length=500)], ...]
 

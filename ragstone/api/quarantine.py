@@ -20,10 +20,10 @@ class QuarantinePage(BaseModel):
 
 
 class Released(BaseModel):
-    """The item as it was decided, and the job that takes the document in."""
+    """The item as it was decided, and the job that takes the document in; a refresh of a source is shown at once."""
 
     item: QuarantineItem
-    job_id: str
+    job_id: str | None
 
 
 @router.get("")

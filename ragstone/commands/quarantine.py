@@ -61,14 +61,14 @@ def release(loaded: LoadedSettings, item_id: str, as_json: bool) -> None:
     """Take a document in as it was uploaded."""
     application = existing(loaded)
     job_id = application.quarantine.release(item_id, by="command line")
-    for job in followed(application, job_id):
-        last = job
+    jobs = [] if job_id is None else list(followed(application, job_id))
     item = application.quarantine.get(item_id)
     if as_json:
         echo_json({"item": item.model_dump(mode="json"), "job_id": job_id})
     else:
         click.echo(_line(item))
-    require_done(last)
+    for job in jobs[-1:]:
+        require_done(job)
 
 
 @quarantine.command()

@@ -1,0 +1,160 @@
+"""A source whose content shifts all at once is held back as a whole; one that is edited as usual is not."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from ingest.catalog import Catalog
+from ingest.config import IngestSettings
+from ingest.extraction.process import ReadHere
+from ingest.history import History
+from ingest.originals import Originals
+from ingest.pipeline import Ingestion
+from ingest.quarantine import Quarantine
+from ingest.sources.folder import FolderReader
+from ingest.sources.refresh import Refreshing
+from ingest.sources.register import SourceRegister
+from ingest.sources.types import SourceInfo, SourceSettings
+from ingest.worker import Worker
+from retrieval.hash_embedder import HashEmbedder
+
+PAGES = 20
+
+
+class Watched:
+    """A folder of twenty pages, as a source of a catalog."""
+
+    def __init__(self, catalog: Catalog, originals: Originals, folder: Path) -> None:
+        self.catalog, self.folder = catalog, folder
+        self.ingestion = Ingestion(catalog, originals, HashEmbedder(), IngestSettings(), ReadHere())
+        self.register = SourceRegister(catalog, self.ingestion.queue)
+        self.quarantine = Quarantine(catalog, self.ingestion.queue)
+        for number in range(PAGES):
+            self.write(number, page(number))
+        self.register.put("pages", SourceSettings(kind="folder", location=str(folder)))
+        self.refresh()
+
+    def write(self, number: int, text: str) -> None:
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / f"{number}.md").write_text(text, "utf-8")
+
+    def refresh(self) -> SourceInfo:
+        time.sleep(0.02)
+        (job_id,) = self.register.request("pages")
+        history = History(self.catalog)
+        settings = IngestSettings()
+        refreshing = Refreshing(
+            self.register,
+            self.ingestion,
+            history,
+            settings,
+            lambda source, known: FolderReader(Path(source.location)),
+            lambda connection: None,
+        )
+        worker = Worker(self.ingestion, {"refresh": refreshing})
+        deadline = time.monotonic() + 30
+        while self.ingestion.queue.get(job_id).state not in ("done", "failed", "dead"):
+            assert worker.work_off()
+            assert time.monotonic() < deadline
+        return self.register.get("pages")
+
+    def texts(self) -> dict[str, str]:
+        shown = self.catalog.documents(None, 100, None)[0]
+        return {its.uri: self.catalog.version_text(its.document_id, its.version) for its in shown}
+
+
+def page(number: int, word: str = "valve") -> str:
+    said = " ".join(f"The {word} {number} of the reservoir {each} is opened by hand." for each in range(20))
+    return f"# Page {number}\n\n{said}\n"
+
+
+@pytest.fixture
+def watched(catalog: Catalog, originals: Originals, tmp_path: Path) -> Watched:
+    return Watched(catalog, originals, tmp_path / "pages")
+
+
+def test_many_small_edits_are_shown_at_once_and_together(watched: Watched) -> None:
+    head = watched.catalog.head()
+    for number in range(12):
+        watched.write(number, page(number) + "\nOne more sentence.\n")
+    (watched.folder / "19.md").unlink()
+    source = watched.refresh()
+    assert source.last_run is not None
+    assert (source.last_run.state, source.last_run.taken, source.last_run.removed) == ("done", 12, 1)
+    assert watched.catalog.head() == head + 1
+    texts = watched.texts()
+    assert len(texts) == PAGES - 1
+    assert texts["3.md"].endswith("One more sentence.\n")
+    assert watched.quarantine.list() == []
+
+
+def test_a_refresh_that_finds_nothing_new_leaves_no_revision(watched: Watched) -> None:
+    head = watched.catalog.head()
+    for number in range(PAGES):
+        watched.write(number, page(number))  # written anew, with what was there
+    watched.refresh()
+    assert watched.catalog.head() == head
+
+
+def test_pages_that_are_emptied_are_held_back_until_released(watched: Watched) -> None:
+    before = watched.texts()
+    for number in range(10):
+        watched.write(number, "Moved.\n")
+    source = watched.refresh()
+    assert source.last_run is not None
+    assert source.last_run.state == "held"
+    assert source.last_run.problem is not None
+    assert watched.texts() == before
+    (item,) = watched.quarantine.list()
+    assert (item.uri, item.source, item.findings[0].kind) == ("pages", "pages", "shift")
+    assert "10 documents (of 20 that were there) were emptied" in item.reason
+    # What is held is not fetched again, and is no news.
+    again = watched.refresh()
+    assert again.last_run is not None
+    assert again.last_run.state == "done"
+    assert len(watched.quarantine.list()) == 1
+    assert watched.quarantine.release(item.item_id) is None
+    assert watched.texts()["3.md"] == "Moved.\n"
+
+
+def test_pages_that_vanish_are_held_back_and_stay_when_that_is_rejected(watched: Watched, originals: Originals) -> None:
+    before = watched.texts()
+    for number in range(15):
+        (watched.folder / f"{number}.md").unlink()
+    watched.refresh()
+    (item,) = watched.quarantine.list()
+    assert "are gone" in item.reason
+    assert watched.texts() == before
+    watched.ingestion.remove_unused(watched.quarantine.reject(item.item_id))
+    source = watched.refresh()
+    assert source.last_run is not None
+    assert (source.last_run.state, source.last_run.removed) == ("done", 0)
+    assert watched.texts() == before
+    assert watched.quarantine.list() == []
+    assert len(originals.hashes()) == PAGES
+
+
+def test_replaced_pages_are_held_back_and_released_without_those_that_vanished(watched: Watched) -> None:
+    for number in range(8):
+        watched.write(number, page(number, "casino bonus").replace("reservoir", "jackpot").replace("by hand", "now"))
+    (watched.folder / "19.md").unlink()
+    source = watched.refresh()
+    assert source.last_run is not None
+    assert source.last_run.state == "held"
+    (item,) = watched.quarantine.list()
+    watched.quarantine.release(item.item_id)
+    texts = watched.texts()
+    assert "jackpot" in texts["3.md"]
+    assert "19.md" not in texts
+    assert {its.uri for its in watched.register.items("pages", 100)} == set(texts)
+
+
+def test_asking_once_more_for_all_of_it_is_a_decision(watched: Watched) -> None:
+    for number in range(15):
+        (watched.folder / f"{number}.md").unlink()
+    watched.register.request("pages", again=True)
+    watched.refresh()
+    assert len(watched.texts()) == 5

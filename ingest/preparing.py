@@ -27,7 +27,7 @@ PREPARATION = 2
 SPECIAL_TOKENS = 2
 
 # A file that takes longer to read lets others go first.
-_PATIENCE_S = 1.0
+_PATIENCE_S = 3.0
 
 # A file with what is to be committed of it, or what became of it.
 Prepared = tuple[Upload, PreparedVersion | Held | DocumentOutcome]

@@ -41,6 +41,7 @@ def main(scratch: str) -> None:
     requests, replies = sys.stdin.buffer, sys.stdout.buffer
     replies.write(json.dumps({"gives_up": given_up}).encode("ascii") + b"\n")
     replies.flush()
+    _warm_up()
     redactor: Redactor | None = None
     while line := requests.readline():
         head = json.loads(line)
@@ -52,6 +53,11 @@ def main(scratch: str) -> None:
         replies.write(_reply(data, head["name"], wire.reading_of(head), examination.screening, chosen))
         replies.flush()
         _empty(folder)
+
+
+def _warm_up() -> None:
+    """Loads what the first document would load, here once instead of in each fork."""
+    wire.examine(extract(b"# A title\n\nSome words.", "warm.md", Reading()), ScreeningSettings(), None)
 
 
 def _reply(

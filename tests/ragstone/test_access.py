@@ -259,7 +259,7 @@ def test_settings_of_a_collection_are_kept_and_what_is_not_built_says_so(client:
     assert made["settings"] == {"retention": {"keep_days": 30}, "language": "english"}
     assert (made["documents"], made["chunks"]) == (0, 0)
     assert client.get("/v1/collections").json() == {"collections": [made]}
-    for body in ({"language": "german"}, {"gate": "on"}, {"quarantine": "all"}):
+    for body in ({"language": "german"}, {"gate": "on"}):
         assert next(iter(body)) in problem(client.put(path, json=body), 501, "not-built")
     for wrong in ({"colour": "red"}, {"retention": {"keep_days": -1}}, {"retention": {"keep": 1}}, {"gate": "ajar"}):
         problem(client.put(path, json=wrong), 422, "bad-request")

@@ -142,7 +142,7 @@ MENDED = [
     (
         [
             "INSERT INTO versions SELECT document_id, 9, content_hash, title, media_type, text, text_hash, pages, "
-            f"size_bytes, created_at FROM versions WHERE {OF_DOORS}"
+            f"size_bytes, redacted, created_at FROM versions WHERE {OF_DOORS}"
         ],
         f"version 9 of {DOORS} is shown at no revision",
     ),

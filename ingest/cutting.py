@@ -22,8 +22,9 @@ _SENTENCE_END = re.compile(
 
 def last_sentence(text: str, start: int, end: int) -> int | None:
     """Where the last sentence of `text[start:end]` begins, or None where it is the only one."""
-    begins = [match.end() for match in _SENTENCE_END.finditer(text, start, end) if match.end() < end]
-    return begins[-1] if begins else None
+    ends = [match.end() for match in _SENTENCE_END.finditer(text, start, trimmed(text, start, end)[1])]
+    cuts = [cut for cut in ends[-2:] if text[cut:end].strip()]
+    return trimmed(text, cuts[-1], end)[0] if cuts else None
 
 
 def split_sentences(passage: str, count: Callable[[str], int], tokens: int) -> list[str]:

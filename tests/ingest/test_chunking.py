@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.chunking import chunk
-from ingest.cutting import halved, locate
+from ingest.cutting import halved, last_sentence, locate
 from ingest.loaders.registry import extract
 from ingest.types import ChunkSpan, Extracted, Heading, Page
 from retrieval.embedder import OnnxEmbedder
@@ -351,6 +351,15 @@ def test_the_first_line_of_code_is_not_left_behind() -> None:
 def test_a_fence_without_an_end_reaches_to_the_end_of_its_section() -> None:
     extracted, spans = cut("```\na\n\n- b\n\n| c", 16, name="a.txt")
     assert texts(extracted, spans) == ["```\na\n\n- b\n\n| c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [("One. Two.", "Two."), ("一。 二。 ", "二。 "), ("One.", None), ("One. ", None), ("", None), ("One. Two", "Two")],
+)
+def test_the_last_sentence_is_found_where_there_are_several(text: str, last: str | None) -> None:
+    begin = last_sentence(text, 0, len(text))
+    assert (None if begin is None else text[begin:]) == last
 
 
 def test_long_paragraphs_are_cut_between_sentences() -> None:

@@ -150,10 +150,15 @@ def _to_attempts(connection: Connection) -> None:
 
 
 def _to_sources(connection: Connection) -> None:
-    """5: sources, from which documents are fetched, the quarantine, and signatures of documents."""
+    """5: sources, from which documents are fetched, the quarantine, signatures of documents, and what leads a chunk."""
     new = (schema.sources, schema.source_items, schema.quarantine, schema.signatures, schema.signature_bands)
     for table in new:
         table.create(connection, checkfirst=True)
+    for table in (schema.occurrences, schema.staged_occurrences):
+        there = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        if "lead_start" not in there:
+            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN lead_start INTEGER"))
+            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN lead_end INTEGER"))
 
 
 # Each entry brings the schema from its place + 1 to the next number. Never edit one that has been released; append.

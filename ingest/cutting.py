@@ -1,4 +1,4 @@
-"""Cuts a passage that is too long: between sentences where it can be, else between words, else anywhere.
+"""Cuts a passage that is too long: between sentences where it can be, else between words or characters.
 
 llama-index-core's `SentenceSplitter` returns strings without offsets and strips them, so spans are found again in the
 text. Should its strings ever be other than the passage, piece by piece, the passage is halved until the parts fit.

@@ -1,4 +1,4 @@
-"""The blocks that a text is made of: paragraphs, list items, tables and code; and where tables and code may be cut."""
+"""The blocks of a text: paragraphs, list items, tables and code, and where these may be cut."""
 
 from __future__ import annotations
 

@@ -268,6 +268,11 @@ def test_the_chunks_of_a_cut_table_are_about_equally_long() -> None:
     assert len(sizes) > 3 and max(sizes) - min(sizes) <= 14  # two rows
 
 
+def test_a_cut_table_has_no_more_chunks_than_it_takes() -> None:
+    header = f"| {numbered('column', 16)} |"
+    assert len(cut(a_table(40, header, "| --- |"), 60)[1]) == 8
+
+
 def test_a_header_over_half_a_chunk_is_not_repeated() -> None:
     header = f"| {numbered('column', 20)} |"
     _, spans = cut(a_table(30, header, "| --- |"), 40)
@@ -279,6 +284,7 @@ def test_a_row_that_is_longer_than_a_chunk_is_cut_and_each_part_is_led() -> None
     extracted, spans = cut(f"{a_table(3)}\n{row}\n| last | 1 |", 40)
     within = [span for span in spans if "sleeps" in extracted.text[span.start : span.end]]
     assert len(within) > 5 and all(span.lead for span in within if span.start > 0)
+    assert all(extracted.text[span.start : span.end].endswith("sleeps.") for span in within[:-1])
     assert all(words(span.input) <= 40 for span in spans)
 
 
@@ -308,12 +314,13 @@ def test_code_that_does_not_fit_is_cut_at_blank_lines() -> None:
 
 
 PYTHON = '''\
-| not | a table |
-
 class Newt:
     """
-    - not a list
+    | no | table |
+    | --- | --- |
+    | no | row |
 
+    - no list
     ```
     """
 
@@ -323,13 +330,10 @@ class Newt:
 
 
 def test_a_file_of_code_is_code_from_its_first_line_to_its_last() -> None:
-    text = "\n".join(PYTHON.replace("Newt", f"Newt{number}") for number in range(6))
-    extracted = Extracted(text, "a.py", "text/x-python")
+    classes = [PYTHON.replace("Newt", f"Newt{number}") for number in range(6)]
+    extracted = Extracted("\n".join(classes), "a.py", "text/x-python")
     spans = chunk(extracted, count_tokens=words, chunk_tokens=40, overlap_tokens=0)
-    check(extracted, spans, words, 40)
-    assert len(spans) > 2 and not any(span.lead for span in spans)
-    before = [text[: span.start].rstrip(" ") for span in spans]
-    assert all(not above or above.endswith("\n\n") for above in before)
+    assert texts(extracted, spans) == [its.strip() for its in classes]
 
 
 def test_code_that_does_not_fit_is_cut_between_lines() -> None:

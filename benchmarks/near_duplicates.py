@@ -73,10 +73,8 @@ def _signatures(updates: list[tuple[str, _Release, _Release]]) -> None:
     true = np.array([len(shingles[a] & shingles[b]) / len(shingles[a] | shingles[b]) for a, b in pairs])
     told = np.array([similarity(found[a], found[b]) for a, b in pairs])
     met = np.array([bool(set(bands(found[a])) & set(bands(found[b]))) for a, b in pairs])
-    print(
-        f"{len(pairs):,} pairs, mean error {np.mean(np.abs(true - told)):.4f}, "
-        f"largest {np.max(np.abs(true - told)):.3f}"
-    )
+    errors = np.abs(true - told)
+    print(f"{len(pairs):,} pairs, mean error {errors.mean():.4f}, largest {errors.max():.3f}")
     low = true < 0.1
     print(f"{int(met[low].sum())} of {int(low.sum()):,} pairs below .1 share a band\n")
     print("| from | pairs | share a band | found | right | precision | recall |\n|---|---|---|---|---|---|---|")

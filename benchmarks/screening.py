@@ -1,6 +1,6 @@
 """How much screening finds of real attacks, and how often it takes a clean document for one.
 
-    python benchmarks/screening.py --data DIR [--half tune|judge] [--score S] [--documents]
+    python benchmarks/screening.py --data DIR [--half tune|judge] [--score S] [--documents] [--parts]
 
 Every rate has its count and Wilson's 95 % interval. The documents are those of benchmarks/screening_sets.py; `judge`,
 the half that nothing was fitted on, is the default. `--documents` adds the real files of DIR/documents, as the loaders
@@ -17,13 +17,17 @@ from collections.abc import Iterable, Sequence
 from math import sqrt
 from pathlib import Path
 
+import numpy as np
 from screening_sets import PLAIN_TASKS, Sample, attacked, clean, rows
 
 from ingest.config import ScreeningSettings
 from ingest.errors import RefusedDocument
 from ingest.loaders.reading import Reading
 from ingest.loaders.registry import extract
+from ingest.screening.instructions import windows
+from ingest.screening.phrases import PHRASES
 from ingest.screening.screen import screen
+from ingest.screening.wording import BITS, Weights
 from ingest.types import Extracted
 
 
@@ -33,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--half", choices=("tune", "judge"), default="judge")
     parser.add_argument("--score", type=float, default=ScreeningSettings().instruction_score)
     parser.add_argument("--documents", action="store_true", help="also the real files of DIR/documents")
+    parser.add_argument("--parts", action="store_true", help="also what the phrases and the learned half find alone")
     options = parser.parse_args(arguments)
     policy = ScreeningSettings(instruction_score=options.score)
     print(f"## False alarms, {options.half} half\n")
@@ -47,20 +52,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _table(asked, by_category=False)
     print()
     _table(attacks, by_category=True)
+    if options.parts:
+        _parts(options.data, options.half, options.score)
     return 0
+
+
+def _parts(data: Path, half: str, threshold: float) -> None:
+    """What the phrases and the learned half find alone."""
+    silent = Weights(np.zeros(1 << BITS, dtype=np.int8), 1.0, -100.0)
+    attacks = [its for its in attacked(data) if its.half == half and its.category not in PLAIN_TASKS]
+    harmless = [its for its in clean(data) if its.half == half]
+    for name, phrases, weights in (("Phrases", PHRASES, silent), ("Wording", (), None)):
+        print(f"\n## {name} alone\n")
+        for samples in (harmless, attacks):
+            found = [(its, bool(windows(its.text, threshold, phrases=phrases, weights=weights))) for its in samples]
+            _table(found, by_category=False)
+            print()
 
 
 _Found = list[tuple[Sample, bool]]
 
 
 def _found(samples: Iterable[Sample], policy: ScreeningSettings) -> _Found:
-    began, characters = time.perf_counter(), 0
+    began, characters = time.process_time(), 0
     found: _Found = []
     for sample in samples:
         characters += len(sample.text)
         extracted = Extracted(text=sample.text, title="", media_type="text/plain")
         found.append((sample, bool(screen(extracted, policy))))
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     print(f"{len(found):,} documents, {characters / 1e6:.1f} MB, {1000 * seconds / len(found):.2f} ms each, ", end="")
     print(f"{seconds / characters * 1e6:.2f} s a MB\n")
     return found

@@ -3,8 +3,9 @@
     pip install fpdf2==2.8.9
     python examples/make_documents.py [FOLDER]
 
-fpdf2 is needed by this script only and is no dependency of the project; python-docx is one. Dates are fixed and nothing
-is random: the same versions of the libraries (and of zlib, for the DOCX) give the same bytes each time.
+fpdf2 is needed by this script only and is no dependency of the project; python-docx comes with its `dev` extra. Dates
+are fixed and nothing is random: the same versions of the libraries (and of zlib, for the DOCX) give the same bytes each
+time.
 """
 
 from __future__ import annotations

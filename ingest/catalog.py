@@ -318,7 +318,7 @@ class Catalog:
         """
         versions, held = schema.versions, schema.quarantine
         queries = (
-            select(versions.c.content_hash).distinct(),
+            select(versions.c.content_hash).distinct().where(versions.c.redacted.is_(None)),
             select(held.c.content_hash).where(held.c.state == "held"),
         )
         if among is None:

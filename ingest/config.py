@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
 def kind_or(default: str) -> Callable[[Any], Any]:
@@ -84,6 +84,53 @@ class ScreeningSettings(BaseModel):
     max_findings: int = Field(10, ge=1, description="Findings of one kind that are kept of a document")
 
 
+# Personal data that has a form, and that which only a model tells.
+PatternKind = Literal[
+    "CREDIT_CARD",
+    "CRYPTO",
+    "EMAIL_ADDRESS",
+    "IBAN_CODE",
+    "IP_ADDRESS",
+    "MAC_ADDRESS",
+    "PHONE_NUMBER",
+    "UK_NHS",
+    "US_ITIN",
+    "US_SSN",
+]
+ModelKind = Literal["DATE_TIME", "LOCATION", "NRP", "ORGANIZATION", "PERSON"]
+MODEL_KINDS: frozenset[str] = frozenset(get_args(ModelKind))
+
+
+class RedactionSettings(BaseModel):
+    """Personal data that is replaced by marks before a document is stored; needs the extra `pii`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kinds: tuple[PatternKind | ModelKind, ...] = Field((), description="Kinds that are replaced; none by default")
+    model: str | None = Field(
+        None,
+        description="spaCy model, a package or a folder, that finds persons, places and the like (NRP: nationality)",
+    )
+    language: str = Field(
+        "en", description="Language of the model, and of the words that are looked for around numbers"
+    )
+    phone_regions: tuple[str, ...] = Field(
+        ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR"),
+        description="Countries whose phone numbers are found without a country code; more find more wrong ones too",
+    )
+    min_score: float = Field(0.4, ge=0, le=1, description="How sure Presidio must be of what is replaced")
+
+    @model_validator(mode="after")
+    def _model_for_kinds(self) -> Self:
+        unfindable = sorted(MODEL_KINDS & set(self.kinds)) if self.model is None else []
+        if unfindable:
+            raise ValueError(
+                f"{', '.join(unfindable)} can't be found by patterns: name an installed spaCy model in "
+                "`ingest.redaction.model`, or leave them out of `ingest.redaction.kinds`"
+            )
+        return self
+
+
 class IngestSettings(BaseModel):
     """`[ingest]` in ragstone.toml."""
 
@@ -94,6 +141,7 @@ class IngestSettings(BaseModel):
     extraction: ExtractionSettings = ExtractionSettings()
     web: WebSettings = WebSettings()
     screening: ScreeningSettings = ScreeningSettings()
+    redaction: RedactionSettings = RedactionSettings()
     chunk_tokens: int = Field(
         200, ge=16, le=8192, description="Size of a chunk, heading path included, in the embedder's tokens"
     )

@@ -21,9 +21,10 @@ from ingest import marks, quarantine, schema, statements
 from ingest.catalog import Catalog, Readable
 from ingest.errors import CatalogUnavailable
 from ingest.history import hide_document
-from ingest.identity import document_id_of
+from ingest.identity import ERASED_NAME, document_id_of
 from ingest.jobs import UNFINISHED, JobQueue
 from ingest.screening.near_copies import forget_signatures
+from ingest.sources import items
 from ingest.uploads import Upload
 
 # Takes the stored record of an answer, and gives it back without anything that could quote a document.
@@ -31,8 +32,6 @@ Redact = Callable[[dict[str, Any]], dict[str, Any]]
 
 # The kind of the job that erases.
 ERASE = "erase"
-# What stands where the name of an erased document stood.
-ERASED_NAME = "(erased)"
 _ALL_JOBS = 2**62
 _PATIENCE_S = 60
 _PAUSE_S = 0.05
@@ -57,6 +56,7 @@ class Erasure:
             document = statements.document(connection, document_id, readable, shown=readable is not None)
             revision = hide_document(connection, document_id) or statements.head(connection)
             _put_tombstone(connection, document_id)
+            items.erase(connection, document_id)
             payload = {"document_id": document_id}
             job_id = self._queue.enqueue_task(connection, ERASE, payload, [document["collection"]])
         return revision, job_id
@@ -76,6 +76,7 @@ class Erasure:
         """
         with self._catalog.writing() as connection:
             _redact_jobs(connection, document_id)
+            items.erase(connection, document_id)
             quarantine.forget_document(connection, document_id)
             forget_signatures(connection, [document_id])
             occurrences, stood = _remove_document(connection, document_id)
@@ -154,7 +155,8 @@ def _redact_jobs(connection: Connection, document_id: str) -> None:
     if uri is not None:
         # SQLite takes no pattern of more than 50,000 bytes; what this finds too much is left alone below.
         begins = json.dumps(uri)[1:-1][:_PATTERN_CHARACTERS]
-        named |= cast(jobs.c.payload, Text).contains(begins, autoescape=True)
+        for column in (jobs.c.payload, jobs.c.problems):  # a refresh tells of problems only
+            named |= cast(column, Text).contains(begins, autoescape=True)
     # What came after the document was erased is of the new document of that name. In a restored catalog there may be no
     # tombstone yet.
     last_job = select(schema.tombstones.c.last_job).where(schema.tombstones.c.document_id == document_id)
@@ -168,14 +170,15 @@ def _redact_jobs(connection: Connection, document_id: str) -> None:
         payload = dict(row["payload"])
         if "uploads" in payload:
             payload["uploads"] = [
-                _withdrawn(item, document_id) if Upload(**item).document_id == document_id else item
+                withdrawn(item, document_id) if Upload(**item).document_id == document_id else item
                 for item in payload["uploads"]
             ]
         its = jobs.c.number == row["number"]
         connection.execute(update(jobs).where(its).values(outcomes=outcomes, problems=problems, payload=payload))
 
 
-def _withdrawn(upload: dict[str, Any], document_id: str) -> dict[str, Any]:
+def withdrawn(upload: dict[str, Any], document_id: str) -> dict[str, Any]:
+    """An upload in a job's payload, of a document that was erased: nothing in it tells of it."""
     names = {"uri": ERASED_NAME, "name": ERASED_NAME, "metadata": None, "password": None, "document": document_id}
     return {**upload, **names, "erased": True}
 

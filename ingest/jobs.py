@@ -10,14 +10,15 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, Select, Text, bindparam, cast, delete, false, func, insert, or_, select, update
+from sqlalchemy import Connection, Text, case, cast, delete, false, insert, or_, select, update
 
-from ingest import schema, statements
+from ingest import job_statements, schema, statements
 from ingest.catalog import Catalog, Readable
 from ingest.errors import NotAllowed, NotFound
-from ingest.statements import Guard, aware, unguarded
+from ingest.job_statements import PROGRESS, RECORD, due, ended_as, fail_attempt, forget_passwords, job_of, may_read
+from ingest.statements import Guard, unguarded
 from ingest.types import DocumentOutcome, Job, Problem
-from ingest.uploads import Upload, has_passwords, left_of, stored, without_passwords
+from ingest.uploads import Upload, left_of, payload_of
 
 # The kind of the job that ingests uploads.
 INGEST = "ingest"
@@ -31,16 +32,11 @@ REFRESH = "refresh"
 BACKGROUND = (FILL_SPACE, REFRESH)
 # A job tells of so many problems; a source's items have their own.
 _MOST_PROBLEMS = 1000
-# `failed`: none of its files was taken, or it can't be done; `dead`: tried again and again, and given up.
-FINISHED = ("done", "failed", "cancelled", "dead")
+FINISHED = job_statements.FINISHED
 UNFINISHED = ("queued", "running")
 # Whoever waits for a job looks it up when it has ended.
 _LOOKED_UP = timedelta(hours=1)
-# A job that came no further in so many attempts is given up.
-MOST_ATTEMPTS = 10
-# Seconds before the next attempt: none after the first ones, then twice as long each time.
-_FREE_ATTEMPTS = 2
-_LONGEST_WAIT_S = 600.0
+MOST_ATTEMPTS = job_statements.MOST_ATTEMPTS
 # How long it can take until a worker sees that another process asked its job to stop.
 _CANCEL_LOOK_S = 0.2
 
@@ -84,7 +80,7 @@ class JobQueue:
                 job_id=job_id,
                 kind=INGEST,
                 state="queued" if uploads else "failed",
-                payload={"uploads": [stored(upload) for upload in uploads]},
+                payload={"uploads": payload_of(uploads)},
                 collections=sorted({upload.collection for upload in uploads} | {collection}),
                 done=len(outcomes),
                 total=len(uploads) + len(outcomes),
@@ -146,36 +142,45 @@ class JobQueue:
         table = schema.jobs
         passed_over = BACKGROUND if uploads else (*BACKGROUND, INGEST)
         with self._catalog.reading() as connection:
-            queued = (table.c.state == "queued", table.c.kind.not_in(passed_over), _due(datetime.now(UTC)))
+            queued = (table.c.state == "queued", table.c.kind.not_in(passed_over), due(datetime.now(UTC)))
             return statements.count(connection, table, *queued) > 0
 
+    def anything_waits(self) -> bool:
+        """Whether any job is queued that could be done now."""
+        table = schema.jobs
+        with self._catalog.reading() as connection:
+            return statements.count(connection, table, table.c.state == "queued", due(datetime.now(UTC))) > 0
+
     def put_back(self, job_id: str, guard: Guard = unguarded, after_s: float = 0) -> None:
-        """Queues a running job again: it goes on after so many seconds."""
+        """Queues a running job again: it goes on after so many seconds. That it was taken counts as no attempt."""
         table = schema.jobs
         later = datetime.now(UTC) + timedelta(seconds=after_s) if after_s else None
         with self._catalog.writing(may_be_lost=True) as connection:
             guard(connection)
             running = (table.c.job_id == job_id) & (table.c.state == "running")
-            values = {"state": "queued", "attempts": 0, "not_before": later}
-            connection.execute(update(table).where(running).values(values))
+            attempts = case((table.c.attempts > 0, table.c.attempts - 1), else_=0)
+            connection.execute(update(table).where(running).values(state="queued", attempts=attempts, not_before=later))
 
     def try_again(self, job_id: str, problem: Problem, guard: Guard = unguarded) -> str:
         """Queues a running job for one more attempt, later each time, or gives it up; returns its state."""
         table = schema.jobs
         with self._catalog.writing() as connection:
             guard(connection)
-            attempts: int = connection.execute(select(table.c.attempts).where(table.c.job_id == job_id)).scalar_one()
-            values = {**_after(attempts, problem), "problems": [problem.model_dump(mode="json")]}
-            connection.execute(update(table).where(table.c.job_id == job_id).values(values))
-        return str(values["state"])
+            its = table.c.job_id == job_id
+            attempts: int = connection.execute(select(table.c.attempts).where(its)).scalar_one()
+            connection.execute(update(table).where(its).values(problems=[problem.model_dump(mode="json")]))
+            return fail_attempt(connection, job_id, attempts, problem)
 
-    def retry(self, job_id: str) -> Job:
-        """Queues a job once more that was given up. Raises NotFound, and NotAllowed for another."""
+    def retry(self, job_id: str, readable: Readable = None) -> Job:
+        """Queues a job once more that was given up. Raises NotFound, and NotAllowed for another.
+
+        Passwords that came with it are gone: files that need one are refused.
+        """
         table = schema.jobs
         with self._catalog.writing() as connection:
             its = table.c.job_id == job_id
-            row = connection.execute(select(table).where(its)).mappings().one_or_none()
-            if row is None:
+            row = connection.execute(select(table.c.state, table.c.collections).where(its)).mappings().one_or_none()
+            if row is None or not may_read(row, readable):
                 raise NotFound(f"no job {job_id}")
             if row["state"] != "dead":
                 raise NotAllowed(f"job {job_id} is {row['state']}: only one that was given up is tried again")
@@ -192,7 +197,7 @@ class JobQueue:
     def advance(
         self, connection: Connection, job_id: str, done: int, total: int, problems: Sequence[Problem] = ()
     ) -> None:
-        """How far a running task is, in the caller's transaction, with the problems that it met since."""
+        """How far a running task has come, in the caller's transaction, with the problems that it met since."""
         table = schema.jobs
         its = table.c.job_id == job_id
         values: dict[str, Any] = {"done": done, "total": total, "attempts": 0}
@@ -202,18 +207,25 @@ class JobQueue:
             values["problems"] = (known + new)[:_MOST_PROBLEMS]
         connection.execute(update(table).where(its).values(values))
 
-    def set_uploads(self, connection: Connection, job_id: str, uploads: Sequence[Upload]) -> None:
-        """The files that a running task is at, in the caller's transaction: their originals are in use."""
+    def set_payload(self, connection: Connection, job_id: str, **values: Any) -> None:
+        """Notes what a running task is at, in the caller's transaction. Originals of its `uploads` are in use."""
         table = schema.jobs
         payload = connection.execute(select(table.c.payload).where(table.c.job_id == job_id)).scalar_one()
-        values = {"payload": {**payload, "uploads": [stored(upload) for upload in uploads]}}
-        connection.execute(update(table).where(table.c.job_id == job_id).values(values))
+        connection.execute(update(table).where(table.c.job_id == job_id).values(payload={**payload, **values}))
 
-    def fail(self, job_id: str, problem: Problem) -> None:
+    def hurry(self, connection: Connection, job_id: str) -> None:
+        """Has a job that waits for its next attempt tried at once, in the caller's transaction."""
+        table = schema.jobs
+        waiting = (table.c.job_id == job_id) & (table.c.state == "queued")
+        connection.execute(update(table).where(waiting).values(not_before=None))
+
+    def fail(self, job_id: str, problem: Problem, guard: Guard = unguarded) -> None:
         """Ends a job that can't be done."""
         values = {"state": "failed", "problems": [problem.model_dump(mode="json")], "finished_at": datetime.now(UTC)}
         with self._catalog.writing() as connection:
+            guard(connection)
             connection.execute(update(schema.jobs).where(schema.jobs.c.job_id == job_id).values(values))
+            forget_passwords(connection, job_id)
 
     def requeue_abandoned(self, guard: Guard = unguarded) -> int:
         """Puts back what a dead worker left running; only the holder of the worker's lease may call this.
@@ -226,8 +238,7 @@ class JobQueue:
             running = select(table.c.job_id, table.c.attempts).where(table.c.state == "running")
             abandoned = connection.execute(running).all()
             for job_id, attempts in abandoned:
-                values = _after(attempts, _ENDED_THE_WORKER)
-                connection.execute(update(table).where(table.c.job_id == job_id).values(values))
+                fail_attempt(connection, job_id, attempts, _ENDED_THE_WORKER)
         return len(abandoned)
 
     def record(
@@ -237,22 +248,22 @@ class JobQueue:
 
         Returns whether they did. `secret`: the job came with passwords, which are forgotten then.
         """
-        row = connection.execute(_PROGRESS, {"id": job_id}).one()
+        row = connection.execute(PROGRESS, {"id": job_id}).one()
         new = [outcome.model_dump(mode="json") for outcome in outcomes]
         done, known = row.done + len(new), row.outcomes + new
         ended: bool = done >= row.total
         values = {
             "id": job_id,
-            "state": _ended_as(known) if ended else "running",
+            "state": ended_as(known) if ended else "running",
             "finished_at": datetime.now(UTC) if ended else None,
             "done": done,
             "outcomes": known,
             "problems": row.problems + [outcome["problem"] for outcome in new if outcome["problem"] is not None],
             "attempts": 0,
         }
-        connection.execute(_RECORD, values)
+        connection.execute(RECORD, values)
         if ended and secret:
-            _forget_passwords(connection, job_id)
+            forget_passwords(connection, job_id)
         return ended
 
     def finish(self, job_id: str, guard: Guard = unguarded) -> None:
@@ -262,10 +273,10 @@ class JobQueue:
             guard(connection)
             row = connection.execute(select(table).where(table.c.job_id == job_id)).mappings().one()
             cancelled = row["done"] < row["total"] and row["cancel_requested"]
-            state = "cancelled" if cancelled else _ended_as(row["outcomes"])
+            state = "cancelled" if cancelled else ended_as(row["outcomes"])
             running = (table.c.job_id == job_id) & (table.c.state == "running")
             connection.execute(update(table).where(running).values(state=state, finished_at=datetime.now(UTC)))
-            _forget_passwords(connection, job_id)
+            forget_passwords(connection, job_id)
 
     def request_cancel(self, job_id: str) -> Job:
         """Asks a job to stop after the file at hand; a queued one ends at once, a finished one stays as it is.
@@ -281,13 +292,13 @@ class JobQueue:
             if kind not in (INGEST, *BACKGROUND):
                 raise NotAllowed("what takes content away for good can't be cancelled")
             self._cancelled.add(job_id)
-            _cancel(connection, its)
-            _forget_passwords(connection, job_id)
+            job_statements.cancel(connection, its)
+            forget_passwords(connection, job_id)
         return self.get(job_id)
 
     def cancel_all(self, connection: Connection, kind: str) -> None:
         """Asks all jobs of a kind to stop, in the caller's transaction."""
-        _cancel(connection, (schema.jobs.c.kind == kind) & schema.jobs.c.state.in_(UNFINISHED))
+        job_statements.cancel(connection, (schema.jobs.c.kind == kind) & schema.jobs.c.state.in_(UNFINISHED))
 
     def cancel_requested(self, job_id: str) -> bool:
         """Whether the job that was claimed last is to stop. Other processes are heard within `_CANCEL_LOOK_S`."""
@@ -311,12 +322,12 @@ class JobQueue:
             if readable is not None:
                 its = select(table.c.collections).where(table.c.job_id == job_id)
                 row = connection.execute(its).mappings().one_or_none()
-                if row is None or not _may_read(row, readable):
+                if row is None or not may_read(row, readable):
                     raise NotFound(f"no job {job_id}")
             row = connection.execute(select(table).where(table.c.job_id == job_id)).mappings().one_or_none()
         if row is None:
             raise NotFound(f"no job {job_id}")
-        return _job(row)
+        return job_of(row)
 
     def list(self, limit: int = 100, readable: Readable = None) -> Sequence[Job]:
         """The newest first; with `readable`, those that work on these collections only."""
@@ -330,8 +341,8 @@ class JobQueue:
             query = query.where(or_(false(), *named))
         with self._catalog.reading() as connection:
             for row in connection.execute(query).mappings():
-                if _may_read(row, readable):
-                    found.append(_job(row))
+                if may_read(row, readable):
+                    found.append(job_of(row))
                 if len(found) == limit:
                     break
         return found
@@ -355,9 +366,10 @@ class JobQueue:
         return {upload["content_hash"] for upload in payload.get("uploads", [])}
 
     def hashes_in_use(self, connection: Connection) -> set[str]:
-        """Originals that an unfinished job still needs."""
+        """Originals that an unfinished job still needs, and one that was given up and may be tried again."""
         table = schema.jobs
-        payloads = connection.execute(select(table.c.payload).where(table.c.state.in_(UNFINISHED))).scalars()
+        needed = table.c.state.in_((*UNFINISHED, "dead"))
+        payloads = connection.execute(select(table.c.payload).where(needed)).scalars()
         return {
             upload["content_hash"]
             for payload in payloads
@@ -367,108 +379,12 @@ class JobQueue:
 
 
 # Built once: what every upload asks.
-def _oldest(left_out: Sequence[str]) -> Select[Any]:
-    """The number of the job to do next: two looks along the index of states, so that no queue is sorted."""
-    table = schema.jobs
-    due = _due(bindparam("now"))
-    queued = select(table.c.number).where(table.c.state == "queued", due).order_by(table.c.number).limit(1)
-    if left_out:
-        queued = queued.where(table.c.kind.not_in(left_out))
-    first = queued.where(table.c.kind.not_in(BACKGROUND))
-    return select(func.coalesce(first.scalar_subquery(), queued.scalar_subquery()).label("number"))
-
-
-def _take(oldest: Select[Any]) -> Any:
-    table = schema.jobs
-    taken = update(table).where(table.c.number == oldest.scalar_subquery())
-    started = func.coalesce(table.c.started_at, bindparam("now"))
-    return taken.values(state="running", started_at=started, attempts=table.c.attempts + 1).returning(*table.c)
-
-
-def _due(now: Any) -> Any:
-    """The condition that a job need not wait any longer."""
-    return or_(schema.jobs.c.not_before.is_(None), schema.jobs.c.not_before <= now)
-
-
-_OLDEST, _OLDEST_BUT_UPLOADS = _oldest([]), _oldest([INGEST])
-_TAKE, _TAKE_BUT_UPLOADS = _take(_OLDEST), _take(_OLDEST_BUT_UPLOADS)
-_PROGRESS = select(*(schema.jobs.c[name] for name in ("done", "total", "outcomes", "problems"))).where(
-    schema.jobs.c.job_id == bindparam("id")
-)
-_RECORD = (
-    update(schema.jobs)
-    .where(schema.jobs.c.job_id == bindparam("id"))
-    .values({name: bindparam(name) for name in ("state", "finished_at", "done", "outcomes", "problems", "attempts")})
-)
+_OLDEST, _OLDEST_BUT_UPLOADS = job_statements.oldest([], BACKGROUND), job_statements.oldest([INGEST], BACKGROUND)
+_TAKE, _TAKE_BUT_UPLOADS = job_statements.take(_OLDEST), job_statements.take(_OLDEST_BUT_UPLOADS)
 _ENDED_THE_WORKER = Problem(
     code="gave-up", detail=f"the process that did this job ended {MOST_ATTEMPTS} times while it was at it"
 )
 
 
-def _after(attempts: int, problem: Problem) -> dict[str, Any]:
-    """What a job becomes that has failed so many times in a row, now by `problem`."""
-    now = datetime.now(UTC)
-    said = [problem.model_dump(mode="json")]
-    if attempts >= MOST_ATTEMPTS:
-        return {"state": "dead", "problems": said, "finished_at": now}
-    wait_s = 0.0 if attempts <= _FREE_ATTEMPTS else min(_LONGEST_WAIT_S, 2.0 ** (attempts - _FREE_ATTEMPTS))
-    return {"state": "queued", "not_before": now + timedelta(seconds=wait_s) if wait_s else None}
-
-
-def _forget_passwords(connection: Connection, job_id: str) -> None:
-    """Passwords are in the catalog for as long as the job needs them."""
-    table = schema.jobs
-    its = table.c.job_id == job_id
-    row = connection.execute(select(table.c.payload, table.c.state).where(its)).one()
-    if row.state in FINISHED and has_passwords(row.payload):
-        connection.execute(update(table).where(its).values(payload=without_passwords(row.payload)))
-
-
-def _cancel(connection: Connection, its: Any) -> None:
-    """Asks the jobs that fulfil a condition to stop; those that wait end at once."""
-    table = schema.jobs
-    connection.execute(update(table).where(its).values(cancel_requested=True))
-    waiting = its & (table.c.state == "queued")
-    connection.execute(update(table).where(waiting).values(state="cancelled", finished_at=datetime.now(UTC)))
-
-
-def _ended_as(outcomes: Sequence[dict[str, Any]]) -> str:
-    """Failed when no file was taken."""
-    return "failed" if outcomes and all(outcome["state"] == "failed" for outcome in outcomes) else "done"
-
-
 def _new_id() -> str:
     return f"j-{uuid.uuid4().hex[:20]}"
-
-
-def _may_read(row: Any, readable: Readable) -> bool:
-    """A caller with limits sees the jobs that work on some collections, all of them his."""
-    return readable is None or (bool(row["collections"]) and set(row["collections"]) <= set(readable))
-
-
-def _job(row: Any) -> Job:
-    started, finished = row["started_at"], row["finished_at"]
-    return Job(
-        job_id=row["job_id"],
-        kind=row["kind"],
-        state=row["state"],
-        done=row["done"],
-        total=row["total"],
-        eta_s=_eta_s(row) if row["state"] == "running" else None,
-        attempts=row["attempts"],
-        not_before=aware(row["not_before"]) if row["not_before"] else None,
-        problems=tuple(Problem(**problem) for problem in row["problems"]),
-        documents=tuple(DocumentOutcome(**outcome) for outcome in row["outcomes"]),
-        created_at=aware(row["created_at"]),
-        started_at=aware(started) if started else None,
-        finished_at=aware(finished) if finished else None,
-    )
-
-
-def _eta_s(row: Any) -> float | None:
-    """Seconds left at the pace so far; None before the first file is done."""
-    if not row["done"] or row["started_at"] is None:
-        return None
-    elapsed: float = (datetime.now(UTC) - aware(row["started_at"])).total_seconds()
-    left: int = row["total"] - row["done"]
-    return round(elapsed / int(row["done"]) * left, 1)

@@ -30,9 +30,10 @@ from ingest.originals import Originals
 from ingest.preparing import Prepared, Preparing
 from ingest.quarantine import Held, hold
 from ingest.reading_ahead import ReadingAhead
+from ingest.sources import items
 from ingest.statements import Guard, PreparedVersion, unguarded
 from ingest.types import DocumentOutcome, Embedder, Job, Problem, Space
-from ingest.uploads import Upload, has_passwords
+from ingest.uploads import Upload, has_passwords, payload_of
 
 MIB = 1024 * 1024
 
@@ -124,13 +125,13 @@ class Ingestion:
             raise
 
     def add(
-        self, job: ClaimedJob, files: Sequence[IncomingFile], collection: str
+        self, job: ClaimedJob, files: Sequence[IncomingFile], collection: str, left: Sequence[Upload] = ()
     ) -> tuple[list[Upload], list[DocumentOutcome]]:
-        """Stores more files for a running job, in place of those it had; and what became of those that are refused."""
+        """Stores more files for a running job beside those that are `left`; and what became of those it refuses."""
         stored: list[Upload] = []
         with self.catalog.writing() as connection:
             refused = self._store(files, collection, None, stored)
-            self.queue.set_uploads(connection, job.job_id, stored)
+            self.queue.set_payload(connection, job.job_id, uploads=payload_of([*left, *stored]))
         return stored, refused
 
     def _store(
@@ -172,10 +173,12 @@ class Ingestion:
         stop: Callable[[], bool] = lambda: False,
         guard: Guard = unguarded,
         note: Note | None = None,
+        more: Callable[[], bool] = lambda: False,
     ) -> Ingested:
         """Ingests the files of a job, in groups of which each is one revision, to its end or until `stop` says True.
 
-        `note` says what became of them, and by default the job's outcomes do.
+        `note` says what became of them, and by default the job's outcomes do. `more` tells that further files of the
+        job have come.
 
         A file that is refused, or that meets a bug, costs nothing but itself: its outcome in the job says why. When the
         process is killed, the groups before that at hand are done. A job of which only files are left that take long to
@@ -202,7 +205,7 @@ class Ingestion:
             done = {id(upload) for upload, _ in group.prepared}
             passed_over = {id(upload) for upload in group.slow}
             left = [its for its in left if id(its) not in done | passed_over] + group.slow
-            if left and len(left) == len(group.slow) and self.queue.something_waits():
+            if left and len(left) == len(group.slow) and (more() or self.queue.something_waits()):
                 return Ingested(unneeded, tuple(left), later=True)
         return Ingested(unneeded, tuple(left))
 
@@ -280,6 +283,7 @@ class Ingestion:
 
     def _record(self, job: ClaimedJob, connection: Connection, made: Sequence[tuple[Upload, DocumentOutcome]]) -> None:
         outcomes = [outcome for _, outcome in made]
+        items.set_states(connection, made)
         self.queue.record(connection, job.job_id, outcomes, secret=has_passwords(job.payload))
 
     def _commit_group(
@@ -307,6 +311,7 @@ class Ingestion:
             note(connection, made)
             kept = ("indexed", "quarantined")
             unneeded.update(upload.content_hash for upload, outcome in made if outcome.state not in kept)
+            unneeded.update(its.content_hash for its in versions if its.redacted is not None)
 
         try:
             self._history.commit_versions(versions, space, job.number, guard, record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ingest.background import background
@@ -43,14 +43,14 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A file that was read and cut; its chunks may lack vectors."""
+    """A file that was read and cut."""
 
     upload: Upload
     extracted: Extracted
     signature: bytes
+    redacted: Mapping[str, int] | None
     spans: Sequence[ChunkSpan]
     notes: tuple[str, ...]
-    missing: frozenset[str]  # chunks that the catalog has no vector of, as far as one may know who uploaded
 
 
 class Preparing:
@@ -84,6 +84,7 @@ class Preparing:
         near = uploads[: self._settings.commit_files + ahead]
         current = self._catalog.current_versions([its.document_id for its in near])
         unread = [its for its in near if not self._is_unchanged(its, current)]
+        self._screening.look_up(unread)
         documents: set[str] = set()
         chunks = 0
         for upload in near[: self._settings.commit_files]:
@@ -153,11 +154,10 @@ class Preparing:
             screened = self._screening.screened(upload, examined)
             if isinstance(screened, Held | DocumentOutcome):
                 return screened
-            spans = self._chunked(extracted)
-            space = self._embedder.space
-            missing = self._catalog.missing_vectors({span.chunk_id for span in spans}, space, upload.readable)
             notes = (*extracted.notes, *screened)
-            return _Draft(upload, extracted, examined.signature, spans, notes, frozenset(missing))
+            notes = (*notes, *_said_of(examined.redacted))
+            spans = self._chunked(extracted)
+            return _Draft(upload, extracted, examined.signature, examined.redacted, spans, notes)
         except CatalogUnavailable:
             raise
         except RefusedDocument as error:
@@ -180,9 +180,8 @@ class Preparing:
 
     def _with_vectors(self, drafts: Sequence[_Draft]) -> list[Prepared]:
         """Each draft as a version, or what became of it; those that `stop` came before are left out."""
-        inputs = {
-            span.chunk_id: span.input for draft in drafts for span in draft.spans if span.chunk_id in draft.missing
-        }
+        missing = self._missing(drafts)
+        inputs = {its.chunk_id: its.input for draft in drafts for its in draft.spans if its.chunk_id in missing}
         try:
             vectors = self._embedded(inputs)
             failed: set[str] = set()
@@ -190,12 +189,24 @@ class Preparing:
             vectors, failed = self._embedded_one_by_one(inputs)
         prepared: list[Prepared] = []
         for draft in drafts:
-            if failed & draft.missing:
+            lacking = missing & {its.chunk_id for its in draft.spans}
+            if failed & lacking:
                 detail = f"{draft.upload.name}: a bug in Ragstone met its text; the log has the details"
                 prepared.append((draft.upload, draft.upload.failed("internal-error", detail)))
-            elif draft.missing <= vectors.keys():
+            elif lacking <= vectors.keys():
                 prepared.append((draft.upload, self._version(draft, vectors)))
         return prepared
+
+    def _missing(self, drafts: Sequence[_Draft]) -> set[str]:
+        """Chunks that the catalog has no vector of, as far as they may know who uploaded them."""
+        by_uploader: dict[frozenset[str] | None, set[str]] = {}
+        for draft in drafts:
+            readable = draft.upload.readable
+            chunks = by_uploader.setdefault(None if readable is None else frozenset(readable), set())
+            chunks.update(its.chunk_id for its in draft.spans)
+        space = self._embedder.space
+        found = (self._catalog.missing_vectors(sorted(chunks), space, its) for its, chunks in by_uploader.items())
+        return set().union(*found)
 
     def _embedded(self, inputs: dict[str, str]) -> dict[str, Vectors]:
         """Vectors by chunk; not of all when it was stopped.
@@ -241,9 +252,18 @@ class Preparing:
             extracted=draft.extracted,
             notes=draft.notes,
             signature=draft.signature,
+            redacted=draft.redacted,
             spans=draft.spans,
             vectors=its,
         )
+
+
+def _said_of(redacted: Mapping[str, int] | None) -> list[str]:
+    """How much personal data was replaced, in words."""
+    if not redacted:
+        return []
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(redacted.items()))
+    return [f"personal data was replaced: {counts}"]
 
 
 def _preparation(settings: IngestSettings, embedder: Embedder) -> str:
@@ -255,5 +275,6 @@ def _preparation(settings: IngestSettings, embedder: Embedder) -> str:
         settings.chunk_overlap_tokens,
         embedder.space.space_id,
         [reading.ocr, reading.ocr_languages, reading.max_depth],
+        settings.redaction.model_dump(mode="json") if settings.redaction.kinds else None,
     ]
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:16]

@@ -9,7 +9,7 @@ from concurrent.futures import TimeoutError as NotYet
 from ingest.config import IngestSettings
 from ingest.errors import LimitExceeded
 from ingest.extraction.process import Extractor, ReadingEnded
-from ingest.extraction.wire import Examined
+from ingest.extraction.wire import Examination, Examined
 from ingest.loaders.reading import Reading
 from ingest.originals import Originals
 from ingest.uploads import Upload
@@ -27,6 +27,7 @@ class ReadingAhead:
         self._originals = originals
         self._extractor = extractor
         self._settings = settings
+        self._examination = Examination(settings.screening, settings.redaction)
         self._futures: dict[_Key, Future[Examined]] = {}
         self._tries: dict[_Key, int] = {}
 
@@ -36,7 +37,7 @@ class ReadingAhead:
         if key not in self._futures:
             reading = Reading(self._settings.extraction, upload.password, self._settings.max_text_mib)
             data = self._originals.read(upload.content_hash)
-            self._futures[key] = self._extractor.submit(data, upload.name, reading, self._settings.screening)
+            self._futures[key] = self._extractor.submit(data, upload.name, reading, self._examination)
 
     def take(self, upload: Upload, patience_s: float) -> Examined | None:
         """The document, or None while it is still being read. Raises RefusedDocument and ReaderBug."""

@@ -167,6 +167,8 @@ versions = Table(
     Column("text_hash", Hex(32), nullable=False),  # SHA-256, by which damage is told
     Column("pages", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
+    # How much personal data of each kind was replaced; then the original is not kept. Null: none was looked for.
+    Column("redacted", JSON(none_as_null=True)),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Index("versions_content_hash", "content_hash"),
 )

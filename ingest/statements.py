@@ -43,6 +43,7 @@ class PreparedVersion:
     vectors: dict[str, Vectors]
     notes: tuple[str, ...] = ()  # what could not be read, or was found
     signature: bytes = b""  # see `ingest.screening.minhash`
+    redacted: Mapping[str, int] | None = None  # personal data that was replaced; the original is not kept then
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,7 @@ def put_versions(
                 "text_hash": hash_of(its.extracted.text),
                 "pages": sum(page.number is not None for page in its.extracted.pages),
                 "size_bytes": its.size_bytes,
+                "redacted": None if its.redacted is None else dict(its.redacted),
                 "created_at": datetime.now(UTC),
             }
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
@@ -42,6 +42,11 @@ class Upload:
 def stored(upload: Upload) -> dict[str, Any]:
     """An upload in the payload: what is as usual is left out."""
     return {name: value for name, value in asdict(upload).items() if value != _USUAL.get(name, _UNUSUAL)}
+
+
+def payload_of(uploads: Iterable[Upload]) -> list[dict[str, Any]]:
+    """Uploads as they stand in a payload."""
+    return [stored(upload) for upload in uploads]
 
 
 def uploads_of(payload: Mapping[str, Any]) -> list[Upload]:

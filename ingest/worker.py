@@ -29,6 +29,8 @@ _DOUBLINGS = 10
 # waited for a job is likely to search now, and goes first.
 UPKEEP_S = 5.0
 _QUIET_S = 0.05
+# How often long work looks whether other jobs wait.
+_LOOK_S = 0.1
 # When a job goes on of which only files are left that take long to read.
 _LATER_S = 0.5
 # The lease of the one worker of a catalog.
@@ -280,7 +282,7 @@ class Worker:
         if ended == "tried":
             return
         if isinstance(ended, Problem):
-            queue.fail(job.job_id, ended)
+            queue.fail(job.job_id, ended, self._lease.require)
         elif isinstance(ended, float) or self._stopping.is_set():
             queue.put_back(job.job_id, self._lease.require, ended if isinstance(ended, float) else 0)
         else:
@@ -293,8 +295,13 @@ class Worker:
         def report(done: int, total: int) -> None:
             queue.report(job.job_id, done, total)
 
+        gives_way, next_look = False, 0.0
+
         def stop() -> bool:
-            gives_way = job.kind in BACKGROUND and queue.something_waits(uploads=give_way_to_uploads)
+            nonlocal gives_way, next_look
+            if job.kind in BACKGROUND and time.monotonic() >= next_look:
+                gives_way = queue.something_waits(uploads=give_way_to_uploads)
+                next_look = time.monotonic() + _LOOK_S
             return gives_way or self._stopping.is_set() or queue.cancel_requested(job.job_id)
 
         task = self._tasks.get(job.kind)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ingest.sources.copies import remove_copies_but
+
 if TYPE_CHECKING:
     from ingest.jobs import ClaimedJob
     from ragstone.wiring import Application
@@ -36,7 +38,9 @@ def erase_document(
     application.live.forget_gone()
     report(2, _STEPS)
     # 3. All originals that nothing stands on: when this goes on after a kill, nobody knows any more which they were.
+    # Copies of repositories may hold them as well: what is still needed is fetched anew.
     application.ingestion.sweep()
+    remove_copies_but(application.copies, [])
     report(3, _STEPS)
     # 4. The database's own file and log.
     application.erasure.settle()
@@ -51,9 +55,10 @@ def purge(
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Takes away what no kept revision shows: rows, chunks in the index, and originals; and jobs of long ago."""
-    application.queue.remove_old(application.settings.ingest.keep_jobs_days)
-    if application.retention.purge().occurrences:
+    old = application.queue.remove_old(application.settings.ingest.keep_jobs_days)
+    if application.retention.purge().occurrences or old:  # of a job that was given up, originals were kept
         application.ingestion.sweep()
+    remove_copies_but(application.copies, application.sources.all())
     application.live.forget_gone()
     application.index_files.remove_spaces_but({space.space_id for space in application.spaces.all()})
     report(1, 1)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
-
+from ingest.identity import MAX_URI_CHARACTERS, is_uri
 from ragstone.errors import BadRequest
 
-MAX_URI_CHARACTERS = 2048
 _SHOWN_CHARACTERS = 100
 
 
@@ -26,9 +24,7 @@ def source_name(name: str) -> str:
 
 def document_uri(uri: str) -> str:
     """Checks a document's URI: one line that every file, log and database can hold. Raises BadRequest."""
-    # Half a character (a lone surrogate: a file name that is no UTF-8 has them) is not printable either.
-    shown = all(c.isprintable() or unicodedata.category(c) == "Zs" for c in uri)  # Zs: no-break and ideographic spaces
-    if not (1 <= len(uri) <= MAX_URI_CHARACTERS and shown):
+    if not is_uri(uri):
         raise BadRequest(
             f"{_shown(uri)} is no URI: use 1 to {MAX_URI_CHARACTERS} printable characters in valid UTF-8", "uri"
         )

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from ingest.quarantine import Quarantine
     from ingest.retention import Retention
     from ingest.sources.daemon import SourceDaemon
+    from ingest.sources.items import Item
     from ingest.sources.refresh import Refreshing
-    from ingest.sources.register import Item, SourceRegister
+    from ingest.sources.register import SourceRegister
     from ingest.sources.types import SourceInfo, SourceReader
     from ingest.spaces import Spaces
     from ingest.types import Embedder, Space
@@ -90,8 +91,6 @@ class Application:
         """Lets go of what this process holds of the data folder; nothing may be used any more."""
         if self._daemon is not None:
             self._daemon.close()
-        if "refreshing" in vars(self):
-            self.refreshing.close()
         if "ingestion" in vars(self):
             self.ingestion.close()
         self.let_go()
@@ -99,7 +98,9 @@ class Application:
             self.catalog.close()
 
     def let_go(self) -> None:
-        """Writes what the index has in memory, if this process may, and leaves its files to another one."""
+        """Leaves what the worker does to another process, with all that the index has in memory written."""
+        if "refreshing" in vars(self):
+            self.refreshing.close()
         if "index_files" in vars(self) and self.index_files.locked:
             try:
                 self.index.write()
@@ -189,15 +190,20 @@ class Application:
 
         return SourceRegister(self.catalog, self.queue)
 
+    @property
+    def copies(self) -> Path:
+        """Where copies of repositories are kept."""
+        return self.settings.data / "sources"
+
     @cached_property
     def refreshing(self) -> Refreshing:
         from ingest.sources.kinds import open_source
         from ingest.sources.refresh import Refreshing
 
-        settings, copies = self.settings.ingest, self.settings.data / "sources"
+        settings = self.settings.ingest
 
         def opened(source: SourceInfo, known: Mapping[str, Item]) -> SourceReader:
-            return open_source(source, known, copies, settings.web, self.originals)
+            return open_source(source, known, self.copies, settings.web, self.originals)
 
         def guard(connection: Connection) -> None:
             self.worker.guard(connection)
@@ -213,7 +219,9 @@ class Application:
     @cached_property
     def extractor(self) -> Extractor:
         from ingest.extraction.process import ReadingProcesses
+        from ingest.redaction import require_installed
 
+        require_installed(self.settings.ingest.redaction)
         return ReadingProcesses(self.settings.ingest.extraction.processes)
 
     @cached_property
@@ -243,6 +251,8 @@ class Application:
         if time.monotonic() >= self._next_purge:
             self._next_purge = time.monotonic() + PURGE_EVERY_S
             purge(self)
+        if "refreshing" in vars(self):
+            self.refreshing.end_cancelled()
         due = self._daemon is not None and self._daemon.tick()
         return self.live.maintain() or due
 

@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from postgresql import PostgresqlServer
 
 
+# Taken out of the environment: what begins like a setting and is none is refused.
+BENCHMARK_DATA = os.environ.pop("RAGSTONE_BENCHMARK_DATA", "")
+
+
+@pytest.fixture(scope="session")
+def benchmark_data() -> Path:
+    """The folder of the data sets that benchmarks take; where it is not beside the repository, a test is skipped."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(BENCHMARK_DATA) if BENCHMARK_DATA else beside
+    if not BENCHMARK_DATA and not folder.is_dir():
+        pytest.skip("set RAGSTONE_BENCHMARK_DATA to the folder that holds versioned_docs")
+    assert folder.is_dir(), f"RAGSTONE_BENCHMARK_DATA is {folder}, and there is no such folder"
+    return folder
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgresqlServer]:
     """A server that starts when the first test asks for it, and ends with the session."""

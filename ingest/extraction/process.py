@@ -15,11 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from ingest.config import ScreeningSettings
 from ingest.extraction import wire
-from ingest.extraction.wire import Examined, examine
+from ingest.extraction.wire import Examination, Examined, examine
 from ingest.loaders.reading import Reading
 from ingest.loaders.registry import extract
+from ingest.redaction import Redactor
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +36,10 @@ _PATIENCE_S = 2.0
 class Extractor(Protocol):
     """Turns files into text, some at a time, without harm from any."""
 
-    def submit(self, data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> Future[Examined]:
+    def submit(self, data: bytes, name: str, reading: Reading, examination: Examination) -> Future[Examined]:
         """The document, as `ingest.loaders.registry.extract` reads it or what it raises; ReaderBug for a bug.
 
-        It is screened as `policy` says.
+        Then it is examined.
         """
         ...
 
@@ -51,16 +51,19 @@ class Extractor(Protocol):
 class ReadHere:
     """Reads at once, in this process and without limits on memory and time: for tests."""
 
-    def submit(self, data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> Future[Examined]:
+    def submit(self, data: bytes, name: str, reading: Reading, examination: Examination) -> Future[Examined]:
         future: Future[Examined] = Future()
         try:
-            future.set_result(examine(extract(data, name, reading), policy))
+            future.set_result(examine(extract(data, name, reading), examination.screening, self._redactor(examination)))
         except Exception as error:
             future.set_exception(error)
         return future
 
     def close(self) -> None:
         """Nothing is left to end."""
+
+    def _redactor(self, examination: Examination) -> Redactor | None:
+        return Redactor(examination.redaction) if examination.redaction.kinds else None
 
 
 class ReadingProcesses:
@@ -74,8 +77,8 @@ class ReadingProcesses:
         self._closed = False
         self._lock = threading.Lock()
 
-    def submit(self, data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> Future[Examined]:
-        return self._threads.submit(self._read, data, name, reading, policy)
+    def submit(self, data: bytes, name: str, reading: Reading, examination: Examination) -> Future[Examined]:
+        return self._threads.submit(self._read, data, name, reading, examination)
 
     def close(self) -> None:
         self._closed = True
@@ -86,7 +89,7 @@ class ReadingProcesses:
             process.end()
         self._threads.shutdown()
 
-    def _read(self, data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> Examined:
+    def _read(self, data: bytes, name: str, reading: Reading, examination: Examination) -> Examined:
         process: ReadingProcess | None = getattr(self._own, "process", None)
         if process is None or process.files >= _FILES_A_PROCESS:
             if process is not None:
@@ -97,7 +100,7 @@ class ReadingProcesses:
                 if self._closed:
                     process.end()
         try:
-            return process.read(data, name, reading, policy)
+            return process.read(data, name, reading, examination)
         except ReadingEnded:
             self._forget(process)
             self._own.process = None
@@ -138,14 +141,14 @@ class ReadingProcess:
         self._in, self._out = self._process.stdin, self._process.stdout
         self.gives_up: list[str] = []
 
-    def read(self, data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> Examined:
+    def read(self, data: bytes, name: str, reading: Reading, examination: Examination) -> Examined:
         """Raises RefusedDocument, ReaderBug and ReadingEnded."""
         assert self._in is not None and self._out is not None
         try:
             if not self.files:
                 self.gives_up = json.loads(self._out.readline())["gives_up"]
             self.files += 1
-            self._in.write(wire.request(data, name, reading, policy))
+            self._in.write(wire.request(data, name, reading, examination))
             self._in.flush()
             reply = self._out.readline()
         except (OSError, ValueError) as error:

@@ -23,6 +23,7 @@ from ingest.extraction import wire
 from ingest.extraction.isolation import isolate, limit
 from ingest.loaders.reading import MIB, Reading
 from ingest.loaders.registry import extract
+from ingest.redaction import Redactor
 
 _NICER = 10  # answers go first: see nice(1)
 _BLOCK = 1 << 20
@@ -40,15 +41,22 @@ def main(scratch: str) -> None:
     requests, replies = sys.stdin.buffer, sys.stdout.buffer
     replies.write(json.dumps({"gives_up": given_up}).encode("ascii") + b"\n")
     replies.flush()
+    redactor: Redactor | None = None
     while line := requests.readline():
         head = json.loads(line)
         data = requests.read(head["size"])
-        replies.write(_reply(data, head["name"], wire.reading_of(head), wire.policy_of(head)))
+        examination = wire.examination_of(head)
+        if examination.redaction.kinds and redactor is None:  # built here once, since forks would each take seconds
+            redactor = Redactor(examination.redaction)
+        chosen = redactor if examination.redaction.kinds else None
+        replies.write(_reply(data, head["name"], wire.reading_of(head), examination.screening, chosen))
         replies.flush()
         _empty(folder)
 
 
-def _reply(data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> bytes:
+def _reply(
+    data: bytes, name: str, reading: Reading, screening: ScreeningSettings, redactor: Redactor | None = None
+) -> bytes:
     """Has a fork read the file; what becomes of it when it does not."""
     hearing, telling = os.pipe()
     process = os.fork()
@@ -58,7 +66,7 @@ def _reply(data: bytes, name: str, reading: Reading, policy: ScreeningSettings) 
             os.close(hearing)
             _silence()
             limit(reading.limits)
-            _write(telling, _read(data, name, reading, policy))
+            _write(telling, _read(data, name, reading, screening, redactor))
         finally:
             os._exit(0)
     os.close(telling)
@@ -74,9 +82,9 @@ def _reply(data: bytes, name: str, reading: Reading, policy: ScreeningSettings) 
     return wire.refused(_broken(name, reading.limits, why, status, usage))
 
 
-def _read(data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> bytes:
+def _read(data: bytes, name: str, reading: Reading, screening: ScreeningSettings, redactor: Redactor | None) -> bytes:
     try:
-        return wire.read(wire.examine(extract(data, name, reading), policy))
+        return wire.read(wire.examine(extract(data, name, reading), screening, redactor))
     except RefusedDocument as error:
         return wire.refused(error)
     except MemoryError:
@@ -117,7 +125,8 @@ def _broken(
     """Why a fork has not replied."""
     if why:
         return LimitExceeded(f"{name}: {why}. Split the file, or raise the limit.")
-    if usage.ru_utime + usage.ru_stime >= limits.cpu_s:
+    out_of_time = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
+    if out_of_time or usage.ru_utime + usage.ru_stime >= limits.cpu_s:
         return LimitExceeded(
             f"{name}: reading it took over {limits.cpu_s} s of processor time, the limit of `ingest.extraction.cpu_s`. "
             "Split the file, or raise the limit."

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ingest import errors
-from ingest.config import ExtractionSettings, ScreeningSettings
+from ingest.config import ExtractionSettings, RedactionSettings, ScreeningSettings
 from ingest.errors import RefusedDocument
 from ingest.loaders.reading import Reading
+from ingest.redaction import Redactor
 from ingest.screening.findings import Finding
 from ingest.screening.minhash import signature
 from ingest.screening.screen import screen
 from ingest.types import Extracted, Heading, Hidden, Page
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What is done with a document once it is text: personal data is replaced, then it is screened."""
+
+    screening: ScreeningSettings = field(default_factory=ScreeningSettings)
+    redaction: RedactionSettings = field(default_factory=RedactionSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +33,24 @@ class Examined:
     extracted: Extracted
     findings: tuple[Finding, ...] = ()
     signature: bytes = b""
+    redacted: Mapping[str, int] | None = None  # how many of each kind were replaced; None: nothing was looked for
 
 
-def examine(extracted: Extracted, policy: ScreeningSettings) -> Examined:
+def examine(extracted: Extracted, screening: ScreeningSettings, redactor: Redactor | None) -> Examined:
     """`findings` and `signature` are empty where screening is off."""
-    if not policy.enabled:
-        return Examined(extracted)
-    return Examined(extracted, screen(extracted, policy), signature(extracted.text))
+    redacted = None
+    if redactor is not None:
+        extracted, redacted = redactor.redact(extracted)
+    if not screening.enabled:
+        return Examined(extracted, redacted=redacted)
+    return Examined(extracted, screen(extracted, screening), signature(extracted.text), redacted)
 
 
 class ReaderBug(Exception):
     """A loader raised what it must not; the message is its traceback, for the log."""
 
 
-def request(data: bytes, name: str, reading: Reading, policy: ScreeningSettings) -> bytes:
+def request(data: bytes, name: str, reading: Reading, examination: Examination) -> bytes:
     """A line of JSON, then the file's bytes."""
     head = {
         "size": len(data),
@@ -44,7 +58,8 @@ def request(data: bytes, name: str, reading: Reading, policy: ScreeningSettings)
         "limits": reading.limits.model_dump(mode="json"),
         "password": reading.password,
         "max_text_mib": reading.max_text_mib,
-        "policy": policy.model_dump(mode="json"),
+        "screening": examination.screening.model_dump(mode="json"),
+        "redaction": examination.redaction.model_dump(mode="json"),
     }
     return _line(head) + data
 
@@ -54,16 +69,17 @@ def reading_of(head: dict[str, Any]) -> Reading:
     return Reading(ExtractionSettings(**head["limits"]), head["password"], head["max_text_mib"])
 
 
-def policy_of(head: dict[str, Any]) -> ScreeningSettings:
+def examination_of(head: dict[str, Any]) -> Examination:
     """What is to be looked for in the file of a request."""
-    return ScreeningSettings(**head["policy"])
+    return Examination(ScreeningSettings(**head["screening"]), RedactionSettings(**head["redaction"]))
 
 
 def read(examined: Examined) -> bytes:
     """The reply for a file that was read."""
     extracted = {**asdict(examined.extracted), "attachments": ()}
     findings = [asdict(finding) for finding in examined.findings]
-    return _line({"read": extracted, "findings": findings, "signature": examined.signature.hex()})
+    values = {"findings": findings, "signature": examined.signature.hex(), "redacted": examined.redacted}
+    return _line({"read": extracted, **values})
 
 
 def refused(error: RefusedDocument) -> bytes:
@@ -94,7 +110,7 @@ def examined_of(reply: bytes) -> Examined:
         notes=tuple(values["notes"]),
     )
     findings = tuple(Finding(**its) for its in said["findings"])
-    return Examined(extracted, findings, bytes.fromhex(said["signature"]))
+    return Examined(extracted, findings, bytes.fromhex(said["signature"]), said["redacted"])
 
 
 def _line(message: dict[str, Any]) -> bytes:

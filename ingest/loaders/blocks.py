@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from ingest.loaders.text import clean
 from ingest.types import Heading
 
+_LONGEST_LABEL = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -57,6 +59,14 @@ def table(rows: Iterable[Sequence[str]]) -> str:
     filled[0] += [""] * (columns[-1] + 1 - len(filled[0]))
     lines = [_row([row[column] for column in columns if column < len(row)]) for row in filled]
     return "\n".join([lines[0], _row(["---"] * len(columns)), *lines[1:]])
+
+
+def repeated(text: str) -> str:
+    """`text` for the further cells of a merged one, as each row and column that it spans has it; "" for a long text.
+
+    A long one is no label, and a hostile file could merge a million cells.
+    """
+    return text if len(text) <= _LONGEST_LABEL else ""
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import lxml.etree
@@ -10,20 +12,14 @@ import lxml.html
 
 from ingest.errors import CorruptDocument
 from ingest.loaders.blocks import Block, fence, join, table, under_title
+from ingest.loaders.encodings import byte_order_mark, codec_of, decode, refuse_binary, try_decode
 from ingest.loaders.reading import Reading
-from ingest.loaders.text import byte_order_mark, clean, decode, refuse_binary, stem, try_decode
-from ingest.types import Extracted
+from ingest.loaders.text import clean, stem
+from ingest.loaders.unseen import Unseen, take_unseen
+from ingest.types import Extracted, Hidden
 
 _META_CHARSET = re.compile(rb"""<meta[^<>]{0,200}charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.I)
 _XML_ENCODING = re.compile(rb"""^\s*<\?xml[^<>]{0,200}encoding\s*=\s*["']([\w.:-]{1,40})""", re.I)
-# Named by a page in bytes that are ASCII so far, so neither UTF-16 nor one of Python's codecs that are no encodings.
-_ENCODING = re.compile(
-    r"utf-?8|us-ascii|iso[-_]?8859-\d+|latin\d+|windows-\d+|cp\d+|koi8-[ru]|big5|gb\w+|euc-\w+|shift[-_]jis|sjis"
-    r"|iso-2022-jp|tis-620|mac\w+",
-    re.I,
-)
-# Browsers read these labels as the Windows code pages that contain them (WHATWG Encoding Standard, 4.2).
-_SUPERSETS = {"iso-8859-1": "cp1252", "us-ascii": "cp1252", "shift_jis": "cp932", "shift-jis": "cp932", "gb2312": "gbk"}
 # The parser ends a document type declaration at its first ">", even inside a DTD, and takes the rest for text. Comments
 # and scripts are matched to be passed over.
 _DOCTYPE = re.compile(
@@ -34,7 +30,6 @@ _DOCTYPE = re.compile(
     re.I | re.S | re.X,
 )
 _DROPPED = ("script", "style", "noscript", "template", "nav", "iframe", "object", "svg", "canvas", "button", "select")
-_HIDDEN = re.compile(r"(^|;)\s*(display\s*:\s*none|visibility\s*:\s*hidden)", re.I)
 _AROUND = "self::header[not(descendant::h1)] or self::footer or @role='banner' or @role='contentinfo' or @role='search'"
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 # fmt: off
@@ -60,8 +55,13 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     if page is None:
         return Extracted(text="", title=stem(name), media_type="text/html")
     stated = " ".join(clean(page.xpath("string(//title[not(ancestor::svg)])")).split())
+    sheets = [clean(sheet.text or "") for sheet in page.iter("style")]
+    knows_all = not page.xpath("//link[contains(@rel, 'stylesheet')]") and not any("@import" in one for one in sheets)
+    _drop_surroundings(page)
+    unseen = take_unseen(page, sheets, knows_all=knows_all)
+    part = _main_part(page)
     writer = _Writer()
-    writer.walk(_main_part(page))
+    writer.walk(part)
     writer.flush()
     text, headings = join(writer.blocks)
     first = next((heading.title for heading in headings if heading.level == 1), None)
@@ -70,6 +70,18 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
         title=stated or first or stem(name),
         media_type="text/html",
         headings=under_title(headings, stated),
+        hidden=_hidden(unseen, part),
+    )
+
+
+def _hidden(unseen: list[Unseen], part: Any) -> tuple[Hidden, ...]:
+    """What is unseen within the main part: neighbours that are hidden alike are one text."""
+    within = set(part.iter())
+    inside = [one for one in unseen if one.element in within]
+    return tuple(
+        Hidden(how=how, text=text)
+        for how, ones in groupby(inside, key=lambda one: one.how)
+        if (text := " ".join(clean(" ".join(one.text for one in ones)).split()))
     )
 
 
@@ -95,16 +107,7 @@ def _decode(data: bytes, name: str) -> str:
 
 def _declared(data: bytes) -> str | None:
     match = _XML_ENCODING.search(data[:1024]) or _META_CHARSET.search(data[:4096])
-    if match is None:
-        return None
-    label = match[1].decode("ascii").lower()
-    if not _ENCODING.fullmatch(label):
-        return None
-    try:
-        b"".decode(_SUPERSETS.get(label, label))
-    except LookupError:
-        return None
-    return _SUPERSETS.get(label, label)
+    return codec_of(match[1].decode("ascii")) if match else None
 
 
 def _without_doctype(source: str, name: str) -> str:
@@ -138,13 +141,17 @@ def _parse(source: str, name: str) -> Any:
             f"{name}: {parser.error_log.last_error.message}. "
             "Simplify the page (elements may be nested 255 deep), or save it as text."
         )
+    if "&#" in source:  # the parser resolves references to control characters, but takes none of them back
+        for element in page.iter():
+            for text, part in ((element.text, "text"), (element.tail, "tail")):
+                if text and (cleaned := clean(text)) != text:
+                    setattr(element, part, cleaned)
     return page
 
 
-def _main_part(page: Any) -> Any:
-    """`<main>` or the only `<article>` where it has text, else the body; without navigation and hidden parts."""
-    dropped = [*page.iter(*_DROPPED), *page.xpath("//*[@hidden or @role='navigation']")]
-    dropped += [element for element in page.xpath("//*[@style]") if _HIDDEN.search(element.get("style"))]
+def _drop_surroundings(page: Any) -> None:
+    """Takes out what is no text, and navigation; switchers between languages too, and links that only mark headings."""
+    dropped = [*page.iter(*_DROPPED), *page.xpath("//*[@role='navigation']"), *page.xpath("//li[a/@hreflang]")]
     anchors = page.xpath(
         "//a[ancestor::h1 or ancestor::h2 or ancestor::h3 or ancestor::h4 or ancestor::h5 or ancestor::h6]"
     )
@@ -152,6 +159,10 @@ def _main_part(page: Any) -> Any:
     for element in dropped:
         if element.getparent() is not None:
             element.drop_tree()
+
+
+def _main_part(page: Any) -> Any:
+    """`<main>` or the only `<article>` where it has text, else the body without its header and footer."""
     mains = page.xpath("//main | //*[@role='main']")
     articles = page.xpath("//article")
     for candidate in (*mains[:1], *(articles if len(articles) == 1 else ())):
@@ -180,7 +191,9 @@ class _Writer:
         elif tag == "pre":
             self._add(Block(fence(_spaced(element).replace(_BREAK, "\n")) if _flat(element) else ""))
         elif tag == "table" and _holds_data(element):
-            self._add(Block(table(_cells(row) for row in element.iter("tr"))))
+            for caption in element.iterchildren("caption"):
+                self._add(Block(_flat(caption)))
+            self._add(Block(table(_cells(row) for row in _rows(element))))
         elif tag in ("ul", "ol"):
             self._list(element)
         elif tag == "br":
@@ -245,11 +258,24 @@ def _flat(element: Any) -> str:
     return " ".join(_spaced(element).split())
 
 
+def _rows(element: Any) -> Iterator[Any]:
+    """The rows of a table, without those of tables in its cells."""
+    for child in element.iterchildren("tr", "thead", "tbody", "tfoot"):
+        if child.tag == "tr":
+            yield child
+        else:
+            yield from child.iterchildren("tr")
+
+
 def _holds_data(element: Any) -> bool:
-    """Whether a table is one of data: tables that hold tables, headings or a single column only lay out the page."""
-    if next(element.iter("pre", *_HEADINGS), None) is not None or element.find(".//table") is not None:
+    """Whether a table is one of data: those with headings or a single column only lay out the page, and those with
+    tables in them, unless they have header cells."""
+    if next(element.iter("pre", *_HEADINGS), None) is not None:
         return False
-    return any(len(_cells(row)) > 1 for row in element.iter("tr"))
+    rows = list(_rows(element))
+    if element.find(".//table") is not None and not any(row.find("th") is not None for row in rows):
+        return False
+    return any(len(_cells(row)) > 1 for row in rows)
 
 
 def _cells(row: Any) -> list[str]:

@@ -8,8 +8,9 @@ from itertools import accumulate, pairwise
 from markdown_it import MarkdownIt
 
 from ingest.loaders.blocks import under_title
+from ingest.loaders.encodings import decode
 from ingest.loaders.reading import Reading
-from ingest.loaders.text import clean, decode, stem
+from ingest.loaders.text import clean, stem
 from ingest.types import Extracted, Heading
 
 _FRONT_MATTER = re.compile(
@@ -26,7 +27,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     The title is that of the front matter, else the first heading of level 1, else the file's stem.
     """
     text, stated = _split_front_matter(clean(decode(data, name)))
-    headings = _headings(text)
+    headings = headings_of(text)
     first = next((heading.title for heading in headings if heading.level == 1 and heading.title), None)
     return Extracted(
         text=text,
@@ -55,7 +56,7 @@ def _scalar(value: str) -> str | None:
     return value.strip() or None
 
 
-def _headings(text: str) -> tuple[Heading, ...]:
+def headings_of(text: str) -> tuple[Heading, ...]:
     """Top-level headings; `#` in code, lists and quotes is none. Only block structure is parsed: inlines cost most."""
     blocks = MarkdownIt("commonmark").enable("table")
     blocks.core.ruler.enableOnly(["block"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
-from typing import Any
+import zlib
+from typing import IO, Any
 
 import lxml.etree
 
@@ -12,6 +14,13 @@ from ingest.errors import CorruptDocument, LimitExceeded
 from ingest.loaders.reading import MIB, Reading
 
 _SMALL_MIB = 10  # an expansion within this harms nobody
+_PROLOG_STEP = 4096
+# What reading a damaged part as a stream raises: of the archive, of each compression, of the XML parser.
+PART_ERRORS = (
+    *(zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, KeyError),
+    *(zlib.error, lzma.LZMAError, lxml.etree.XMLSyntaxError),
+)
+_OPENING = b"<\x4c"  # of XML in any encoding: UTF-8 and UTF-16 have "<", EBCDIC has 0x4c
 
 
 def open_package(data: bytes, name: str, reading: Reading) -> zipfile.ZipFile:
@@ -75,6 +84,40 @@ def parse_xml(source: bytes, name: str) -> Any:
         raise CorruptDocument(f"{name}: has no XML element in it. Save it again.")
     refuse_entities(root.getroottree(), name)
     return root
+
+
+def refuse_entities_in(package: zipfile.ZipFile, name: str) -> None:
+    """Raises CorruptDocument where an XML part declares entities: for packages that a library parses by itself.
+
+    Only what stands before a part's first element is parsed; declarations can't stand anywhere else. Parts that are no
+    XML are passed over, as are those that break off: a parser stops there too.
+    """
+    for info in package.infolist():
+        if info.file_size:
+            try:
+                with package.open(info) as stream:
+                    _refuse_entities_of(stream, name)
+            except PART_ERRORS:
+                continue  # read again by whoever needs this part, who says what is wrong with it
+
+
+def _refuse_entities_of(stream: IO[bytes], name: str) -> None:
+    data = stream.read(_PROLOG_STEP)
+    if not any(byte in _OPENING for byte in data[:64]):
+        return
+    parser = lxml.etree.XMLPullParser(
+        events=("start",), resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+    )
+    try:
+        while data:
+            parser.feed(data)
+            first = next(iter(parser.read_events()), None)
+            if first is not None:
+                refuse_entities(first[1].getroottree(), name)
+                return
+            data = stream.read(_PROLOG_STEP)
+    except lxml.etree.XMLSyntaxError:
+        return
 
 
 def refuse_entities(tree: Any, name: str) -> None:

@@ -1,44 +1,16 @@
-"""Picks the loader of a file, by content first, and reads what is packed in the file too."""
+"""A file as text, with the text of what is attached to it or packed in it: the door to all loaders."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from pathlib import PurePosixPath
 
-from ingest.errors import (
-    CorruptDocument,
-    DocumentTooLarge,
-    EmptyDocument,
-    EncryptedDocument,
-    LimitExceeded,
-    RefusedDocument,
-    UnsupportedFormat,
-)
-from ingest.loaders import docx, html, images, markdown, pdf, text
+from ingest.errors import DocumentTooLarge, EmptyDocument, LimitExceeded, RefusedDocument
 from ingest.loaders.attachments import Section, joined
-from ingest.loaders.packages import open_package
+from ingest.loaders.formats import loader_of
+from ingest.loaders.protected import unlocked
 from ingest.loaders.reading import MIB, Reading
 from ingest.types import Attachment, Extracted
 
-Loader = Callable[[bytes, str, Reading], Extracted]
-
-# By extension, for what its content does not tell.
-LOADERS: dict[str, Loader] = {
-    ".docx": docx.load,
-    ".htm": html.load,
-    ".html": html.load,
-    ".markdown": markdown.load,
-    ".md": markdown.load,
-    ".pdf": pdf.load,
-    ".text": text.load,
-    ".txt": text.load,
-    ".xhtml": html.load,
-    **dict.fromkeys(images.EXTENSIONS, images.load),
-}
-
-_OLE_COMPOUND_FILE = bytes.fromhex("d0cf11e0a1b11ae1")
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 
 
@@ -72,7 +44,8 @@ class _Extraction:
         if not data.strip():
             found = "has no bytes" if not data else "holds only white space"
             raise EmptyDocument(f"{name}: {found}. Upload a file with text in it.")
-        extracted = _loader(data, name, self._reading)(data, name, self._reading)
+        data = unlocked(data, name, self._reading)
+        extracted = loader_of(data, name, self._reading)(data, name, self._reading)
         self._text_bytes += len(extracted.text.encode("utf-8"))
         if self._text_bytes > self._reading.max_text_bytes:
             raise DocumentTooLarge(
@@ -99,47 +72,3 @@ class _Extraction:
             raise
         except RefusedDocument as error:
             return Section(attachment.name, f"{attachment.name} was left out ({error.code})")
-
-
-def _loader(data: bytes, name: str, reading: Reading) -> Loader:
-    extension = PurePosixPath(name.replace("\\", "/")).suffix.lower()
-    if data.lstrip().startswith(b"%PDF-"):
-        return pdf.load
-    if images.is_picture(data):
-        return images.load
-    if data.startswith(_OLE_COMPOUND_FILE):
-        raise _ole_refusal(data, name)
-    if data.startswith(_ZIP):
-        return _loader_of_package(data, name, reading)
-    if extension == ".docx":
-        raise CorruptDocument(
-            f"{name}: is no zip archive, as every DOCX is. Save it again as .docx in a word processor."
-        )
-    if extension not in LOADERS:
-        known = ", ".join(sorted(LOADERS))
-        what = f"the extension {extension}" if extension else "a name without an extension"
-        raise UnsupportedFormat(f"{name}: {what} is not taken. Convert the file to one of {known}.")
-    return LOADERS[extension]
-
-
-def _loader_of_package(data: bytes, name: str, reading: Reading) -> Loader:
-    """The loader for what a zip archive holds."""
-    parts = set(open_package(data, name, reading).namelist())
-    if "word/document.xml" in parts:
-        return docx.load
-    if name.lower().endswith(".docx"):
-        raise CorruptDocument(f"{name}: is no DOCX: it has no document part (word/document.xml). Save it again.")
-    raise UnsupportedFormat(
-        f"{name}: is a zip archive or an Office file other than .docx. Upload the documents in it one by one, "
-        "or convert it to .docx or .pdf."
-    )
-
-
-def _ole_refusal(data: bytes, name: str) -> EncryptedDocument | UnsupportedFormat:
-    """Why an OLE compound file is refused: Office wraps encrypted documents in one, and old formats are ones."""
-    if "EncryptedPackage".encode("utf-16-le") in data:
-        return EncryptedDocument(f"{name}: is protected by a password. Remove the password and upload it again.")
-    return UnsupportedFormat(
-        f"{name}: is an Outlook message or a file of an old Office format. "
-        "Save it as .docx or .pdf and upload it again."
-    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ingest.catalog import Catalog
 from ingest.collection_settings import own_settings
 from ingest.config import ScreeningSettings
 from ingest.extraction.wire import Examined
-from ingest.quarantine import REJECTED, Held, Policy, decided
+from ingest.quarantine import REJECTED, Held, Policy, QuarantineState, decided
 from ingest.screening.findings import Finding
 from ingest.screening.minhash import bands
 from ingest.screening.near_copies import near_copies
@@ -23,17 +25,21 @@ class Screening:
         self._catalog = catalog
         self._settings = settings
         self._policies: dict[str, Policy] = {}
+        self._decided: dict[tuple[str, str], QuarantineState] = {}
         self._met: dict[str, tuple[bytes, set[int]]] = {}  # signatures of this group with their bands, by document
+
+    def look_up(self, uploads: Sequence[Upload]) -> None:
+        """What was decided on the files of a group, and the policies of their collections."""
+        with self._catalog.reading() as connection:
+            self._decided = decided(connection, [upload.document_id for upload in uploads])
+            for collection in {upload.collection for upload in uploads} - self._policies.keys():
+                self._policies[collection] = own_settings(connection, collection).get("quarantine", "suspicious")
 
     def screened(self, upload: Upload, examined: Examined) -> tuple[str, ...] | Held | DocumentOutcome:
         """What is to be told of the document with its outcome, or that it is held back, or was rejected before."""
         if upload.released or not self._settings.enabled:
             return ()
-        with self._catalog.reading() as connection:
-            before = decided(connection, [upload.document_id]).get((upload.document_id, upload.content_hash))
-            if upload.collection not in self._policies:
-                own = own_settings(connection, upload.collection)
-                self._policies[upload.collection] = own.get("quarantine", "suspicious")
+        before = self._decided.get((upload.document_id, upload.content_hash))
         policy = self._policies[upload.collection]
         if before == "rejected":
             return upload.failed(REJECTED, f"{upload.name} was rejected before: change it, or leave it out")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from ingest.screening.findings import Finding, preview
 from ingest.screening.folding import Folded, fold
-from ingest.screening.phrases import PHRASES
-from ingest.screening.wording import score, sentences, trained
+from ingest.screening.phrases import PHRASES, Phrase
+from ingest.screening.wording import Weights, score, sentences, trained
 
 _WINDOW = 600  # characters within which phrases add up: a paragraph or two
 # The learned half speaks as phrases do, by how sure it is of a sentence: least log odds, name, weight.
@@ -30,14 +30,17 @@ class Window:
     phrases: tuple[str, ...]
 
 
-def windows(text: str, threshold: float) -> list[Window]:
+def windows(
+    text: str, threshold: float, *, phrases: Sequence[Phrase] = PHRASES, weights: Weights | None = None
+) -> list[Window]:
     """The stretches whose score is at least `threshold`, in order, none overlapping another.
 
     The score is 1 - Π(1 - weight) over the different phrases within 600 characters and the surest sentence among
     them: none is certain, and each makes the others likelier. A phrase that is said ten times counts once.
+    `phrases` and `weights` are those that come with Ragstone, unless others are to be tried.
     """
     folded = fold(text)
-    found = sorted([*_matches(folded.text), *_worded(folded.text)])
+    found = sorted([*_matches(folded.text, phrases), *_worded(folded.text, weights or trained())])
     return list(_joined(_scored(found, threshold), folded))
 
 
@@ -59,17 +62,17 @@ def instructions(text: str, threshold: float) -> list[Finding]:
 _Match = tuple[int, int, str]  # start, end, the name of the phrase or wording
 
 
-def _matches(text: str) -> Iterator[_Match]:
-    for phrase in PHRASES:
+def _matches(text: str, phrases: Sequence[Phrase]) -> Iterator[_Match]:
+    for phrase in phrases:
         for match in phrase.expression.finditer(text):
             if _begins_word(text, match.start()):
                 yield match.start(), match.end(), phrase.name
 
 
-def _worded(text: str) -> Iterator[_Match]:
+def _worded(text: str, weights: Weights) -> Iterator[_Match]:
     """Sentences that are worded like prompts."""
     found = sentences(text)
-    odds = score(found, trained())
+    odds = score(found, weights)
     for number in (odds >= _WORDING[-1][0]).nonzero()[0].tolist():
         start, end = found.spans[number].tolist()
         yield start, end, next(name for least, name, _ in _WORDING if odds[number] >= least)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 from ingest.errors import DocumentTooLarge, MissingDriver, NotFound, RefusedDocument, TryAgain
-from ingest.sources.types import Fetched, Listed, SourceSettings
+from ingest.sources.types import Fetched, Listed, SourceSettings, Unlisted
 
 _MIB = 1024 * 1024
 # What tells that an object is another one, in the words of the file systems.
 _MARKS = ("ETag", "etag", "md5", "content_hash", "LastModified", "mtime", "created", "updated")
-# Files of this machine have a kind of source of their own, which minds links.
-_REFUSED = frozenset(("file", "local", "simplecache", "filecache", "blockcache", "cached", "dir", "reference", "sftp"))
 
 
 class BucketReader:
@@ -22,23 +21,22 @@ class BucketReader:
         """Raises RefusedDocument for an address that is none, and MissingDriver without the package for it."""
         import fsspec
 
-        protocol, separator, self._prefix = settings.location.partition("://")
-        if not separator or protocol in _REFUSED or "::" in settings.location:
-            raise RefusedDocument(f"{settings.location!r} is no bucket: write an address such as s3://bucket/folder")
+        protocol, _, self._prefix = settings.location.partition("://")
         self._protocol = protocol
         try:
             self._files: Any = fsspec.filesystem(protocol, skip_instance_cache=True, **settings.options)
         except ImportError as error:
-            raise MissingDriver(f"{protocol} needs a package: pip install 'ragstone[{protocol}]' ({error})") from error
-        except ValueError as error:
-            raise RefusedDocument(f"{protocol}:// is unknown to fsspec: write s3://bucket/folder") from error
+            needed = "pip install 'ragstone[s3]'" if protocol in ("s3", "s3a") else str(error)
+            raise MissingDriver(f"{protocol}:// needs a package: {needed}") from error
+        except Exception as error:
+            raise RefusedDocument(f"{protocol}:// can't be opened: {_said(error)}") from error
         self._sizes: dict[str, int] = {}
 
-    def list(self, stop: Callable[[], bool]) -> Iterator[Listed]:
+    def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
         """Raises TryAgain where the bucket can't be read."""
         self._files.invalidate_cache()
         try:
-            found = self._files.find(self._prefix, detail=True)
+            found = self._found()
         except Exception as error:
             raise TryAgain(f"{self._protocol}://{self._prefix} can't be listed: {_said(error)}") from error
         for path, info in sorted(found.items()):
@@ -48,11 +46,27 @@ class BucketReader:
             uri = f"{self._protocol}://{path.lstrip('/')}"
             yield Listed(path, uri, path.rsplit("/", 1)[-1], _mark(info))
 
+    def _found(self) -> dict[str, Any]:
+        from fsspec.asyn import AsyncFileSystem
+        from fsspec.spec import AbstractFileSystem
+
+        kind = type(self._files)
+        plain = kind.find is AbstractFileSystem.find or getattr(kind, "_find", None) is AsyncFileSystem._find
+        # By default these pass over folders that can't be read, and what is in them would be taken for gone.
+        careful = {"on_error": "raise"} if plain else {}
+        found: dict[str, Any] = self._files.find(self._prefix, detail=True, **careful)
+        return found
+
+    def may_be_empty(self, since: datetime) -> bool:
+        """A bucket that is not there looks like an empty one."""
+        return False
+
     def fetch(self, item: Listed, mark: str | None, max_bytes: int) -> Fetched | None:
         """Raises NotFound, DocumentTooLarge and TryAgain."""
         if item.mark is not None and mark == item.mark:
             return None
         size = self._sizes.get(item.key, 0)
+        data = b""
         if size <= max_bytes:
             try:
                 with self._files.open(item.key, "rb") as stream:
@@ -67,6 +81,9 @@ class BucketReader:
                 f"{item.uri} has more than {max_bytes / _MIB:g} MiB: split it, or raise ingest.max_upload_mib"
             )
         return Fetched(data, item.mark, item.name)
+
+    def close(self) -> None:
+        """Holds nothing."""
 
 
 def _mark(info: dict[str, Any]) -> str | None:

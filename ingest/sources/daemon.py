@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from watchfiles import watch
@@ -19,6 +20,8 @@ _LOOK_S = 1.0
 # Folders come and go, and settings change.
 _SYNC_S = 5.0
 _DEBOUNCE_MS = 400
+# How long the end of a watch takes.
+_WAIT_MS = 200
 
 
 class SourceDaemon:
@@ -42,8 +45,11 @@ class SourceDaemon:
         return self._register.request_due() > 0
 
     def close(self) -> None:
+        """Nothing is queued by this any more when it returns."""
         for its in self._watching.values():
             its.stop()
+        for its in self._watching.values():
+            its.join()
         self._watching.clear()
 
     def _sync_watches(self) -> None:
@@ -53,12 +59,12 @@ class SourceDaemon:
             if source.kind == "folder" and source.settings.watch
         }
         for name, its in list(self._watching.items()):
-            if folders.get(name) != its.folder or not its.is_alive():
+            if name not in folders or its.is_over(folders[name]):
                 its.stop()
                 del self._watching[name]
         for name, folder in folders.items():
             if name not in self._watching and folder.is_dir():
-                self._watching[name] = _Watch(folder, lambda name=name: self._changed(name))  # type: ignore[misc]
+                self._watching[name] = _Watch(folder, partial(self._changed, name))
 
     def _changed(self, name: str) -> None:
         try:
@@ -73,25 +79,43 @@ class _Watch:
     """A thread that says when something changes in a folder."""
 
     def __init__(self, folder: Path, changed: Callable[[], None]) -> None:
-        self.folder = folder
+        self._folder = folder
+        self._seen = _number(folder)
         self._changed = changed
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="source-watch", daemon=True)
         self._thread.start()
 
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
+    def is_over(self, folder: Path) -> bool:
+        """Whether something else is to be watched: another folder, or another one of that name."""
+        return folder != self._folder or not self._thread.is_alive() or _number(folder) != self._seen
 
     def stop(self) -> None:
         self._stopped.set()
+
+    def join(self) -> None:
+        self._thread.join()
 
     def _run(self) -> None:
         # What changed between the last sweep and now is found by the one that this asks for.
         self._changed()
         try:
             for _ in watch(
-                self.folder, stop_event=self._stopped, debounce=_DEBOUNCE_MS, raise_interrupt=False, rust_timeout=1000
+                self._folder,
+                stop_event=self._stopped,
+                debounce=_DEBOUNCE_MS,
+                raise_interrupt=False,
+                rust_timeout=_WAIT_MS,
             ):
                 self._changed()
         except OSError as error:  # it is gone, or there are more folders than the kernel watches
-            log.warning("%s is not watched and only swept now: %s", self.folder, error)
+            log.warning("%s is not watched and only swept now: %s", self._folder, error)
+
+
+def _number(folder: Path) -> tuple[int, int] | None:
+    """What tells a folder from another one that has come in its place."""
+    try:
+        state = folder.stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import fnmatch
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from ingest.bugs import logged_bug
 from ingest.errors import IngestError, NotFound, RefusedDocument, TryAgain
-from ingest.identity import document_id_of
+from ingest.identity import as_uri, document_id_of, is_uri
 from ingest.sources.hopper import Arrival, Closed, Hopper
-from ingest.sources.register import Item
-from ingest.sources.types import Listed, SourceReader, SourceSettings
+from ingest.sources.items import Item
+from ingest.sources.types import Listed, SourceReader, SourceSettings, Unlisted
 from ingest.types import Problem
 
 # What waits to be ingested is in memory.
 _AHEAD_BYTES = 32 * 1024 * 1024
+# So many items one after the other that can't be had now: the others can't be had either.
+_MOST_FAILURES = 20
+
+# Why documents are not to be fetched, by document, those of them that are not.
+Barred = Callable[[Sequence[str]], Mapping[str, Problem]]
 
 
 class Fetching:
@@ -26,10 +32,12 @@ class Fetching:
         reader: SourceReader,
         settings: SourceSettings,
         known: Mapping[str, Item],
+        barred: Barred,
         max_bytes: int,
         again: bool,
     ) -> None:
         self.listed: dict[str, Listed] = {}  # by document
+        self.unlisted: list[Unlisted] = []
         self.to_fetch = 0
         self.is_listed = threading.Event()
         self.ended = threading.Event()
@@ -38,6 +46,7 @@ class Fetching:
         self._reader = reader
         self._settings = settings
         self._known = known
+        self._barred = barred
         self._max_bytes = max_bytes
         self._again = again
         self._stopped = threading.Event()
@@ -45,7 +54,7 @@ class Fetching:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends it soon; waits for a request that is under way."""
+        """Ends it soon; a request that is under way is not waited for."""
         self._stopped.set()
         self.hopper.close()
 
@@ -61,16 +70,19 @@ class Fetching:
         except Exception:
             self.error = IngestError(logged_bug("while looking at a source"))
         finally:
+            self._reader.close()
             self.ended.set()
             self.hopper.say()
 
     def _list(self) -> None:
         settings = self._settings
+        is_empty = True
         for item in self._reader.list(self._stopped.is_set):
-            if not _is_wanted(item.uri, settings):
-                continue
-            document_id = document_id_of(settings.collection, item.uri)
-            self.listed[document_id] = item
+            is_empty = False
+            if isinstance(item, Unlisted):
+                self.unlisted.append(item)
+            elif _is_wanted(item.uri, settings):
+                self.listed[document_id_of(settings.collection, item.uri)] = item
             if len(self.listed) > settings.max_items:
                 raise RefusedDocument(
                     f"the source has more than {settings.max_items} items: raise its max_items, or name fewer by "
@@ -78,16 +90,29 @@ class Fetching:
                 )
         if self._stopped.is_set():
             raise Closed
+        if is_empty and self._known and not self._again:
+            since = max(item.taken_at for item in self._known.values())
+            if not self._reader.may_be_empty(since):
+                raise TryAgain(
+                    "the source has no items any more, as it is when what it reads is away: nothing is removed. If all "
+                    "of them are gone, refresh it with `again`."
+                )
 
     def _fetch(self) -> None:
         wanted = [(its, item) for its, item in self.listed.items() if self._may_have_changed(its, item)]
         self.to_fetch = len(wanted)
+        barred = self._barred([document_id for document_id, _ in wanted])
+        failures = 0
         for document_id, item in wanted:
             if self._stopped.is_set():
                 raise Closed
-            known = self._known.get(document_id)
-            mark = None if known is None or self._again or known.state == "failed" else known.mark
-            self.hopper.put(self._arrival(item, mark))
+            arrival = self._arrival(document_id, item, barred.get(document_id))
+            self.hopper.put(arrival)
+            passes = arrival.problem is not None and arrival.problem.code == TryAgain.code
+            failures = failures + 1 if passes else 0
+            if failures == _MOST_FAILURES:
+                assert arrival.problem is not None
+                raise TryAgain(f"{failures} items one after the other can't be had, the last since {_why(arrival)}")
 
     def _may_have_changed(self, document_id: str, item: Listed) -> bool:
         known = self._known.get(document_id)
@@ -97,13 +122,31 @@ class Fetching:
             return False
         return self._again or item.mark is None or item.mark != known.mark
 
-    def _arrival(self, item: Listed, mark: str | None) -> Arrival:
+    def _arrival(self, document_id: str, item: Listed, barred: Problem | None) -> Arrival:
+        known = self._known.get(document_id)
+        shown = replace(item, uri=as_uri(item.uri))
+        if barred is not None:
+            return Arrival(document_id, shown, problem=barred.model_copy(update={"uri": shown.uri}))
         try:
-            return Arrival(item, self._reader.fetch(item, mark, self._max_bytes))
+            if not is_uri(item.uri):
+                raise RefusedDocument(
+                    f"{shown.uri} is no name for a document: use at most 2048 printable characters in valid UTF-8"
+                )
+            mark = None if known is None or self._again else known.mark
+            return Arrival(document_id, shown, self._reader.fetch(item, mark, self._max_bytes))
         except NotFound:
-            return Arrival(item)  # it is gone; the next list does without it
+            return Arrival(document_id, shown)  # it is gone; the next list does without it
         except (RefusedDocument, TryAgain) as error:
-            return Arrival(item, problem=Problem(code=error.code, detail=str(error), uri=item.uri))
+            code, detail = error.code, str(error)
+        except IngestError:
+            raise  # of the whole source, such as a missing driver
+        except Exception:
+            code, detail = "internal-error", f"{shown.uri}: {logged_bug('while fetching an item of a source')}"
+        return Arrival(document_id, shown, problem=Problem(code=code, detail=detail, uri=shown.uri))
+
+
+def _why(arrival: Arrival) -> str:
+    return "" if arrival.problem is None else arrival.problem.detail
 
 
 def _is_wanted(uri: str, settings: SourceSettings) -> bool:

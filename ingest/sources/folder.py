@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from ingest.errors import DocumentTooLarge, NotFound, RefusedDocument, TryAgain
-from ingest.sources.types import Fetched, Listed
+from ingest.sources.types import Fetched, Listed, Unlisted
 
 # A file written so lately can be written again without a change of its times: its mark is not trusted yet.
 _SETTLED_S = 2.0
@@ -24,74 +26,110 @@ class FolderReader:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def list(self, stop: Callable[[], bool]) -> Iterator[Listed]:
-        """By name. Raises TryAgain where the folder, or one in it, can't be read."""
+    def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
+        """By name, those of a folder before those of the folders in it. Raises TryAgain where it can't be read."""
         root = os.path.realpath(self._root)
         if not os.path.isdir(root):
             raise TryAgain(f"there is no folder {self._root}: it is looked for again later, and nothing is removed")
-        yield from self._below(root, "", stop)
+        waiting = [(root, "")]
+        while waiting and not stop():
+            folder, prefix = waiting.pop()
+            try:
+                with os.scandir(folder) as found:
+                    entries = sorted(found, key=lambda entry: entry.name)
+            except FileNotFoundError as error:
+                if not prefix:
+                    raise TryAgain(f"the folder {folder} went away: nothing is removed") from error
+                continue
+            except OSError as error:
+                if not prefix:
+                    raise TryAgain(f"the folder {folder} can't be read: {error.strerror}") from error
+                yield Unlisted(prefix, f"the folder {_shown(prefix)} can't be read: {error.strerror}. Mend its rights.")
+                continue
+            below = []
+            for entry in entries:
+                if entry.name.startswith((".", "~$")) or entry.name.endswith(_UNFINISHED):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    below.append((entry.path, f"{prefix}{entry.name}/"))
+                elif (state := self._state(entry)) is not None:
+                    key = prefix + entry.name
+                    yield Listed(key, key, _shown(entry.name), _mark(state))
+            waiting.extend(reversed(below))
 
-    def _below(self, folder: str, prefix: str, stop: Callable[[], bool]) -> Iterator[Listed]:
-        if stop():
-            return
+    def may_be_empty(self, since: datetime) -> bool:
+        """An empty folder that was not touched since it had files is the place where another one should be mounted."""
         try:
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError as error:
-            raise TryAgain(f"the folder {folder} can't be read: {error.strerror}") from error
-        for entry in entries:
-            if entry.name.startswith((".", "~$")) or entry.name.endswith(_UNFINISHED):
-                continue
-            key = prefix + entry.name
-            if entry.is_dir(follow_symlinks=False):
-                yield from self._below(entry.path, f"{key}/", stop)
-                continue
-            state = self._state(entry)
-            if state is not None:
-                shown = key.encode("utf-8", "backslashreplace").decode("utf-8")
-                yield Listed(key, shown, shown.rsplit("/", 1)[-1], _mark(state))
+            changed = os.stat(self._root).st_mtime
+            with os.scandir(self._root) as found:
+                return changed >= since.timestamp() or any(True for _ in found)
+        except OSError:
+            return False
 
     def _state(self, entry: os.DirEntry[str]) -> os.stat_result | None:
         """Of a regular file; a link counts when what it leads to is in the folder too."""
         try:
             state = entry.stat(follow_symlinks=False)
             if stat.S_ISLNK(state.st_mode):
-                state = entry.stat() if self._is_inside(entry.path) else state
+                state = entry.stat() if _is_inside(entry.path, os.path.realpath(self._root)) else state
         except OSError:  # it has gone meanwhile, or the link leads nowhere
             return None
         return state if stat.S_ISREG(state.st_mode) else None
 
-    def _is_inside(self, path: str) -> bool:
-        root = os.path.realpath(self._root)
-        return os.path.commonpath([root, os.path.realpath(path)]) == root
-
     def fetch(self, item: Listed, mark: str | None, max_bytes: int) -> Fetched | None:
         """Raises NotFound, DocumentTooLarge, and RefusedDocument where the file can't be read."""
-        path = os.path.join(os.path.realpath(self._root), item.key)
-        if not self._is_inside(path):
-            raise NotFound(f"{item.uri} is a link that leads out of its folder")
-        try:
-            descriptor = os.open(os.path.realpath(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise NotFound(f"{item.uri} is gone") from error
-        except OSError as error:
-            raise RefusedDocument(f"{item.uri} can't be read: {error.strerror}. Mend its rights.") from error
-        with os.fdopen(descriptor, "rb") as file:
-            before = os.fstat(descriptor)
+        with os.fdopen(self._opened(item), "rb") as file:
+            before = os.fstat(file.fileno())
             if not stat.S_ISREG(before.st_mode):
                 raise NotFound(f"{item.uri} is no file")
-            if before.st_size > max_bytes:
-                raise DocumentTooLarge(
-                    f"{item.uri} has {before.st_size / _MIB:.1f} MiB and the limit is {max_bytes / _MIB:g}: split it, "
-                    "or raise ingest.max_upload_mib"
-                )
-            data = file.read(max_bytes + 1)[:max_bytes]
-            after = os.fstat(descriptor)
-        settled = _mark(before) if _mark(before) == _mark(after) else None
-        return Fetched(data, settled, item.name)
+            data = b"" if before.st_size > max_bytes else file.read(max_bytes + 1)
+            after = os.fstat(file.fileno())
+        if max(len(data), before.st_size) > max_bytes:
+            raise DocumentTooLarge(
+                f"{item.uri} has {before.st_size / _MIB:.1f} MiB and the limit is {max_bytes / _MIB:g}: split it, "
+                "or raise ingest.max_upload_mib"
+            )
+        return Fetched(data, _mark(before) if _mark(before) == _mark(after) else None, item.name)
+
+    def _opened(self, item: Listed) -> int:
+        """A descriptor of the file. No link is followed that was put there since it was seen where it leads."""
+        root = os.path.realpath(self._root)
+        path = os.path.realpath(os.path.join(root, item.key))
+        if not _is_inside(path, root):
+            raise NotFound(f"{item.uri} is a link that leads out of its folder")
+        *folders, name = os.path.relpath(path, root).split(os.sep)
+        at = -1
+        try:
+            at = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            for folder in folders:
+                above, at = at, os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+                os.close(above)
+            return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=at)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotFound(f"{item.uri} is gone") from error
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise NotFound(f"{item.uri} became a link while it was opened") from error
+            raise RefusedDocument(f"{item.uri} can't be read: {error.strerror}. Mend its rights.") from error
+        finally:
+            if at >= 0:
+                os.close(at)
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+
+def _is_inside(path: str, root: str) -> bool:
+    return os.path.commonpath([root, os.path.realpath(path)]) == root
+
+
+def _shown(name: str) -> str:
+    """A name as text: bytes that are no UTF-8 are written out."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _mark(state: os.stat_result) -> str | None:
-    if time.time() - max(state.st_mtime, state.st_ctime) < _SETTLED_S:
+    now = time.time()
+    if any(abs(now - changed) < _SETTLED_S for changed in (state.st_mtime, state.st_ctime)):
         return None
     return f"{state.st_size}-{state.st_mtime_ns}-{state.st_ctime_ns}-{state.st_ino}"

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
-from ingest.errors import DocumentTooLarge, NotFound, RefusedDocument, TryAgain
-from ingest.sources.types import Fetched, Listed, SourceSettings
+from ingest.errors import DocumentTooLarge, MissingDriver, NotFound, TryAgain
+from ingest.sources.types import Fetched, Listed, SourceSettings, Unlisted
 
-_TIMEOUT_S = 600
+_TIMEOUT_S = 600.0
+_LOOK_S = 0.1
 _MIB = 1024 * 1024
 _ENTRY = re.compile(rb"(\d+) blob ([0-9a-f]+) +(\d+)\t(.*)", re.S)
 _REGULAR = (b"100644", b"100755")
+# Each fetch that brings something leaves a pack.
+_MOST_PACKS = 20
 # Neither a repository nor its address may have programs run, or ask a person.
 _SAFE = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -25,35 +33,48 @@ _SAFE = {
     "GIT_LFS_SKIP_SMUDGE": "1",
     "LC_ALL": "C",
 }
+_OPTIONS = ("core.hooksPath=/dev/null", "protocol.ext.allow=never", "gc.auto=0", "maintenance.auto=false")
+# What would have git work on another repository than ours, as it does below a hook.
+_FOREIGN = re.compile("GIT_(DIR|WORK_TREE|INDEX_FILE|COMMON_DIR|NAMESPACE|OBJECT_DIRECTORY|ALTERNATE_.*|QUARANTINE.*)")
 
 
 class GitReader:
     """Marks are the hashes of the files' contents: an unchanged file is never read."""
 
     def __init__(self, settings: SourceSettings, folder: Path) -> None:
-        """`folder` is where the bare copy is kept. Raises RefusedDocument for an address that could be an option."""
-        if settings.location.startswith("-") or (settings.branch or "").startswith("-"):
-            raise RefusedDocument(f"{settings.location!r} is no address of a repository")
+        """`folder` is where the bare copy is kept."""
         self._settings = settings
         self._folder = folder
         self._sizes: dict[str, int] = {}
-        self._commit = ""
 
-    def list(self, stop: Callable[[], bool]) -> Iterator[Listed]:
-        """Fetches what is new, then the files of the branch. Raises TryAgain where the repository can't be reached."""
-        self._fetch_new()
+    def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
+        """Fetches what is new, then the files of the branch, but for hidden ones.
+
+        Raises TryAgain where the repository can't be reached, and MissingDriver without git.
+        """
+        with self._alone():
+            commit = self._fetched(stop)
+            try:
+                tree = self._git("ls-tree", "-r", "-l", "-z", "--full-tree", commit, stop=stop)
+            except TryAgain:
+                shutil.rmtree(self._folder)  # it is damaged: the next try makes it anew
+                raise
         below = self._settings.subfolder.strip("/")
-        for entry in self._git("ls-tree", "-r", "-l", "-z", "--full-tree", self._commit).split(b"\0"):
+        for entry in tree.split(b"\0"):
             found = _ENTRY.fullmatch(entry)
             if found is None or found[1] not in _REGULAR:  # a link, or another repository
                 continue
-            path = found[4].decode("utf-8", "backslashreplace")
-            if below and not path.startswith(f"{below}/"):
+            path = os.fsdecode(found[4])
+            uri = path.removeprefix(f"{below}/") if below else path
+            if (below and uri == path) or any(part.startswith(".") for part in uri.split("/")):
                 continue
             blob = found[2].decode("ascii")
             self._sizes[blob] = int(found[3])
-            uri = path.removeprefix(f"{below}/") if below else path
-            yield Listed(blob, uri, path.rsplit("/", 1)[-1], blob)
+            yield Listed(blob, uri, path.rsplit("/", 1)[-1].encode("utf-8", "backslashreplace").decode("utf-8"), blob)
+
+    def may_be_empty(self, since: datetime) -> bool:
+        """A branch that was fetched is what it is."""
+        return True
 
     def fetch(self, item: Listed, mark: str | None, max_bytes: int) -> Fetched | None:
         """Raises DocumentTooLarge and NotFound."""
@@ -70,32 +91,74 @@ class GitReader:
         except TryAgain as error:
             raise NotFound(f"{item.uri} is not in the copy of the repository any more") from error
 
-    def _fetch_new(self) -> None:
+    def close(self) -> None:
+        """Holds nothing."""
+
+    def _fetched(self, stop: Callable[[], bool]) -> str:
+        """The newest commit of the branch, which is in the copy then."""
         if not (self._folder / "HEAD").exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._git("init", "--quiet", "--bare")
+            self._git("init", "--quiet", "--bare", stop=stop)
         branch = self._settings.branch
         wanted = f"+refs/heads/{branch}:refs/ragstone" if branch else "+HEAD:refs/ragstone"
         location = os.path.expanduser(self._settings.location)
         # No more than the newest state: what was before is in our own versions.
-        self._git("fetch", "--quiet", "--no-tags", "--depth=1", "--no-recurse-submodules", "--", location, wanted)
-        self._commit = self._git("rev-parse", "refs/ragstone").decode("ascii").strip()
+        self._git(
+            "fetch", "--quiet", "--no-tags", "--depth=1", "--no-recurse-submodules", "--", location, wanted, stop=stop
+        )
+        if len(list(self._folder.glob("objects/pack/*.pack"))) > _MOST_PACKS:
+            self._git("gc", "--quiet", "--prune=now", stop=stop)
+        return self._git("rev-parse", "refs/ragstone", stop=stop).decode("ascii").strip()
 
-    def _git(self, *arguments: str) -> bytes:
-        command = ["git", "-c", "core.hooksPath=/dev/null", "-c", "protocol.ext.allow=never", *arguments]
-        environment = {**os.environ, **_SAFE, "GIT_DIR": str(self._folder)}
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Waits for no git of a worker that was killed: the lock is theirs until they end. Raises TryAgain."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self._folder / "ragstone.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            done = subprocess.run(command, env=environment, capture_output=True, timeout=_TIMEOUT_S, check=False)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Nobody is at work here, so these are of a git that was killed, and would stop all others.
+            for left in (*self._folder.glob("*.lock"), *self._folder.glob("refs/**/*.lock")):
+                if left.name != "ragstone.lock":
+                    left.unlink(missing_ok=True)
+            yield
+        except BlockingIOError as error:
+            raise TryAgain(f"another git is still at work in {self._folder}") from error
+        finally:
+            os.close(self._lock)
+            self._lock = -1
+
+    _lock = -1
+
+    def _git(self, *arguments: str, stop: Callable[[], bool] = lambda: False) -> bytes:
+        options = [part for option in _OPTIONS for part in ("-c", option)]
+        kept = {name: value for name, value in os.environ.items() if not _FOREIGN.fullmatch(name)}
+        try:
+            process = subprocess.Popen(
+                ["git", *options, *arguments],
+                env={**kept, **_SAFE, "GIT_DIR": str(self._folder)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[self._lock] if self._lock >= 0 else [],
+                start_new_session=True,
+            )
         except FileNotFoundError as error:
-            raise TryAgain("git is not installed: install it, or remove the source") from error
-        except subprocess.TimeoutExpired as error:
-            raise TryAgain(f"{self._settings.location} did not answer within {_TIMEOUT_S} s") from error
-        if done.returncode != 0:
-            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-            raise TryAgain(f"{_without_secret(self._settings.location)}: git says: {_without_secret(' '.join(said))}")
-        return done.stdout
+            raise MissingDriver("git is not installed: install it, or remove the source") from error
+        said, complaint = self._ended(process, stop)
+        if process.returncode != 0:
+            lines = " ".join(complaint.decode("utf-8", "replace").split())
+            raise TryAgain(f"{self._settings.location}: git says: {lines[:1000]}")
+        return said
 
-
-def _without_secret(text: str) -> str:
-    """`text` without what stands before the @ of an address."""
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)
+    def _ended(self, process: subprocess.Popen[bytes], stop: Callable[[], bool]) -> tuple[bytes, bytes]:
+        """What it said on both channels. Raises TryAgain when it takes too long, or is to stop."""
+        until = time.monotonic() + _TIMEOUT_S
+        while True:
+            try:
+                return process.communicate(timeout=_LOOK_S)
+            except subprocess.TimeoutExpired:
+                if not stop() and time.monotonic() < until:
+                    continue
+            process.terminate()
+            process.communicate()
+            raise TryAgain(f"{self._settings.location} did not answer within {_TIMEOUT_S:g} s")

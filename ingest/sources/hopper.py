@@ -14,6 +14,7 @@ from ingest.types import Problem
 class Arrival:
     """An item that was fetched, or found as it was (`fetched` is None), or why it could not be had."""
 
+    document_id: str
     item: Listed
     fetched: Fetched | None = None
     problem: Problem | None = None
@@ -62,6 +63,9 @@ class Hopper:
             self._bytes -= size
             self._changed.notify_all()
         return taken
+
+    def is_empty(self) -> bool:
+        return not self._arrivals
 
     def wait(self, seconds: float) -> None:
         """Until something has come, or so long."""

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ingest.config import WebSettings
-from ingest.errors import RefusedDocument
+from ingest.errors import NotFound
 from ingest.identity import document_id_of
 from ingest.originals import Originals
 from ingest.sources.bucket import BucketReader
+from ingest.sources.copies import copy_of
 from ingest.sources.folder import FolderReader
 from ingest.sources.git import GitReader
-from ingest.sources.register import Item
+from ingest.sources.items import Item
 from ingest.sources.types import SourceInfo, SourceReader
 from ingest.sources.web import WebReader
 
@@ -26,12 +27,9 @@ def open_source(
     """
     settings = source.settings
     if settings.kind == "folder":
-        folder = Path(settings.location).expanduser()
-        if not folder.is_absolute():
-            raise RefusedDocument(f"{settings.location!r} is no folder: write its whole path")
-        return FolderReader(folder)
+        return FolderReader(Path(settings.location).expanduser())
     if settings.kind == "git":
-        return GitReader(settings, data / f"{source.name}.git")
+        return GitReader(settings, copy_of(data, source))
     if settings.kind == "bucket":
         return BucketReader(settings)
 
@@ -39,6 +37,9 @@ def open_source(
         item = known.get(document_id_of(settings.collection, uri))
         if item is None or item.content_hash is None:
             return None
-        return item.mark, originals.read(item.content_hash)
+        try:
+            return item.mark, originals.read(item.content_hash)
+        except NotFound:  # nothing stands on it any more
+            return None
 
     return WebReader(settings, web, stored)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,26 +12,32 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from ingest.config import IngestSettings
-from ingest.errors import TryAgain
+from ingest.errors import CatalogUnavailable, Erased, IngestError, LeaseLost, StorageFull, TryAgain
 from ingest.history import History
-from ingest.identity import document_id_of
 from ingest.jobs import FINISHED, ClaimedJob
 from ingest.pipeline import MIB, IncomingFile, Ingestion
+from ingest.sources import items
 from ingest.sources.fetching import Fetching
 from ingest.sources.hopper import Arrival
-from ingest.sources.register import Item, SourceRegister
-from ingest.sources.types import Fetched, LastRun, RunState, SourceInfo, SourceReader
+from ingest.sources.items import Item, Taken
+from ingest.sources.register import BEGUN, OTHER_SOURCE, SourceRegister
+from ingest.sources.types import LastRun, RunState, SourceInfo, SourceReader
 from ingest.statements import Guard
 from ingest.types import DocumentOutcome, Problem
-from ingest.uploads import Upload
+from ingest.uploads import Upload, payload_of
 
 # How long a refresh that has nothing to ingest yet waits before it lets other jobs go first, and for how long then.
 _PATIENCE_S, _MEANWHILE_S = 0.2, 0.5
-# Files of one round: their bytes are in memory together.
+# After so long other sources have their turn, and the index is seen to.
+_TURN_S = 5.0
+# Files that are taken from the source together: their bytes are in memory together.
 _ROUND_FILES, _ROUND_BYTES = 64, 16 * MIB
-
-# A document that another source brings.
-OTHER_SOURCE = "other-source"
+# Files that take long to read, while others go on.
+_MOST_LEFT = 256
+# What can be otherwise the next time although the item is as it was.
+_PASSING = frozenset((TryAgain.code, "internal-error", OTHER_SOURCE))
+# What hinders all jobs: this one is begun anew when it is over.
+_OF_ALL_JOBS = (CatalogUnavailable, LeaseLost, StorageFull)
 
 Report = Callable[[int, int], None]
 Stop = Callable[[], bool]
@@ -41,13 +48,15 @@ Opener = Callable[[SourceInfo, Mapping[str, Item]], SourceReader]
 class _Run:
     """A refresh under way. It outlives the turns of its job: the source goes on being fetched between them."""
 
+    job_id: str
+    again: bool
     source: SourceInfo
     known: dict[str, Item]
     fetching: Fetching
     said: LastRun
     moved: dict[str, Item] = field(default_factory=dict)  # gone items by the hash of their content
-    left: tuple[Upload, ...] = ()  # of the round at hand
-    marks: dict[str, str | None] = field(default_factory=dict)  # of the round at hand, by document
+    left: tuple[Upload, ...] = ()  # stored, and not ingested yet
+    taken: dict[str, Taken] = field(default_factory=dict)  # of those at hand, by document
     states: dict[str, str] = field(default_factory=dict)  # of all that was fetched, by document
 
 
@@ -73,183 +82,253 @@ class Refreshing:
 
     def __call__(self, job: ClaimedJob, report: Report, stop: Stop) -> float | None:
         """None when it is done, else in how many seconds it goes on. Raises TryAgain, NotFound and RefusedDocument."""
-        self._forget_cancelled(job)
+        queue = self._ingestion.queue
         run = self._runs.get(job.job_id) or self._begun(job)
         try:
-            # 1. A thread lists what the source has, and fetches what may have changed.
-            if not self._is_listed(run, stop):
-                return _MEANWHILE_S
-            # 2. What arrived is ingested, some files at a time.
-            while not stop():
-                if not run.left:
-                    arrivals = run.fetching.hopper.take(_ROUND_FILES, _ROUND_BYTES)
-                    if not arrivals and run.fetching.ended.is_set():
-                        break
-                    if not arrivals:
-                        run.fetching.hopper.wait(_PATIENCE_S)
-                        if self._ingestion.queue.something_waits():
-                            return _MEANWHILE_S
-                        continue
-                    run.left = self._stored(run, job, arrivals)
-                if not self._ingested(run, job, stop):
-                    return _MEANWHILE_S
-            if stop():
-                return 0
-            if run.fetching.error is not None:
-                raise run.fetching.error
-            # 3. What the source has no more is hidden, in one revision.
-            self._remove_gone(run)
-        except Exception as error:
-            problem = Problem(code=getattr(error, "code", "internal-error"), detail=str(error))
-            self._end(job, run, "waiting" if isinstance(error, TryAgain) else "failed", problem)
+            goes_on = self._turn(run, job, stop)
+        except _OF_ALL_JOBS:
+            self._drop(run)
             raise
-        self._end(job, run, "done")
-        report(run.fetching.to_fetch, run.fetching.to_fetch)
-        return None
+        except Exception as error:
+            known = isinstance(error, IngestError)
+            problem = Problem(code=getattr(error, "code", "internal-error"), detail=str(error) if known else _BUG)
+            self._end(run, "waiting" if isinstance(error, TryAgain) else "failed", problem)
+            raise
+        if goes_on is None:
+            self._end(run, "done", _not_listed(run))
+            report(run.fetching.to_fetch + 1, run.fetching.to_fetch + 1)
+        elif queue.cancel_requested(job.job_id):
+            self._end(run, "cancelled")
+        return goes_on
+
+    def end_cancelled(self) -> None:
+        """Ends the looks of jobs that were cancelled while they waited for their turn."""
+        for run in list(self._runs.values()):
+            if self._ingestion.queue.get(run.job_id).state in FINISHED:
+                self._end(run, "cancelled")
 
     def close(self) -> None:
-        """Ends all looks; their jobs begin anew."""
-        for run in self._runs.values():
-            run.fetching.stop()
-        self._runs.clear()
+        """Ends all looks; their jobs begin anew, here or elsewhere."""
+        for run in list(self._runs.values()):
+            self._drop(run)
+
+    def _turn(self, run: _Run, job: ClaimedJob, stop: Stop) -> float | None:
+        until = time.monotonic() + _TURN_S
+        # 1. A thread lists what the source has, and fetches what may have changed.
+        if not self._is_listed(run, until, stop):
+            return self._pause()
+        # 2. What arrived is ingested, some files at a time.
+        while not stop():
+            if time.monotonic() > until:
+                return self._pause()
+            fetched_all = run.fetching.ended.is_set()
+            room = len(run.left) < _MOST_LEFT
+            arrivals = run.fetching.hopper.take(_ROUND_FILES, _ROUND_BYTES) if room else []
+            if arrivals:
+                self._store(run, job, arrivals)
+            if run.left:
+                if not self._ingested(run, job, until, stop) and self._ingestion.queue.something_waits():
+                    return _MEANWHILE_S
+            elif not arrivals and fetched_all:
+                break
+            elif not arrivals:
+                run.fetching.hopper.wait(_PATIENCE_S)
+        if stop():
+            return 0
+        if run.fetching.error is not None:
+            raise run.fetching.error
+        # 3. What the source has no more is hidden, in one revision.
+        self._remove_gone(run)
+        return None
+
+    def _pause(self) -> float:
+        return _MEANWHILE_S if self._ingestion.queue.anything_waits() else 0
 
     # -- 1. looking
 
     def _begun(self, job: ClaimedJob) -> _Run:
         source = self._register.get(job.payload["source"])
+        said = LastRun(job_id=job.job_id, started_at=datetime.now(UTC))
+        with self._ingestion.catalog.writing(may_be_lost=True) as connection:
+            self._guard(connection)
+            self._ingestion.queue.set_payload(connection, job.job_id, uploads=[], **{BEGUN: True})
+            self._register.note_run(connection, source.name, said)
+        # What a worker stored that was killed then is fetched again, if the source still has it.
+        self._ingestion.remove_unused({upload.content_hash for upload in job.uploads})
         known = self._register.known(source.name)
-        reader = self._open(source, known)
-        max_bytes = int(self._settings.max_upload_mib * MIB)
-        fetching = Fetching(reader, source.settings, known, max_bytes, job.payload["again"])
-        run = _Run(source, known, fetching, LastRun(job_id=job.job_id, started_at=datetime.now(UTC)))
-        self._runs[job.job_id] = run
-        self._note(run)
+        try:
+            reader = self._open(source, known)
+        except IngestError as error:
+            problem = Problem(code=error.code, detail=str(error))
+            self._note(source.name, said.model_copy(update=_ended("failed", problem)))
+            raise
+
+        def barred(document_ids: Sequence[str]) -> Mapping[str, Problem]:
+            return self._register.barred(source.name, known.keys(), document_ids)
+
+        again, max_bytes = job.payload["again"], int(self._settings.max_upload_mib * MIB)
+        fetching = Fetching(reader, source.settings, known, barred, max_bytes, again)
+        run = self._runs[job.job_id] = _Run(job.job_id, again, source, known, fetching, said)
         return run
 
-    def _is_listed(self, run: _Run, stop: Stop) -> bool:
+    def _is_listed(self, run: _Run, until: float, stop: Stop) -> bool:
         fetching = run.fetching
         while not (fetching.is_listed.wait(_PATIENCE_S) or fetching.ended.is_set()):
-            if stop() or self._ingestion.queue.something_waits():
+            if stop() or time.monotonic() > until:
                 return False
-        if fetching.error is not None:
+        if not fetching.is_listed.is_set():
+            assert fetching.error is not None
             raise fetching.error
         if not run.moved:
             run.moved = {item.content_hash: item for item in self._gone(run) if item.content_hash is not None}
         return True
 
     def _gone(self, run: _Run) -> list[Item]:
+        """Items that the source surely has no more."""
         if run.source.settings.keep_missing:
             return []
-        return [item for its, item in run.known.items() if its not in run.fetching.listed]
+        unknown = tuple(its.prefix for its in run.fetching.unlisted)
+        return [
+            item
+            for its, item in run.known.items()
+            if its not in run.fetching.listed and item.state != items.ERASED and not item.uri.startswith(unknown)
+        ]
 
     # -- 2. ingesting
 
-    def _stored(self, run: _Run, job: ClaimedJob, arrivals: Sequence[Arrival]) -> tuple[Upload, ...]:
-        """The files that came with new content, as uploads of the job; what became of the others is noted."""
-        owners = self._register.owners([_document(run, arrival) for arrival in arrivals])
+    def _store(self, run: _Run, job: ClaimedJob, arrivals: Sequence[Arrival]) -> None:
+        """The files that came with new content become uploads of the job; what became of the others is noted."""
         files: list[IncomingFile] = []
         outcomes: list[DocumentOutcome] = []
-        run.marks = {}
+        marks: dict[str, str | None] = {}  # of those that are as they were
         for arrival in arrivals:
-            document_id, uri = _document(run, arrival), arrival.item.uri
-            owner = owners.get(document_id, run.source.name)
-            problem = arrival.problem
-            if owner != run.source.name:
-                detail = f"{uri} is a document of the source {owner}: exclude it from one of the two"
-                problem = Problem(code=OTHER_SOURCE, detail=detail, uri=uri)
+            document_id, item, problem = arrival.document_id, arrival.item, arrival.problem
             if problem is not None:
-                outcomes.append(DocumentOutcome(document_id=document_id, uri=uri, state="failed", problem=problem))
+                run.taken[document_id] = Taken(None if problem.code in _PASSING else item.mark, None)
+                failed = DocumentOutcome(document_id=document_id, uri=item.uri, state="failed", problem=problem)
+                outcomes.append(failed)
             elif arrival.fetched is None:
                 run.states[document_id] = "unchanged"
             else:
-                run.marks[document_id] = arrival.fetched.mark
-                files.append(self._incoming(run, document_id, uri, arrival.fetched))
-        uploads, refused = self._ingestion.add(job, files, run.source.collection)
-        with self._ingestion.catalog.writing(may_be_lost=True) as connection:
-            self._note_outcomes(connection, run, job, [*outcomes, *refused], {})
-        return tuple(uploads)
+                content_hash = hashlib.sha256(arrival.fetched.data).hexdigest()
+                known = run.known.get(document_id)
+                if known is not None and known.content_hash == content_hash and not run.again:
+                    run.states[document_id] = "unchanged"
+                    if known.mark != arrival.fetched.mark:
+                        marks[document_id] = arrival.fetched.mark
+                    continue
+                run.taken[document_id] = Taken(arrival.fetched.mark, content_hash)
+                files.append(self._incoming(run, arrival, content_hash))
+        if files:
+            uploads, refused = self._ingestion.add(job, files, run.source.collection, run.left)
+            run.left = (*uploads, *run.left)
+            outcomes += refused
+        if outcomes or marks:
+            with self._ingestion.catalog.writing(may_be_lost=True) as connection:
+                self._guard(connection)
+                items.set_marks(connection, marks)
+                self._note_outcomes(connection, run, outcomes)
 
-    def _incoming(self, run: _Run, document_id: str, uri: str, fetched: Fetched) -> IncomingFile:
+    def _incoming(self, run: _Run, arrival: Arrival, content_hash: str) -> IncomingFile:
         """A file; one that was renamed or moved brings along what was noted of it."""
-        moved = None if document_id in run.known else run.moved.get(hashlib.sha256(fetched.data).hexdigest())
+        assert arrival.fetched is not None
+        moved = None if arrival.document_id in run.known else run.moved.get(content_hash)
         metadata = None
         if moved is not None:
             run.said.renamed += 1
             metadata = self._ingestion.catalog.metadata_of(moved.document_id)
-        return IncomingFile(fetched.name, uri, fetched.data, metadata=metadata, source=run.source.name)
+        fetched = arrival.fetched
+        return IncomingFile(fetched.name, arrival.item.uri, fetched.data, metadata=metadata, source=run.source.name)
 
-    def _ingested(self, run: _Run, job: ClaimedJob, stop: Stop) -> bool:
-        """Whether the round is done with."""
+    def _ingested(self, run: _Run, job: ClaimedJob, until: float, stop: Stop) -> bool:
+        """Whether all that was stored is ingested; files that take long to read are left when others have come."""
+        left = list(run.left)
 
         def note(connection: Connection, made: Sequence[tuple[Upload, DocumentOutcome]]) -> None:
-            hashes = {upload.document_id: upload.content_hash for upload, _ in made}
-            self._note_outcomes(connection, run, job, [outcome for _, outcome in made], hashes)
+            done = {id(upload) for upload, _ in made}
+            left[:] = [upload for upload in left if id(upload) not in done]
+            self._ingestion.queue.set_payload(connection, job.job_id, uploads=payload_of(left))
+            self._note_outcomes(connection, run, [outcome for _, outcome in made])
 
-        ingested = self._ingestion.ingest(replace(job, uploads=run.left), stop, self._guard, note)
+        def more() -> bool:
+            has_room = len(run.left) < _MOST_LEFT
+            return time.monotonic() > until or (has_room and not run.fetching.hopper.is_empty())
+
+        ingested = self._ingestion.ingest(replace(job, uploads=run.left), stop, self._guard, note, more)
         run.left = ingested.left
         self._ingestion.remove_unused(ingested.unneeded - {upload.content_hash for upload in run.left})
         return not run.left
 
-    def _note_outcomes(
-        self,
-        connection: Connection,
-        run: _Run,
-        job: ClaimedJob,
-        outcomes: Sequence[DocumentOutcome],
-        hashes: Mapping[str, str],
-    ) -> None:
-        if not outcomes:
-            return
-        run.states |= {outcome.document_id: outcome.state for outcome in outcomes}
-        taken = {its.document_id: (run.marks.get(its.document_id), hashes.get(its.document_id)) for its in outcomes}
-        own = [its for its in outcomes if its.problem is None or its.problem.code != OTHER_SOURCE]
-        self._register.put_items(connection, run.source.name, taken, own)
-        problems = [outcome.problem for outcome in outcomes if outcome.problem is not None]
-        total = run.fetching.to_fetch + 1
-        self._ingestion.queue.advance(connection, job.job_id, len(run.states), total, problems)
+    def _note_outcomes(self, connection: Connection, run: _Run, outcomes: Sequence[DocumentOutcome]) -> None:
+        """What became of items, in the transaction that decides it."""
+        problems = {its.document_id: its.problem.code for its in outcomes if its.problem is not None}
+        own = [its for its in outcomes if problems.get(its.document_id) not in (OTHER_SOURCE, Erased.code)]
+        items.put(connection, run.source.name, {its.document_id: _taken(run, its) for its in own}, own)
+        erased = [document_id for document_id, code in problems.items() if code == Erased.code]
+        run.states |= {its.document_id: its.state for its in outcomes} | dict.fromkeys(erased, "unchanged")
+        items.put_erased(connection, run.source.name, erased)
+        said = [its.problem for its in outcomes if its.problem is not None and its.problem.code != Erased.code]
+        if outcomes:
+            total = run.fetching.to_fetch + 1
+            self._ingestion.queue.advance(connection, run.job_id, min(len(run.states), total - 1), total, said)
 
     # -- 3. ending
 
     def _remove_gone(self, run: _Run) -> None:
-        gone = self._gone(run)
-        if not gone:
-            return
+        gone = [item.document_id for item in self._gone(run)]
+        if gone:
+            run.said.removed = self._history.delete_documents(
+                gone, self._guard, lambda connection: items.forget(connection, gone)
+            )
 
-        def note(connection: Connection) -> None:
-            self._register.forget_items(connection, [item.document_id for item in gone])
-
-        run.said.removed = self._history.delete_documents([item.document_id for item in gone], self._guard, note)
-
-    def _end(self, job: ClaimedJob, run: _Run, state: RunState, problem: Problem | None = None) -> None:
-        run.fetching.stop()
-        self._runs.pop(job.job_id, None)
+    def _end(self, run: _Run, state: RunState, problem: Problem | None = None) -> None:
+        self._drop(run)
         counted = Counter(run.states.values())
-        run.said = run.said.model_copy(
-            update={
-                "state": state,
-                "problem": problem,
-                "finished_at": datetime.now(UTC),
-                "listed": len(run.fetching.listed),
-                "taken": counted["indexed"],
-                "failed": counted["failed"],
-                "quarantined": counted["quarantined"],
-                "unchanged": len(run.fetching.listed) - counted["indexed"] - counted["failed"] - counted["quarantined"],
-                "revision": self._ingestion.catalog.head(),
-            }
-        )
-        self._note(run)
-
-    def _note(self, run: _Run) -> None:
+        listed = len(run.fetching.listed)
+        counts = {
+            "listed": listed,
+            "taken": counted["indexed"],
+            "failed": counted["failed"],
+            "quarantined": counted["quarantined"],
+            "unchanged": listed - run.fetching.to_fetch + counted["unchanged"],
+            "revision": self._ingestion.catalog.head(),
+        }
         with self._ingestion.catalog.writing(may_be_lost=True) as connection:
             self._guard(connection)
-            self._register.note_run(connection, run.source.name, run.said)
+            # A job that is tried again later begins anew, so that what changes until then needs no other one.
+            self._ingestion.queue.set_payload(connection, run.job_id, uploads=[], **{BEGUN: state != "waiting"})
+            said = run.said.model_copy(update={**counts, **_ended(state, problem)})
+            self._register.note_run(connection, run.source.name, said)
+        self._ingestion.remove_unused({upload.content_hash for upload in run.left})
 
-    def _forget_cancelled(self, job: ClaimedJob) -> None:
-        """Ends the looks of jobs that will not go on."""
-        for job_id in [its for its in self._runs if its != job.job_id]:
-            if self._ingestion.queue.get(job_id).state in FINISHED:
-                self._runs.pop(job_id).fetching.stop()
+    def _drop(self, run: _Run) -> None:
+        run.fetching.stop()
+        self._runs.pop(run.job_id, None)
+
+    def _note(self, name: str, said: LastRun) -> None:
+        with self._ingestion.catalog.writing(may_be_lost=True) as connection:
+            self._guard(connection)
+            self._register.note_run(connection, name, said)
 
 
-def _document(run: _Run, arrival: Arrival) -> str:
-    return document_id_of(run.source.collection, arrival.item.uri)
+_BUG = "a bug in Ragstone; its log has the details"
+
+
+def _ended(state: RunState, problem: Problem | None) -> dict[str, object]:
+    return {"state": state, "problem": problem, "finished_at": datetime.now(UTC)}
+
+
+def _taken(run: _Run, outcome: DocumentOutcome) -> Taken:
+    """What is kept of an item: nothing by which it would be passed over, when it can be otherwise the next time."""
+    taken = run.taken.pop(outcome.document_id)
+    passing = outcome.problem is not None and outcome.problem.code in _PASSING
+    return replace(taken, mark=None, content_hash=None) if passing else taken
+
+
+def _not_listed(run: _Run) -> Problem | None:
+    """What of the source could not be seen."""
+    unlisted = run.fetching.unlisted
+    if not unlisted:
+        return None
+    more = f" (and {len(unlisted) - 1} more)" if len(unlisted) > 1 else ""
+    return Problem(code="not-listed", detail=f"{unlisted[0].reason}{more} What was in it before stays.")

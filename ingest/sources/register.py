@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from ingest import schema, statements
+from ingest import schema
 from ingest.catalog import Catalog, Readable
-from ingest.errors import NotFound
+from ingest.errors import Erased, NotFound
 from ingest.jobs import REFRESH, UNFINISHED, JobQueue
+from ingest.sources import items
+from ingest.sources.items import Item
 from ingest.sources.schedule import next_time
 from ingest.sources.types import ItemInfo, LastRun, SourceInfo, SourceSettings
 from ingest.statements import aware
-from ingest.types import DocumentOutcome
+from ingest.types import Problem
 
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """What is known of an item of a source."""
-
-    document_id: str
-    uri: str
-    mark: str | None
-    content_hash: str | None
-    state: str
+# A document that another source brings.
+OTHER_SOURCE = "other-source"
+# In the payload of a refresh that has begun to list its source: what changes from then on needs another one.
+BEGUN = "begun"
 
 
 class SourceRegister:
@@ -60,8 +55,8 @@ class SourceRegister:
 
     def all(self, readable: Readable = None) -> list[SourceInfo]:
         """By name; with `readable`, those of these collections."""
-        sources, items = schema.sources, schema.source_items
-        counted = select(func.count()).where(items.c.source == sources.c.name).scalar_subquery()
+        sources, its_items = schema.sources, schema.source_items
+        counted = select(func.count()).where(its_items.c.source == sources.c.name).scalar_subquery()
         query = select(sources, counted.label("items")).order_by(sources.c.name)
         if readable is not None:
             query = query.where(sources.c.collection.in_(readable))
@@ -73,29 +68,34 @@ class SourceRegister:
         if any(source.name == name for source in self.all()):
             self.get(name, readable)
 
-    def remove(self, name: str) -> None:
-        """Forgets a source; its documents stay. Raises NotFound."""
-        sources, items = schema.sources, schema.source_items
+    def remove(self, name: str) -> list[str]:
+        """Forgets a source; its documents stay. Returns its jobs, which are to be cancelled. Raises NotFound."""
+        sources, its_items = schema.sources, schema.source_items
         with self._catalog.writing() as connection:
-            connection.execute(delete(items).where(items.c.source == name))
+            connection.execute(delete(its_items).where(its_items.c.source == name))
             if connection.execute(delete(sources).where(sources.c.name == name)).rowcount == 0:
                 raise NotFound(f"no source {name}")
+            return [job_id for job_id, _ in _refreshes(connection, name, UNFINISHED)]
 
     # Refreshing
 
-    def request(self, name: str | None = None, *, again: bool = False, readable: Readable = None) -> list[str]:
+    def request(
+        self, name: str | None = None, *, again: bool = False, readable: Readable = None, hurry: bool = True
+    ) -> list[str]:
         """Queues a refresh of one source, or of all, unless one waits already; returns the jobs' ids.
 
-        With `again` every item is fetched, whether it seems to have changed or not. Raises NotFound.
+        With `again` every item is fetched, whether it seems to have changed or not. With `hurry` one that waits to be
+        tried again is tried at once. Raises NotFound.
         """
-        names = [name] if name is not None else [source.name for source in self.all(readable)]
+        chosen = self.all(readable) if name is None else [self.get(name, readable)]
         jobs = []
-        for its in names:
-            source = self.get(its, readable)
+        for source in chosen:
             with self._catalog.writing() as connection:
-                waiting = _waiting(connection, its, again)
-                payload = {"source": its, "again": again}
+                waiting = _waiting(connection, source.name, again)
+                payload = {"source": source.name, "again": again}
                 jobs.append(waiting or self._queue.enqueue_task(connection, REFRESH, payload, [source.collection]))
+                if waiting is not None and hurry:
+                    self._queue.hurry(connection, waiting)
         return jobs
 
     def request_due(self, now: datetime | None = None) -> int:
@@ -105,8 +105,11 @@ class SourceRegister:
         with self._catalog.reading() as connection:
             due = list(connection.execute(select(table.c.name).where(table.c.next_at <= now)).scalars())
         for name in due:
-            settings = self.get(name).settings
-            self.request(name)
+            try:
+                settings = self.get(name).settings
+                self.request(name, hurry=False)
+            except NotFound:  # it was removed meanwhile
+                continue
             with self._catalog.writing(may_be_lost=True) as connection:
                 later = next_time(settings.schedule, now) if settings.schedule else None
                 connection.execute(update(table).where(table.c.name == name).values(next_at=later))
@@ -122,11 +125,8 @@ class SourceRegister:
 
     def known(self, name: str) -> dict[str, Item]:
         """The items of a source by document."""
-        table = schema.source_items
-        columns = (table.c.document_id, table.c.uri, table.c.mark, table.c.content_hash, table.c.state)
         with self._catalog.reading() as connection:
-            rows = connection.execute(select(*columns).where(table.c.source == name))
-            return {row.document_id: Item(*row) for row in rows}
+            return items.known(connection, name)
 
     def items(
         self, name: str, limit: int, after: str | None = None, state: str | None = None, readable: Readable = None
@@ -146,61 +146,34 @@ class SourceRegister:
             for row in rows
         ]
 
-    def owners(self, document_ids: Sequence[str]) -> dict[str, str]:
-        """The sources that documents belong to; those that belong to none are left out."""
-        table = schema.source_items
-        found: dict[str, str] = {}
+    def barred(self, name: str, known: Collection[str], document_ids: Sequence[str]) -> dict[str, Problem]:
+        """Why documents are not to be taken from the source, which has those of `known`; the others are left out."""
         with self._catalog.reading() as connection:
-            for part in statements.parts(document_ids):
-                query = select(table.c.document_id, table.c.source).where(table.c.document_id.in_(part))
-                found.update((document_id, source) for document_id, source in connection.execute(query))
-        return found
-
-    def put_items(
-        self,
-        connection: Connection,
-        name: str,
-        marks: Mapping[str, tuple[str | None, str | None]],
-        outcomes: Sequence[DocumentOutcome],
-    ) -> None:
-        """Notes what became of items; `marks` are mark and content hash by document."""
-        table = schema.source_items
-        ids = [outcome.document_id for outcome in outcomes]
-        for part in statements.parts(ids):
-            connection.execute(delete(table).where(table.c.document_id.in_(part)))
-        now = datetime.now(UTC)
-        rows = []
-        for outcome in outcomes:
-            mark, content_hash = marks[outcome.document_id]
-            rows.append(
-                {
-                    "document_id": outcome.document_id,
-                    "source": name,
-                    "uri": outcome.uri,
-                    "mark": mark,
-                    "content_hash": content_hash,
-                    "state": "indexed" if outcome.state == "unchanged" else outcome.state,
-                    "problem": None if outcome.problem is None else outcome.problem.model_dump(mode="json"),
-                    "taken_at": now,
-                }
+            owners = items.owners(connection, [its for its in document_ids if its not in known])
+            erased = items.erased(connection, document_ids)
+        barred = {
+            its: Problem(
+                code=OTHER_SOURCE, detail=f"it is a document of the source {owner}: exclude it from one of the two"
             )
-        if rows:
-            connection.execute(insert(table), rows)
-
-    def forget_items(self, connection: Connection, document_ids: Collection[str]) -> None:
-        table = schema.source_items
-        for part in statements.parts(list(document_ids)):
-            connection.execute(delete(table).where(table.c.document_id.in_(part)))
+            for its, owner in owners.items()
+            if owner != name
+        }
+        gone = Problem(code=Erased.code, detail="the document was erased: upload it if it is to come back")
+        return barred | dict.fromkeys(erased, gone)
 
 
 def _waiting(connection: Connection, name: str, again: bool) -> str | None:
-    """The queued refresh of a source that does what is asked for."""
-    table = schema.jobs
-    query = select(table.c.job_id, table.c.payload).where(table.c.kind == REFRESH, table.c.state == UNFINISHED[0])
-    for job_id, payload in connection.execute(query):
-        if payload["source"] == name and payload["again"] >= again:
-            return str(job_id)
+    """The queued refresh of a source that is to do what is asked for; one that has begun may have seen less."""
+    for job_id, payload in _refreshes(connection, name, ["queued"]):
+        if payload["again"] >= again and not payload.get(BEGUN):
+            return job_id
     return None
+
+
+def _refreshes(connection: Connection, name: str, states: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+    table = schema.jobs
+    query = select(table.c.job_id, table.c.payload).where(table.c.kind == REFRESH, table.c.state.in_(states))
+    return [(job_id, payload) for job_id, payload in connection.execute(query) if payload["source"] == name]
 
 
 def _source(row: Any) -> SourceInfo:

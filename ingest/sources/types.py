@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ingest.sources.locations import check_location
 from ingest.sources.schedule import Schedule
 from ingest.types import DocumentState, Problem
 
 SourceKind = Literal["folder", "web", "sitemap", "git", "bucket"]
 ItemState = DocumentState | Literal["erased"]
 
-RunState = Literal["running", "done", "failed", "waiting", "held"]
+RunState = Literal["running", "done", "failed", "waiting", "cancelled"]
 
 Patterns = tuple[Annotated[str, Field(min_length=1, max_length=500)], ...]
 
@@ -39,9 +40,17 @@ class SourceSettings(BaseModel):
     subfolder: str = Field("", max_length=1000)  # git: only what is below
     options: dict[str, Any] = {}  # buckets: of the file system, such as endpoint_url; never a secret
 
+    @model_validator(mode="after")
+    def _location_is_one(self) -> Self:
+        check_location(self.kind, self.location, self.options, self.branch)
+        return self
+
 
 class LastRun(BaseModel):
-    """How the last refresh of a source went; `revision` is the head that it left."""
+    """How the last refresh of a source went; `revision` is the head that it left.
+
+    `problem` says why it was not done, or what of the source could not be listed.
+    """
 
     job_id: str
     started_at: datetime
@@ -98,6 +107,14 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A part of a source that can't be listed: whether what has a URI below `prefix` is still there is not known."""
+
+    prefix: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
     """The bytes of an item, and the mark by which to tell next time that they are the same."""
 
@@ -109,11 +126,19 @@ class Fetched:
 class SourceReader(Protocol):
     """Lists what a source has, and fetches it. Errors: TryAgain for what may pass, any RefusedDocument for one item."""
 
-    def list(self, stop: Callable[[], bool]) -> Iterator[Listed]:
+    def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
         """All items, once each. A list that can't be finished raises: what is not listed is taken for gone."""
+        ...
+
+    def may_be_empty(self, since: datetime) -> bool:
+        """Whether a list without any item is to be believed of a source that had some at the time `since`."""
         ...
 
     def fetch(self, item: Listed, mark: str | None, max_bytes: int) -> Fetched | None:
         """The item, or None when it is as it was at `mark`. Raises DocumentTooLarge above `max_bytes`, and NotFound
         when it has gone meanwhile."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of what it holds. It is called by the thread that uses it."""
         ...

@@ -12,6 +12,7 @@ from fastapi import APIRouter, File, Form, Path, Query, Request, Response, Uploa
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
+from ingest.errors import NotFound
 from ingest.identity import document_id_of
 from ingest.jobs import FINISHED
 from ingest.pipeline import IncomingFile
@@ -114,6 +115,8 @@ def version_text(parts: Parts, caller: Reader, document_id: str, version: Versio
 @router.get("/{document_id}/versions/{version}/original", response_class=Response)
 def version_original(parts: Parts, caller: Reader, document_id: str, version: VersionNumber) -> Response:
     """The bytes as they were uploaded, as a download: a browser must not run what a document brings."""
+    if parts.catalog.version_value(document_id, version, "redacted", caller.readable) is not None:
+        raise NotFound("the original was not kept: personal data was replaced before the document was stored")
     data = parts.originals.read(parts.catalog.version_value(document_id, version, "content_hash", caller.readable))
     headers = {**_INERT, "Content-Disposition": f'attachment; filename="{document_id}-{version}"'}
     return Response(data, headers=headers, media_type="application/octet-stream")

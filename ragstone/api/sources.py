@@ -64,7 +64,8 @@ def put(parts: Parts, caller: Administrator, name: SourceName, body: SourceSetti
 def delete(parts: Parts, caller: Administrator, name: SourceName) -> None:
     """Forgets the source; its documents stay as they are."""
     parts.sources.get(name, caller.readable)
-    parts.sources.remove(name)
+    for job_id in parts.sources.remove(name):
+        parts.ingestion.cancel(job_id)
 
 
 @router.get("/sources/{name}/items")

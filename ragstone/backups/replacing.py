@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from generation.store import redacted
 from ingest import schema, statements
 from ingest.catalog import Catalog
-from ingest.erasure import ERASED_NAME, Erasure
-from ingest.identity import document_id_of
+from ingest.erasure import Erasure, withdrawn
 from ingest.jobs import JobQueue
+from ingest.uploads import Upload
 from ragstone.backups.copies import raise_counters
 
 
@@ -95,9 +95,7 @@ def _withdraw_uploads(connection: Connection, document_ids: set[str]) -> None:
     for number, payload in connection.execute(select(jobs.c.number, jobs.c.payload)).all() if document_ids else ():
         uploads = payload.get("uploads", [])
         kept = [
-            {**item, "uri": ERASED_NAME, "name": ERASED_NAME, "metadata": None, "erased": True}
-            if document_id_of(item["collection"], item["uri"]) in document_ids
-            else item
+            withdrawn(item, document_id) if (document_id := Upload(**item).document_id) in document_ids else item
             for item in uploads
         ]
         if kept != uploads:

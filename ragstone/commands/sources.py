@@ -112,7 +112,9 @@ def items(loaded: LoadedSettings, name: str, state: str | None, as_json: bool) -
 @click.pass_obj
 def remove(loaded: LoadedSettings, name: str) -> None:
     """Forget a source; its documents stay."""
-    existing(loaded).sources.remove(name)
+    application = existing(loaded)
+    for job_id in application.sources.remove(name):
+        application.ingestion.cancel(job_id)
     click.echo(f"{name} is a source no more; its documents stay")
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from ingest.config import ExtractionSettings, ScreeningSettings
+from ingest.config import ExtractionSettings
 from ingest.errors import CorruptDocument, EmptyDocument, LimitExceeded, UnsupportedFormat
 from ingest.extraction import server
 from ingest.extraction.process import ReadHere, ReadingEnded, ReadingProcesses
-from ingest.extraction.wire import ReaderBug
+from ingest.extraction.wire import Examination, ReaderBug
 from ingest.loaders.reading import Reading
 from ingest.types import Extracted, Hidden, Page
 
-POLICY = ScreeningSettings()
+EXAMINATION = Examination()
 MARKDOWN = (
     "---\ntitle: Tiere & “Pflanzen”\n---\n# Molche\n\nSie schwimmen \U0001f98e.\n\n## Futter\n\nWürmer.\n".encode()
 )
@@ -45,13 +45,13 @@ def served(data: bytes, limits: ExtractionSettings) -> Extracted:
     """As a reading process does it, in this one: `server._reply` forks."""
     from ingest.extraction.wire import examined_of
 
-    return examined_of(server._reply(data, "a.txt", Reading(limits, max_text_mib=1), POLICY)).extracted
+    return examined_of(server._reply(data, "a.txt", Reading(limits, max_text_mib=1), EXAMINATION.screening)).extracted
 
 
 def test_a_file_is_read_as_it_would_be_here(processes: ReadingProcesses) -> None:
-    here = ReadHere().submit(MARKDOWN, "tiere.md", Reading(), POLICY).result()
+    here = ReadHere().submit(MARKDOWN, "tiere.md", Reading(), EXAMINATION).result()
     assert len(here.extracted.headings) == 2
-    assert processes.submit(MARKDOWN, "tiere.md", Reading(), POLICY).result() == here
+    assert processes.submit(MARKDOWN, "tiere.md", Reading(), EXAMINATION).result() == here
 
 
 def test_what_a_document_says_of_itself_comes_through(loader: list[object]) -> None:
@@ -70,13 +70,13 @@ def test_what_a_document_says_of_itself_comes_through(loader: list[object]) -> N
 def test_refusals_come_through_with_their_words(processes: ReadingProcesses) -> None:
     for data, name, kind in (
         (b"", "empty.txt", EmptyDocument),
-        (b"\0\1\2\3" * 9, "a.txt", UnsupportedFormat),
+        (bytes(range(1, 9)) * 20, "a.txt", UnsupportedFormat),
         (b"%PDF-1.7 and no more", "a.pdf", CorruptDocument),
     ):
         with pytest.raises(kind) as here:
-            ReadHere().submit(data, name, Reading(), POLICY).result()
+            ReadHere().submit(data, name, Reading(), EXAMINATION).result()
         with pytest.raises(kind) as there:
-            processes.submit(data, name, Reading(), POLICY).result()
+            processes.submit(data, name, Reading(), EXAMINATION).result()
         assert str(there.value) == str(here.value)
 
 
@@ -156,13 +156,13 @@ def test_programs_that_a_loader_started_end_with_it(loader: list[object], tmp_pa
 
 
 def test_a_process_that_was_killed_is_replaced(processes: ReadingProcesses) -> None:
-    processes.submit(MARKDOWN, "a.md", Reading(), POLICY).result()
+    processes.submit(MARKDOWN, "a.md", Reading(), EXAMINATION).result()
     (running,) = processes._running
     running._process.kill()
     running._process.wait()
     with pytest.raises(ReadingEnded):
-        processes.submit(MARKDOWN, "a.md", Reading(), POLICY).result()
-    assert processes.submit(MARKDOWN, "a.md", Reading(), POLICY).result().extracted.title == "Tiere & “Pflanzen”"
+        processes.submit(MARKDOWN, "a.md", Reading(), EXAMINATION).result()
+    assert processes.submit(MARKDOWN, "a.md", Reading(), EXAMINATION).result().extracted.title == "Tiere & “Pflanzen”"
 
 
 def test_closing_ends_what_is_being_read_and_leaves_nothing_behind(
@@ -171,7 +171,7 @@ def test_closing_ends_what_is_being_read_and_leaves_nothing_behind(
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     processes = ReadingProcesses(1)
-    processes.submit(MARKDOWN, "a.md", Reading(), POLICY).result()
+    processes.submit(MARKDOWN, "a.md", Reading(), EXAMINATION).result()
     (running,) = processes._running
     assert [path.name for path in tmp_path.iterdir()] == [Path(running._scratch).name]
     processes.close()
@@ -181,8 +181,8 @@ def test_closing_ends_what_is_being_read_and_leaves_nothing_behind(
 
 def test_slow_files_leave_room_for_others(processes: ReadingProcesses) -> None:
     # A text whose clean-up takes a while, four times, and one small file behind them.
-    slow = [processes.submit(b"x " * 8_000_000, "slow.txt", Reading(), POLICY) for _ in range(4)]
-    assert processes.submit(MARKDOWN, "a.md", Reading(), POLICY).result().extracted.headings
+    slow = [processes.submit(b"x " * 8_000_000, "slow.txt", Reading(), EXAMINATION) for _ in range(4)]
+    assert processes.submit(MARKDOWN, "a.md", Reading(), EXAMINATION).result().extracted.headings
     assert not all(future.done() for future in slow)
 
 

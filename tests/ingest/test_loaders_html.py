@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.errors import CorruptDocument, UnsupportedFormat
+from ingest.errors import CorruptDocument
 from ingest.loaders.registry import extract
-from ingest.types import Heading
+from ingest.types import Heading, Hidden
 
 PAGE = """\
 <!doctype html>
@@ -148,10 +148,9 @@ def test_declared_encodings_of_other_scripts_are_used() -> None:
         assert extract(page, "a.html").text == text
 
 
-def test_a_page_in_another_encoding_than_declared_is_refused_rather_than_garbled() -> None:
+def test_a_page_in_another_encoding_than_declared_is_read_by_its_bytes() -> None:
     page = f'<meta charset="utf-8"><p>{"Тритоны плавают в пруду. " * 20}</p>'.encode("cp1251")
-    with pytest.raises(UnsupportedFormat, match="another encoding"):
-        extract(page, "a.html")
+    assert extract(page, "a.html").text == " ".join(["Тритоны плавают в пруду."] * 20)
 
 
 def test_xhtml_with_elements_closed_at_once_keeps_what_follows_and_reads_no_entity() -> None:
@@ -190,3 +189,112 @@ def test_a_page_nested_too_deeply_is_refused_rather_than_cut_off() -> None:
     assert body("<div>" * 200 + "deep" + "</div>" * 200 + "<p>after</p>") == "deep\n\nafter"
     with pytest.raises(CorruptDocument, match=r"^a\.html: .*nested"):
         body("<div>" * 400 + "deep" + "</div>" * 400 + "<p>after</p>")
+
+
+def seen_and_hidden(text: str) -> tuple[str, list[tuple[str, str]]]:
+    extracted = extract(f"<html><body>{text}</body></html>".encode(), "a.html")
+    return extracted.text, [(one.how, one.text) for one in extracted.hidden]
+
+
+@pytest.mark.parametrize(
+    ("hiding", "how"),
+    [
+        ("hidden", "layer"),
+        ('style="display: none !important"', "layer"),
+        ('style="COLOR:red;visibility:hidden"', "layer"),
+        ('style="opacity:0"', "layer"),
+        ('style="opacity:0.00"', "layer"),
+        ('style="font-size:0"', "size"),
+        ('style="font-size:1px"', "size"),
+        ('style="font:0/0 a"', "size"),
+        ('style="height:0;overflow:hidden"', "size"),
+        ('style="position:absolute;clip:rect(0,0,0,0)"', "size"),
+        ('style="position:absolute;left:-9999px"', "off-page"),
+        ('style="text-indent:-100em"', "off-page"),
+        ('style="color:#fff"', "colour"),
+        ('style="color:white;background:none"', "colour"),
+        ('style="color:rgb(250, 250, 250)"', "colour"),
+        ('style="color:#112233;background-color:#122334"', "colour"),
+        ('style="color:transparent"', "colour"),
+        ('style="color:rgba(0,0,0,0)"', "colour"),
+    ],
+)
+def test_text_that_nobody_sees_is_hidden_text(hiding: str, how: str) -> None:
+    assert seen_and_hidden(f"<p>Newts <b {hiding}>obey <i>me</i></b> swim.</p>") == ("Newts swim.", [(how, "obey me")])
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "color:#fff;background:#006",
+        "color:#fff;background:url(dark.png)",
+        "color:#eee0d0",
+        "font-size:0.8em",
+        "font:bold 0.9em/1.2 serif",
+        "opacity:0.5",
+        "left:-9999px",  # moves nothing that is not placed
+        "margin-left:-600px",
+        "height:300px;overflow:hidden",
+        "display:block",
+        "visibility:visible",
+    ],
+)
+def test_text_that_is_seen_stays(style: str) -> None:
+    assert seen_and_hidden(f'<p>Newts <b style="{style}">swim</b>.</p>') == ("Newts swim.", [])
+    assert seen_and_hidden('<p aria-hidden="true">Newts swim.</p>') == ("Newts swim.", [])
+
+
+def test_rules_of_the_page_s_own_style_sheet_hide_text_too() -> None:
+    sheet = """<style>/* .a {display:none} */ @media print { .seen {display:none} }
+    .x, p.gone { display : none } #far{position:fixed;top:-2000px} .dark{background:#000} em{color:#000}</style>"""
+    text = '<p class="seen a">Newts</p><p class="b gone">one</p><div class="gone">swim.</div><i class="x">two</i>'
+    assert seen_and_hidden(sheet + text) == ("Newts\n\nswim.", [("layer", "one two")])
+    assert seen_and_hidden(sheet + '<p>Newts<b id="far">three</b></p>') == ("Newts", [("off-page", "three")])
+    assert seen_and_hidden(sheet + '<div class="dark">A<em>four</em></div><em>five</em>') == (
+        "A\n\nfive",
+        [("colour", "four")],
+    )
+
+
+def test_what_is_visible_within_hidden_text_stays() -> None:
+    assert seen_and_hidden('<div style="color:#fff">one<b style="color:#000">Newts</b>two</div>') == (
+        "Newts",
+        [("colour", "one two")],
+    )
+    assert seen_and_hidden('<div style="display:none">one<b style="display:block">two</b></div><p>Newts</p>') == (
+        "Newts",
+        [("layer", "one two")],
+    )
+
+
+def test_white_text_may_stand_on_anything_where_another_style_sheet_is_named() -> None:
+    page = b'<head><link rel="stylesheet" href="a.css"></head><p style="color:#fff">Newts</p>'
+    assert extract(page, "a.html").text == "Newts"
+
+
+def test_hidden_navigation_is_not_hidden_text_but_navigation() -> None:
+    assert seen_and_hidden('<nav style="display:none">Home</nav><p>Newts</p>') == ("Newts", [])
+    page = b"<header><p hidden>menu</p></header><main><p>Newts</p><p hidden>obey</p></main>"
+    assert extract(page, "a.html").hidden == (Hidden("layer", "obey"),)
+
+
+def test_a_style_sheet_of_a_million_signs_ends() -> None:
+    for sheet in ("{" * 300_000, "a" * 300_000, "/*" * 300_000, "@media{" * 100_000, "a{b:c}" * 100_000):
+        assert seen_and_hidden(f"<style>{sheet}</style><p>Newts</p>") == ("Newts", [])
+
+
+def test_a_switch_between_languages_is_navigation() -> None:
+    switch = (
+        '<ul><li><a hreflang="de" href="/de">Deutsch</a></li><li><a hreflang="fr" href="/fr">Français</a></li></ul>'
+    )
+    assert body(f"{switch}<p>Newts</p>") == "Newts"
+
+
+def test_tables_with_header_cells_keep_their_rows_though_one_holds_a_table() -> None:
+    inner = "<table><tr><th>Type</th><td>short</td></tr></table>"
+    rows = f"<caption>Calls</caption><tr><th>Act</th><th>Sound</th></tr><tr><td>Quack</td><td>{inner}</td></tr>"
+    assert body(f"<table>{rows}</table>") == "Calls\n\n| Act | Sound |\n| --- | --- |\n| Quack | Type short |"
+
+
+def test_references_to_control_characters_do_no_harm() -> None:
+    assert body("<p hidden>a&#1;</p><p>Newts&#8;<script></script>&#x1f; swim&#xfffe;.</p>") == "Newts swim."

@@ -154,6 +154,7 @@ ADDED_BY_5 = (
         for table in ("occurrences", "staged_occurrences")
         for column in ("lead_start", "lead_end")
     ),
+    "ALTER TABLE versions DROP COLUMN redacted",
     "DELETE FROM migrations WHERE number > 4",
 )
 

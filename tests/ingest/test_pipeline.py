@@ -8,7 +8,7 @@ import pytest
 from embedders import CountingEmbedder
 
 from ingest.catalog import Catalog
-from ingest.config import IngestSettings
+from ingest.config import IngestSettings, RedactionSettings
 from ingest.erasure import ERASE, Erasure
 from ingest.errors import NotFound, StorageFull
 from ingest.extraction.process import ReadHere
@@ -136,7 +136,7 @@ def test_a_deleted_document_is_gone_from_the_head_and_its_history_stays(
         ("empty.md", b"", "empty-document"),
         ("blank.md", b" \n\n ", "empty-document"),
         ("large.md", b"x" * 20_000, "document-too-large"),
-        ("what.xyz", b"some text", "unsupported-format"),
+        ("what.xyz", b"\0some text", "unsupported-format"),
         ("binary.txt", bytes(range(256)), "unsupported-format"),
         ("torn.pdf", b"%PDF-1.7\nnothing follows", "corrupt-document"),
         ("torn.docx", b"PK\x03\x04 no archive", "corrupt-document"),
@@ -160,7 +160,7 @@ def test_a_refused_file_is_named_and_leaves_nothing_behind(
 
 
 def test_one_refused_file_does_not_hinder_the_others(ingestion: Ingestion, catalog: Catalog, tmp_path: Path) -> None:
-    job = run(ingestion, tmp_path, ("a.md", SECTIONS[0].encode()), ("b.xyz", b"text"), ("c.md", SECTIONS[1].encode()))
+    job = run(ingestion, tmp_path, ("a.md", SECTIONS[0].encode()), ("b.xyz", b"\0text"), ("c.md", SECTIONS[1].encode()))
     assert job.state == "done"
     assert [(outcome.uri, outcome.state) for outcome in job.documents] == [
         ("a.md", "indexed"),
@@ -260,3 +260,24 @@ def test_a_file_keeps_the_vectors_of_one_that_is_erased_beside_it(
     Worker(ingestion, {ERASE: lambda *_: True}).work_off()
     assert [outcome.state for outcome in ingestion.queue.get(job_id).documents] == ["failed", "indexed"]
     assert catalog.chunk_inputs_without_vector(embedder.space, 10) == {}
+
+
+def test_personal_data_is_replaced_before_anything_is_stored(
+    catalog: Catalog, originals: Originals, tmp_path: Path
+) -> None:
+    kinds = RedactionSettings(kinds=("EMAIL_ADDRESS",))
+    ingestion = Ingestion(catalog, originals, HashEmbedder(), IngestSettings(redaction=kinds), ReadHere())
+    text = b"# Newts\n\nAsk ann@pond.org about newts.\n\n## Care\n\nFeed them."
+    job = run(ingestion, tmp_path, ("a.md", text), ("b.md", b"Toads hop."))
+    assert [outcome.state for outcome in job.documents] == ["indexed", "indexed"]
+    assert job.documents[0].notes == ("personal data was replaced: 1 EMAIL_ADDRESS",)
+    stored = catalog.version_text(job.documents[0].document_id, 1)
+    assert "Ask <EMAIL_ADDRESS> about newts." in stored
+    assert "## Care" in stored
+    # The file would still have it: neither it nor that of a file without any is kept, nor told to be missing.
+    ingestion.remove_unused(originals.hashes())
+    assert originals.hashes() == set()
+    with catalog.reading() as connection:
+        assert catalog.content_hashes(connection) == set()
+    again = run(ingestion, tmp_path, ("a.md", text))
+    assert [outcome.state for outcome in again.documents] == ["unchanged"]

@@ -160,7 +160,7 @@ def test_the_console_is_at_the_root(client: TestClient) -> None:
     ("name", "data", "code"),
     [
         ("empty.md", b"", "empty-document"),
-        ("what.xyz", b"some text", "unsupported-format"),
+        ("what.xyz", b"\0some text", "unsupported-format"),
         ("binary.txt", bytes(range(256)), "unsupported-format"),
         ("torn.pdf", b"%PDF-1.7\nnothing", "corrupt-document"),
     ],

@@ -239,7 +239,7 @@ def test_ingest_search_and_status_with_the_embedded_embedder(tmp_path: Path, emb
     assert found["passages"][0]["uri"] == "pump.md"
     listed = json.loads(ragstone(tmp_path, "documents", "--json").stdout)["documents"]
     assert len(listed) == 2
-    (tmp_path / "bad.xyz").write_text("text")
+    (tmp_path / "bad.xyz").write_bytes(b"\0text")
     mixed = ragstone(tmp_path, "ingest", "documents", "bad.xyz")
     assert mixed.returncode == 2
     assert "2 unchanged, 1 failed" in mixed.stdout

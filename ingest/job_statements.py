@@ -1,0 +1,134 @@
+"""Statements on the table of jobs, and what its rows mean. Each works in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, func, or_, select, update
+
+from ingest import schema
+from ingest.catalog import Readable
+from ingest.statements import aware
+from ingest.types import DocumentOutcome, Job, Problem
+from ingest.uploads import has_passwords, without_passwords
+
+# `failed`: none of its files was taken, or it can't be done; `dead`: tried again and again, and given up.
+FINISHED = ("done", "failed", "cancelled", "dead")
+# A job that came no further in so many attempts is given up.
+MOST_ATTEMPTS = 10
+# Seconds before the next attempt: none after the first ones, then twice as long each time.
+FREE_ATTEMPTS = 2
+_LONGEST_WAIT_S = 600.0
+
+
+def oldest(left_out: Sequence[str], background: Sequence[str]) -> Select[Any]:
+    """The number of the job to do next: two looks along the index of states, so that no queue is sorted.
+
+    Kinds of the `background` come last, and those of `left_out` not at all.
+    """
+    table = schema.jobs
+    queued = select(table.c.number).where(table.c.state == "queued", due(bindparam("now")))
+    queued = queued.order_by(table.c.number).limit(1)
+    if left_out:
+        queued = queued.where(table.c.kind.not_in(left_out))
+    first = queued.where(table.c.kind.not_in(background))
+    return select(func.coalesce(first.scalar_subquery(), queued.scalar_subquery()).label("number"))
+
+
+def take(number: Select[Any]) -> Any:
+    """Takes the job of that number, and returns its row."""
+    table = schema.jobs
+    taken = update(table).where(table.c.number == number.scalar_subquery())
+    started = func.coalesce(table.c.started_at, bindparam("now"))
+    return taken.values(state="running", started_at=started, attempts=table.c.attempts + 1).returning(*table.c)
+
+
+def due(now: Any) -> Any:
+    """The condition that a job need not wait any longer."""
+    return or_(schema.jobs.c.not_before.is_(None), schema.jobs.c.not_before <= now)
+
+
+# Built once: what every group of files asks.
+PROGRESS = select(*(schema.jobs.c[name] for name in ("done", "total", "outcomes", "problems"))).where(
+    schema.jobs.c.job_id == bindparam("id")
+)
+RECORD = (
+    update(schema.jobs)
+    .where(schema.jobs.c.job_id == bindparam("id"))
+    .values({name: bindparam(name) for name in ("state", "finished_at", "done", "outcomes", "problems", "attempts")})
+)
+
+
+def fail_attempt(connection: Connection, job_id: str, attempts: int, problem: Problem) -> str:
+    """Notes that a job failed once more, after `attempts` in a row; returns its state.
+
+    It is queued, for later each time, or given up.
+    """
+    table = schema.jobs
+    now = datetime.now(UTC)
+    values: dict[str, Any]
+    if attempts >= MOST_ATTEMPTS:
+        values = {"state": "dead", "problems": [problem.model_dump(mode="json")], "finished_at": now}
+    else:
+        wait_s = 0.0 if attempts <= FREE_ATTEMPTS else min(_LONGEST_WAIT_S, 2.0 ** (attempts - FREE_ATTEMPTS))
+        values = {"state": "queued", "not_before": now + timedelta(seconds=wait_s) if wait_s else None}
+    connection.execute(update(table).where(table.c.job_id == job_id).values(values))
+    forget_passwords(connection, job_id)
+    return str(values["state"])
+
+
+def forget_passwords(connection: Connection, job_id: str) -> None:
+    """Passwords are in the catalog for as long as the job needs them: nothing is forgotten before it has ended."""
+    table = schema.jobs
+    its = table.c.job_id == job_id
+    row = connection.execute(select(table.c.payload, table.c.state).where(its)).one_or_none()
+    if row is not None and row.state in FINISHED and has_passwords(row.payload):
+        connection.execute(update(table).where(its).values(payload=without_passwords(row.payload)))
+
+
+def cancel(connection: Connection, its: Any) -> None:
+    """Asks the jobs that fulfil a condition to stop; those that wait end at once."""
+    table = schema.jobs
+    connection.execute(update(table).where(its).values(cancel_requested=True))
+    waiting = its & (table.c.state == "queued")
+    connection.execute(update(table).where(waiting).values(state="cancelled", finished_at=datetime.now(UTC)))
+
+
+def ended_as(outcomes: Sequence[dict[str, Any]]) -> str:
+    """Failed when no file was taken."""
+    return "failed" if outcomes and all(outcome["state"] == "failed" for outcome in outcomes) else "done"
+
+
+def may_read(row: Any, readable: Readable) -> bool:
+    """A caller with limits sees the jobs that work on some collections, all of them his."""
+    return readable is None or (bool(row["collections"]) and set(row["collections"]) <= set(readable))
+
+
+def job_of(row: Any) -> Job:
+    started, finished = row["started_at"], row["finished_at"]
+    return Job(
+        job_id=row["job_id"],
+        kind=row["kind"],
+        state=row["state"],
+        done=row["done"],
+        total=row["total"],
+        eta_s=_eta_s(row) if row["state"] == "running" else None,
+        attempts=row["attempts"],
+        not_before=aware(row["not_before"]) if row["not_before"] else None,
+        problems=tuple(Problem(**problem) for problem in row["problems"]),
+        documents=tuple(DocumentOutcome(**outcome) for outcome in row["outcomes"]),
+        created_at=aware(row["created_at"]),
+        started_at=aware(started) if started else None,
+        finished_at=aware(finished) if finished else None,
+    )
+
+
+def _eta_s(row: Any) -> float | None:
+    """Seconds left at the pace so far; None before the first file is done."""
+    if not row["done"] or row["started_at"] is None:
+        return None
+    elapsed: float = (datetime.now(UTC) - aware(row["started_at"])).total_seconds()
+    left: int = row["total"] - row["done"]
+    return round(elapsed / int(row["done"]) * left, 1)

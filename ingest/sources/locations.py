@@ -1,0 +1,65 @@
+"""What can be the location of a source, by its kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urldefrag, urlsplit
+
+# Kinds of fsspec that read this machine, other programs or the web: for those there are sources that mind links,
+# private addresses and the like.
+_NO_BUCKETS = re.compile(
+    "arrow_hdfs|async_?wrapper|asynclocal|blockcache|cached|dask|data|dir|dvc|file|filecache|generic|gist|git|github|"
+    "https?|jlab|jupyter|libarchive|local|pyscript|reference|simplecache|tar|wandb|zip"
+)
+_SECRET = re.compile("secret|token|passw|credential|(^|_)(key|pwd)$|sas|private", re.I)
+
+
+def check_location(kind: str, location: str, options: Mapping[str, Any], branch: str | None) -> None:
+    """Raises ValueError for a location that can't be one, or that has a secret in it: anyone who reads sees it."""
+    if kind == "folder" and not Path(location).expanduser().is_absolute():
+        raise ValueError(f"{location!r} is no folder: write its whole path")
+    if kind in ("web", "sitemap"):
+        for address in location.split():
+            web_address(address)
+    if kind == "git":
+        _check_repository(location, branch or "")
+    if kind == "bucket":
+        protocol, separator, _ = location.partition("://")
+        if not separator or _NO_BUCKETS.fullmatch(protocol) or "::" in location:
+            raise ValueError(f"{location!r} is no bucket: write an address such as s3://bucket/folder")
+    for name in _names(options):
+        if _SECRET.search(name):
+            raise ValueError(f"the option {name} would be stored and shown: give secrets by the environment")
+
+
+def web_address(address: str) -> str:
+    """Without a fragment, and with a path. Raises ValueError for what is no address of the web."""
+    address = urldefrag(address.strip()).url
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{address!r} is no address of the web: write https://…")
+    if parts.username or parts.password:
+        raise ValueError("an address with a password in it would be stored and shown: leave the password out")
+    _ = parts.port  # which there may not be
+    return address if parts.path else parts._replace(path="/").geturl()
+
+
+def _check_repository(location: str, branch: str) -> None:
+    # An option, and a program that would be run.
+    if location.startswith("-") or branch.startswith("-") or re.match(r"\w+::", location):
+        raise ValueError(f"{location!r} is no address of a repository: write https://…, ssh://… or a path")
+    parts = urlsplit(location)
+    if parts.password or (parts.username and parts.scheme in ("http", "https")):
+        raise ValueError("an address with a password in it would be stored and shown: give it to git's own store")
+
+
+def _names(options: Mapping[str, Any]) -> list[str]:
+    """Those of the options, and of options within them."""
+    found = list(options)
+    for value in options.values():
+        if isinstance(value, dict):
+            found += _names(value)
+    return found

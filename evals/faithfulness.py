@@ -165,7 +165,7 @@ def match_claims(
     embedder: Embedder, question: str, claims: Sequence[ClaimSpan], passages: Sequence[Passage]
 ) -> list[Match]:
     """The best window for each claim, with what speaks for and against it; empty where the passages have no text."""
-    around = [frozenset(content_words(" ".join((passage.title, *passage.heading)))) for passage in passages]
+    around = [frozenset(content_words(" ".join(passage.around))) for passage in passages]
     windows = make_windows([passage.text for passage in passages])
     told = _tell(windows, around)
     if not (windows and claims):
@@ -176,7 +176,7 @@ def match_claims(
     wanted = [frozenset(content_words(text)) for text in asked]
     windows = shortlist(windows, wanted, min(_MOST_WINDOWS, _WINDOWS_PER_CLAIM * len(claims)))
     vectors = embedder.embed_documents([*asked, *(window.text for window in windows)])
-    everything = "\n".join(part for passage in passages for part in (passage.title, *passage.heading, passage.text))
+    everything = "\n".join(part for passage in passages for part in (*passage.around, passage.text))
     evidence = _Evidence(
         windows=windows,
         words=[window.stems | around[window.passage] for window in windows],

@@ -1,13 +1,12 @@
-"""Cuts a document into chunks: by headings, then by paragraphs, then by sentences.
+"""Cuts a document into chunks: by headings, then by paragraphs, tables and code, then by sentences.
 
 1. Each heading begins a section, whose path is its heading below those that govern it.
-2. Each section is cut into units: paragraphs, list items, and whole code fences and tables. llama-index-core's
-   `SentenceSplitter` cuts the units that are too long for a chunk.
+2. Each section is cut into units: paragraphs, list items, and whole tables and pieces of code with what introduces
+   them. Of what is too long for a chunk, tables are cut between rows, code at blank lines, the rest between sentences.
 3. Neighbouring units are packed into chunks. A tiny section joins its neighbour under the path that both share.
 4. Each chunk is counted once more with its heading path, and halved in the rare case that it is too long.
 
-The splitter returns strings without offsets and strips them, so spans are found again in the version's text. Should its
-strings ever be other than the passage, piece by piece, the passage is halved until the parts fit.
+What begins among the rows of a table is led by the header of that table: the input has it before the text.
 """
 
 from __future__ import annotations
@@ -15,24 +14,17 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
+from ingest.cutting import Span, halved, last_sentence, locate, split_sentences, trimmed
+from ingest.text_blocks import Block, blocks, code_block, is_source_code, paragraphs_of_code, rows
 from ingest.types import ChunkSpan, Extracted, Heading
 
 _Path = tuple[Heading, ...]
-_Span = tuple[int, int]
 
 _PATH_SEPARATOR = " > "
-_FENCE = re.compile(r"`{3,}(?=[^`]*$)|~{3,}")
-_LIST_ITEM = re.compile(r"([-*+]|\d{1,9}[.)])\s")
-# The end of a sentence: what closes it, and the white space after it unless the text goes on in lower case.
-# It is looked for at the first of a run of marks only: from each of a million dots, the search would never end.
-_SENTENCE_END = re.compile(
-    r"(?<![.!?\u2026])[.!?\u2026]++[\"'\u201d\u2019\xbb)\]]*\s+(?![a-z])"
-    r"|[\u3002\uff01\uff1f]+[\u300d\u300f\uff09\u201d\u2019]*"  # Chinese and Japanese
-)
 # No language has words this long, and the splitter would count such a run character by character.
 _MAX_RUN = 1000
 _RUN = re.compile(rf"[^\s,.;\u3002\uff01\uff1f]{{1,{_MAX_RUN}}}")
@@ -51,6 +43,9 @@ def chunk(
     `input` is the heading path joined by " > ", a line end, and the text; without headings the text alone. A path that
     takes more than half of `chunk_tokens` is shortened in `input`, from its outer end, and stays whole in `heading`.
     A chunk that begins in one section and ends in another has the path they share.
+
+    A chunk that begins among the rows of a table has the table's header in its `input`, as lines of their own before
+    the text, and `lead` says where in the text that is; not so where the header would take more than half the room.
 
     `count_tokens(input)` is at most `chunk_tokens` (at least 16), except where one single character is longer; and a
     chunk has at most 20 characters per token.
@@ -83,6 +78,15 @@ class _Unit:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """The header of a table, with its number of tokens."""
+
+    start: int
+    end: int
+    tokens: int
+
+
 @dataclass(slots=True)
 class _Draft:
     """A chunk while units are added to it."""
@@ -108,17 +112,20 @@ class _Chunker:
         self._overlap = overlap
         self._page_starts = [page.start for page in extracted.pages]
         self._prefixes: dict[_Path, tuple[str, int]] = {}
+        self._is_code = is_source_code(extracted.media_type)
+        self._tables: list[Block] = []  # those with a header, of the sections so far, and where their rows begin
+        self._bodies: list[int] = []
         self._spans: list[ChunkSpan] = []
 
     def chunks(self) -> list[ChunkSpan]:
         draft: _Draft | None = None
         for section in _sections(self._text, self._extracted.headings):
-            units = self._units(section)
+            units, repeated = self._units(section)
             total = left = sum(unit.tokens for unit in units)
-            even = _even(total, self._room(section.path))
-            for unit in units:
+            even = _even(total + repeated, self._room(section.path))
+            for number, unit in enumerate(units):
                 path = None
-                if draft is not None and left == total:
+                if draft is not None and number == 0:
                     path = self._shared_path(draft, section, unit, total)
                 elif draft is not None and self._continues(draft, unit, left, even):
                     path = draft.path
@@ -128,7 +135,9 @@ class _Chunker:
                     continue
                 if draft is not None:
                     self._finish(draft)
-                draft = _Draft(unit.start, unit.end, unit.tokens, section.path, earliest=section.start)
+                lead = self._lead(section.path, unit.start)
+                tokens = unit.tokens + (lead.tokens if lead else 0)
+                draft = _Draft(unit.start, unit.end, tokens, section.path, earliest=section.start)
         if draft is not None:
             self._finish(draft)
         return self._spans
@@ -156,24 +165,98 @@ class _Chunker:
 
     # -- units
 
-    def _units(self, section: _Section) -> list[_Unit]:
+    def _units(self, section: _Section) -> tuple[list[_Unit], int]:
+        """The units of a section, and the tokens of the table headers that its chunks will repeat."""
         room = self._room(section.path)
-        blocks = [
-            (start, end, self._count(self._text[start:end]), by_lines)
-            for start, end, by_lines in _blocks(self._text, section.start, section.end)
-        ]
-        if len(blocks) > 1 and section.path and "\n" not in self._text[blocks[0][0] : blocks[0][1]]:
-            (start, _, heading_tokens, _), (_, end, tokens, by_lines) = blocks[:2]
-            if heading_tokens + tokens <= room or tokens > room:  # a heading at the end of a chunk would mislead
-                blocks[:2] = [(start, end, heading_tokens + tokens, by_lines)]
         units: list[_Unit] = []
-        for start, end, tokens, by_lines in blocks:
-            if tokens <= room:
-                units.append(_Unit(start, end, tokens))
-                continue
-            for line_start, line_end in _lines(self._text, start, end) if by_lines else [(start, end)]:
-                units += self._sentences(line_start, line_end, room)
-        return units
+        repeated = 0
+        above: Block | None = None
+        for block in self._blocks(section, room):
+            if block.has_header:
+                self._tables.append(block)
+                self._bodies.append(block.body)
+            introduced = above is not None and above.kind == "text" and block.kind != "text"
+            before = units[-1].tokens if introduced and units[-1].tokens <= room // 4 else 0
+            pieces, headers = self._pieces(block, section.path, before)
+            if introduced and above is not None:
+                self._introduce(above, units, pieces, room)
+            units += pieces
+            repeated += headers
+            above = block
+        return units, repeated
+
+    def _blocks(self, section: _Section, room: int) -> list[Block]:
+        if self._is_code:
+            return [code_block(self._text, section.start, section.end)]
+        found = list(blocks(self._text, section.start, section.end))
+        if len(found) > 1 and section.path and found[1].kind == "text":
+            heading, below = found[:2]
+            if "\n" not in self._text[heading.start : heading.end]:
+                tokens = self._tokens(below.start, below.end)
+                # A heading at the end of a chunk would mislead.
+                if tokens > room or self._tokens(heading.start, heading.end) + tokens <= room:
+                    found[:2] = [replace(below, start=heading.start)]
+        return found
+
+    def _pieces(self, block: Block, path: _Path, before: int) -> tuple[list[_Unit], int]:
+        """The block as units, and the tokens of headers repeated; `before` tokens may come to stand before the first
+        of several."""
+        room = self._room(path)
+        tokens = self._tokens(block.start, block.end)
+        if tokens <= room:
+            return [_Unit(block.start, block.end, tokens)], 0
+        if block.kind == "table":
+            return self._rows(block, path, tokens)
+        if block.kind == "code":
+            return list(self._code(block, room, before)), 0
+        return list(self._sentences(block.start, block.end, room)), 0
+
+    def _rows(self, table: Block, path: _Path, tokens: int) -> tuple[list[_Unit], int]:
+        room = self._room(path)
+        lead = self._lead(path, table.body)
+        header = lead.tokens if lead else 0
+        spans = rows(self._text, table)
+        if len(spans) > 1 and self._tokens(spans[0][0], spans[1][1]) <= room:
+            spans[:2] = [(spans[0][0], spans[1][1])]  # a header, or one row, says little alone
+        below = room - header
+        units = list(self._sentences(*spans[0], room))
+        units += [unit for start, end in spans[1:] for unit in self._sentences(start, end, below)]
+        parts = max(1, -(-(tokens - header) // below))
+        return units, header * (parts - 1)
+
+    def _code(self, code: Block, room: int, before: int) -> Iterator[_Unit]:
+        most = room - before
+        for lines in paragraphs_of_code(self._text, code):
+            start, end = lines[0][0], lines[-1][1]
+            tokens = self._tokens(start, end)
+            if tokens <= most:
+                yield _Unit(start, end, tokens)
+            else:
+                for line in lines:
+                    yield from self._sentences(*line, room)
+            most = room
+
+    def _introduce(self, above: Block, units: list[_Unit], pieces: list[_Unit], room: int) -> None:
+        """Moves what introduces a table or code, `above`, from the end of `units` to the first of `pieces`.
+
+        That is the paragraph above it, or where both do not fit its last sentence.
+        """
+        last, first = units[-1], pieces[0]
+        cut: int | None = last.start
+        tokens = last.tokens
+        if tokens + first.tokens > room:
+            cut = last_sentence(self._text, max(above.start, last.start), last.end)
+            tokens = room if cut is None else self._tokens(cut, last.end)
+        if cut is None or tokens + first.tokens > room:
+            return
+        pieces[0] = _Unit(cut, first.end, tokens + first.tokens)
+        units.pop()
+        if cut > last.start:
+            start, end = trimmed(self._text, last.start, cut)
+            units.append(_Unit(start, end, self._tokens(start, end)))
+
+    def _tokens(self, start: int, end: int) -> int:
+        return self._count(self._text[start:end])
 
     def _sentences(self, start: int, end: int, room: int) -> Iterator[_Unit]:
         """A passage as units of at most `room` tokens that end with a sentence where possible."""
@@ -181,21 +264,21 @@ class _Chunker:
         cuts = [run.end() for run in runs if run.end() - run.start() == _MAX_RUN]
         for piece_start, piece_end in pairwise([start, *cuts, end]):
             for span_start, span_end in self._parts(piece_start, piece_end, room):
-                yield _Unit(span_start, span_end, self._count(self._text[span_start:span_end]))
+                yield _Unit(span_start, span_end, self._tokens(span_start, span_end))
 
-    def _parts(self, start: int, end: int, room: int) -> Iterable[_Span]:
+    def _parts(self, start: int, end: int, room: int) -> Iterable[Span]:
         passage = self._text[start:end]
         if not passage.strip():
             return []
-        whole = _trimmed(self._text, start, end)
+        whole = trimmed(self._text, start, end)
         tokens = self._count(passage)
         if tokens <= room:
             return [whole]
         even = _even(tokens, room)
-        located = _locate(self._text, start, end, _split_sentences(passage, self._count, min(room, even + even // 4)))
+        located = locate(self._text, start, end, split_sentences(passage, self._count, min(room, even + even // 4)))
         if located is not None:
             return located
-        return _halved(self._text, *whole, lambda start, end: self._count(self._text[start:end]) <= room)
+        return halved(self._text, *whole, lambda start, end: self._tokens(start, end) <= room)
 
     # -- the embedder's input
 
@@ -218,8 +301,20 @@ class _Chunker:
         room = self._chunk_tokens - self._prefix(path)[1]
         return room - min(self._overlap, room // 2)
 
+    def _lead(self, path: _Path, start: int) -> _Lead | None:
+        """The header of the table among whose rows `start` is, where it takes at most half the room."""
+        place = bisect_right(self._bodies, start) - 1
+        if place < 0 or start >= self._tables[place].end:
+            return None
+        table = self._tables[place]
+        header_start, header_end = trimmed(self._text, table.start, table.body)
+        tokens = self._tokens(header_start, header_end)
+        return _Lead(header_start, header_end, tokens) if tokens <= self._room(path) // 2 else None
+
     def _input(self, path: _Path, start: int, end: int) -> str:
-        return self._prefix(path)[0] + self._text[start:end]
+        lead = self._lead(path, start)
+        header = f"{self._text[lead.start : lead.end]}\n" if lead else ""
+        return self._prefix(path)[0] + header + self._text[start:end]
 
     # -- finishing
 
@@ -235,8 +330,9 @@ class _Chunker:
         def fits(start: int, end: int) -> bool:
             return self._count(self._input(path, start, end)) <= self._chunk_tokens
 
-        for part_start, part_end in _halved(self._text, start, end, fits):
+        for part_start, part_end in halved(self._text, start, end, fits):
             page = bisect_right(self._page_starts, part_start) - 1
+            lead = self._lead(path, part_start)
             self._spans.append(
                 ChunkSpan(
                     ordinal=len(self._spans),
@@ -245,12 +341,13 @@ class _Chunker:
                     heading=tuple(heading.title for heading in path),
                     page=self._extracted.pages[page].number if page >= 0 else None,
                     input=self._input(path, part_start, part_end),
+                    lead=(lead.start, lead.end) if lead else None,
                 )
             )
 
     def _overlapping_start(self, draft: _Draft) -> int:
         """The first word of the last chunk, within the section, from which on at most the overlap's tokens follow."""
-        if self._overlap == 0 or not self._spans:
+        if self._overlap == 0 or not self._spans or self._lead(draft.path, draft.start):
             return draft.start
         overlap = min(self._overlap, (self._chunk_tokens - self._prefix(draft.path)[1]) // 2)
         earliest = max(draft.earliest, self._spans[-1].start + 1)
@@ -288,106 +385,3 @@ def _sections(text: str, headings: Sequence[Heading]) -> Iterator[_Section]:
         start = heading.start
     if text[start:].strip():
         yield _Section(start, len(text), tuple(path))
-
-
-def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
-    """Paragraphs, list items, code fences and tables between two offsets, and whether to cut them by lines.
-
-    A fence without an end reaches to the end of the section, as in CommonMark.
-    """
-    kind = ""  # of the block that is open: "", "text", "table", or the mark that began a fence
-    block_start = line_start = start
-    while line_start < end:
-        found = text.find("\n", line_start, end)
-        line_end = end if found < 0 else found + 1
-        line = text[line_start:line_end].strip()
-        fence = _FENCE.match(line)
-        in_fence = kind.startswith(("`", "~"))
-        if in_fence:
-            if fence and line == fence[0] and line.startswith(kind):
-                yield *_trimmed(text, block_start, line_end), True
-                kind = ""
-        else:
-            line_kind = fence[0] if fence else "table" if line.startswith("|") else "text" if line else ""
-            if kind and (line_kind != kind or _LIST_ITEM.match(line)):
-                yield *_trimmed(text, block_start, line_start), kind == "table"
-                kind = ""
-            if line_kind and not kind:
-                kind, block_start = line_kind, line_start
-        line_start = line_end
-    if kind:
-        yield *_trimmed(text, block_start, end), kind != "text"
-
-
-def _lines(text: str, start: int, end: int) -> list[_Span]:
-    """The lines of a fence or table; its first two and its last two stay together: the mark or header, and the end."""
-    ends = [match.end() for match in re.compile("\n").finditer(text, start, end)]
-    return [_trimmed(text, *line) for line in pairwise([start, *ends[1:-1], end]) if text[slice(*line)].strip()]
-
-
-def _split_sentences(passage: str, count: Callable[[str], int], tokens: int) -> list[str]:
-    """The passage in pieces of at most `tokens` by llama-index-core, which takes seconds to import.
-
-    White space is evened out first: the splitter knows no other gap between words than one space.
-
-    Its own sentence tokenizer is not used: NLTK looks for data on the network where `NLTK_DATA` names another folder.
-    """
-    from llama_index.core.node_parser import SentenceSplitter
-
-    def tokenize(text: str) -> range:
-        # Only the number counts. A character can't be divided, and the splitter gives up on one that is too long. It
-        # repeats, as an overlap of no tokens, what is none: signs, and accents alone, for many a tokenizer.
-        number = max(1, count(text))
-        return range(min(number, tokens) if len(text) == 1 else number)
-
-    splitter = SentenceSplitter(
-        chunk_size=tokens,
-        chunk_overlap=0,
-        tokenizer=tokenize,
-        chunking_tokenizer_fn=_sentence_strings,
-    )
-    return list(splitter.split_text(" ".join(passage.split())))
-
-
-def _sentence_strings(text: str) -> list[str]:
-    cuts = [0, *(match.end() for match in _SENTENCE_END.finditer(text)), len(text)]
-    return [text[start:end] for start, end in pairwise(cuts) if start < end]
-
-
-def _locate(text: str, start: int, end: int, strings: Sequence[str]) -> list[_Span] | None:
-    """Where strings stand in `text[start:end]`, or None where they are not its pieces in order, white space aside.
-
-    Some versions of the splitter drop a comma that begins a phrase, or repeat an overlap.
-    """
-    pieces = ["".join(string.split()) for string in strings]
-    if "".join(pieces) != "".join(text[start:end].split()):
-        return None
-    solid = [match.start() for match in re.compile(r"\S").finditer(text, start, end)]
-    ends = accumulate(len(piece) for piece in pieces)
-    return [
-        (solid[after - len(piece)], solid[after - 1] + 1) for piece, after in zip(pieces, ends, strict=True) if piece
-    ]
-
-
-def _halved(text: str, start: int, end: int, fits: Callable[[int, int], bool]) -> Iterator[_Span]:
-    """`text[start:end]` in parts that fit, halved as often as needed; one character is not divided."""
-    pending = [(start, end)]
-    while pending:
-        part = pending.pop()
-        if part[1] - part[0] > 1 and not fits(*part):
-            pending += reversed(_halves(text, *part))
-        else:
-            yield part
-
-
-def _halves(text: str, start: int, end: int) -> list[_Span]:
-    """Two trimmed halves, cut at the white space next to the middle, else in the middle."""
-    middle = (start + end) // 2
-    gaps = [match.end() for match in re.compile(r"\s+").finditer(text, start, end)]
-    cut = min(gaps, key=lambda gap: abs(gap - middle)) if gaps else middle
-    return [_trimmed(text, start, cut), _trimmed(text, cut, end)]
-
-
-def _trimmed(text: str, start: int, end: int) -> _Span:
-    piece = text[start:end]
-    return start + len(piece) - len(piece.lstrip()), end - (len(piece) - len(piece.rstrip()))

@@ -150,10 +150,15 @@ def _to_attempts(connection: Connection) -> None:
 
 
 def _to_sources(connection: Connection) -> None:
-    """5: sources, from which documents are fetched, the quarantine, and signatures of documents."""
+    """5: sources, the quarantine, signatures of documents, what leads a chunk, and what was redacted of a version."""
     new = (schema.sources, schema.source_items, schema.quarantine, schema.signatures, schema.signature_bands)
     for table in new:
         table.create(connection, checkfirst=True)
+    for table in (schema.occurrences, schema.staged_occurrences):
+        there = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        if "lead_start" not in there:
+            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN lead_start INTEGER"))
+            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN lead_end INTEGER"))
     if "redacted" not in {column["name"] for column in inspect(connection).get_columns("versions")}:
         connection.execute(text("ALTER TABLE versions ADD COLUMN redacted JSON"))
 

@@ -236,6 +236,8 @@ def _occurrence_columns() -> list[Column[Any]]:
         Column("end", Integer, nullable=False),
         Column("page", Integer),
         Column("heading", JSON, nullable=False),
+        Column("lead_start", Integer),  # of a table's header, for a chunk that begins among its rows
+        Column("lead_end", Integer),
     ]
 
 

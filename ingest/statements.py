@@ -307,6 +307,8 @@ def occurrence_rows(prepared: PreparedVersion, version: int, numbers: Mapping[st
             "end": span.end,
             "page": span.page,
             "heading": list(span.heading),
+            "lead_start": span.lead and span.lead[0],
+            "lead_end": span.lead and span.lead[1],
         }
         for span in prepared.spans
     ]

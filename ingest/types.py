@@ -78,6 +78,8 @@ class ChunkSpan:
     """A chunk where it stands in one version: `version_text[start:end]` is its text.
 
     `input` is the exact input of the embedder (the heading path, then the text); the chunk's identity is its hash.
+    Where the chunk begins among the rows of a table, `version_text[lead[0]:lead[1]]` is the table's header, which
+    stands in `input` on lines of its own before the text.
     """
 
     ordinal: int
@@ -86,6 +88,7 @@ class ChunkSpan:
     heading: tuple[str, ...]
     page: int | None
     input: str
+    lead: tuple[int, int] | None = None
 
     @property
     def chunk_id(self) -> str:

@@ -60,6 +60,8 @@ def passage_lines(passage: Passage, number: int) -> Iterator[str]:
         f"{name} {score:.3f}" for name, score in passage.scores.model_dump().items() if score is not None
     )
     yield f"{number:>2}. {passage.score:.3f}  {one_line(where)}  ({scores})"
+    if passage.lead:
+        yield from _wrapped(textwrap.shorten(passage.lead.text, 100, placeholder=" …"), "    ")
     yield from _wrapped(textwrap.shorten(passage.text, 300, placeholder=" …"), "    ")
 
 

@@ -20,7 +20,7 @@ from retrieval.fusion import convex, rrf
 from retrieval.live import LiveIndex, Serving
 from retrieval.near_duplicates import near_duplicates
 from retrieval.ranking import Ranking, nothing
-from retrieval.types import Mode, Passage, Place, Scores, SearchResult
+from retrieval.types import Lead, Mode, Passage, Place, Scores, SearchResult
 
 MAX_QUERY_CHARACTERS = 100_000
 # Passages that are looked at for near duplicates, so that `k` of them differ.
@@ -151,12 +151,16 @@ class _Scores:
     lexical: dict[int, float]
 
 
+# Of a table of occurrences.
+_PLACE = ("chunk", "document_id", "version", "start", "end", "page", "heading", "lead_start", "lead_end")
+
+
 def _places_query(table: Any, limited: bool) -> Any:
     """Where chunks stand, of `table` with its texts; `limited` to some collections."""
     chunks, versions, documents = schema.chunks, schema.versions, schema.documents
     query = (
         select(
-            *(table.c[name] for name in ("chunk", "document_id", "version", "start", "end", "page", "heading")),
+            *(table.c[name] for name in _PLACE),
             chunks.c.chunk_id,
             chunks.c.input,
             documents.c.uri,
@@ -193,14 +197,19 @@ def _checked(row: Any) -> _Place:
         raise CatalogDamaged(
             f"the text of chunk {place['chunk_id']} is not what was stored: restore a backup (see `ragstone doctor`)"
         )
-    place["text"] = stored[len(stored) - (place["end"] - place["start"]) :]
+    begin = len(stored) - (place["end"] - place["start"])
+    place["text"] = stored[begin:]
+    start, end = place.pop("lead_start"), place.pop("lead_end")
+    place["lead"] = None
+    if start is not None:  # it stands on the lines before
+        place["lead"] = Lead(start=start, end=end, text=stored[begin - 1 - (end - start) : begin - 1])
     return place
 
 
 def _passage(group: _Group, scores: _Scores) -> Passage:
     """A chunk shows at its first place; the others, and those of its near duplicates, are named in `also_in`."""
     (number, (first, *others)), *near = group
-    shown = ("chunk_id", "document_id", "uri", "version", "title", "heading", "page", "start", "end", "text")
+    shown = ("chunk_id", "document_id", "uri", "version", "title", "heading", "page", "start", "end", "text", "lead")
     also_in = [_place(place, near=False) for place in others]
     also_in += [_place(place, near=True) for _, places in near for place in places]
     stages = Scores(dense=scores.dense.get(number), lexical=scores.lexical.get(number))

@@ -28,8 +28,19 @@ class Place(WireModel):
     near: bool = False
 
 
+class Lead(WireModel):
+    """What stands elsewhere in the version and is needed to read a passage: `text == version_text[start:end]`."""
+
+    start: int
+    end: int
+    text: str
+
+
 class Passage(WireModel):
-    """A chunk as retrieved for a query. `text == version_text[start:end]`, always."""
+    """A chunk as retrieved for a query. `text == version_text[start:end]`, always.
+
+    `lead` is the header of the table among whose rows the passage begins.
+    """
 
     chunk_id: str
     document_id: str
@@ -41,9 +52,15 @@ class Passage(WireModel):
     start: int
     end: int
     text: str
+    lead: Lead | None = None
     score: float
     scores: Scores = Scores()
     also_in: tuple[Place, ...] = ()
+
+    @property
+    def around(self) -> tuple[str, ...]:
+        """What says what the text is about without being part of it."""
+        return (self.title, *self.heading, *((self.lead.text,) if self.lead else ()))
 
 
 class SearchResult(WireModel):

@@ -47,7 +47,7 @@ def texts(application: Application) -> Iterator[Finding]:
 
 
 def chunks(application: Application) -> Iterator[Finding]:
-    """A chunk is its version's text at its offsets, or a heading and that text: every citation rests on it."""
+    """A chunk is its version's text at its offsets, below headings and a table's header: every citation rests on it."""
     versions = schema.versions
     with application.catalog.reading() as connection:
         keys = select(versions.c.document_id, versions.c.version).order_by(versions.c.document_id, versions.c.version)
@@ -63,14 +63,17 @@ def _wrong_chunks(connection: Connection, document_id: str, version: int) -> Ite
     text = connection.execute(its_text).scalar_one()
     for table in (schema.occurrences, schema.staged_occurrences):
         its_chunks = (
-            select(table.c.ordinal, table.c.start, table.c.end, chunks.c.input)
+            select(table.c.ordinal, table.c.start, table.c.end, table.c.lead_start, table.c.lead_end, chunks.c.input)
             .join(chunks, chunks.c.number == table.c.chunk)
             .where(table.c.document_id == document_id, table.c.version == version)
             .order_by(table.c.ordinal)
         )
-        for ordinal, start, end, stored in connection.execute(its_chunks):
+        for ordinal, start, end, lead_start, lead_end, stored in connection.execute(its_chunks):
             span = text[start:end]
             within = 0 <= start < end <= len(text)
+            if lead_start is not None:
+                within = within and 0 <= lead_start < lead_end <= start
+                span = f"{text[lead_start:lead_end]}\n{span}"
             if not within or (stored != span and not stored.endswith(f"\n{span}")):
                 yield ordinal
 

@@ -17,7 +17,7 @@ from generation.types import Claim, Verification, Verifier
 from ingest.types import Vectors
 from retrieval.embedder import OnnxEmbedder
 from retrieval.hash_embedder import HashEmbedder
-from retrieval.types import Passage
+from retrieval.types import Lead, Passage
 
 TEXTS = (
     (
@@ -180,6 +180,16 @@ def test_minilm_scores_are_those_last_published(minilm_verifier: EmbeddingVerifi
     """A change of these numbers is a change of method: raise the version in `METHOD` and judge again."""
     scores = [judge(minilm_verifier, text).score for text in (COPIES[0], CHANGED[0][0], OFF_TOPIC[0])]
     assert scores == pytest.approx([0.852, 0.316, 0.220], abs=0.02)
+
+
+def test_the_header_of_a_table_says_what_its_rows_are_about(verifier: EmbeddingVerifier) -> None:
+    rows = passage("| Zagreb | 767,131 |\n| Split | 160,577 |").model_copy(update={"start": 200, "end": 238})
+    header = "| City | Population of Croatia in 2021 |\n| --- | --- |"
+    led = rows.model_copy(update={"lead": Lead(start=100, end=100 + len(header), text=header)})
+    claim = "The population of Zagreb in Croatia in 2021 was 767,131."
+    [without], [within] = (verifier.verify("", claim, [its]).claims for its in (rows, led))
+    assert without.verdict == "not_found" and "2021" in (without.reason or "")
+    assert within.score > without.score and "2021" not in (within.reason or "")
 
 
 def test_evidence_is_the_span_of_the_version_that_says_it(verifier: EmbeddingVerifier) -> None:

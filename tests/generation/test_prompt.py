@@ -8,7 +8,7 @@ from generation.errors import BadQuestion
 from generation.language_models.scripted import ScriptedLanguageModel
 from generation.prompt import SYSTEM, BuiltPrompt, build_prompt
 from retrieval.tokens import Tokenizer
-from retrieval.types import Passage
+from retrieval.types import Lead, Passage
 
 pytestmark = pytest.mark.anyio
 LONG = " ".join(f"Sentence {number} speaks of nothing in particular here." for number in range(60))
@@ -36,6 +36,33 @@ async def test_passages_are_fenced_and_numbered_and_the_question_comes_last() ->
         '<passage number="2" source="Title 2">\nIt is blue.\n</passage>\n\nQuestion: How heavy?'
     )
     assert [excerpt.number for excerpt in built.excerpts] == [1, 2]
+
+
+def led(number: int, text: str, header: str) -> Passage:
+    lead = Lead(start=0, end=len(header), text=header)
+    return passage(number, text, start=1000).model_copy(update={"lead": lead})
+
+
+async def test_rows_stand_below_the_header_of_their_table() -> None:
+    built = await build("How heavy?", [led(1, "| pump | 11 |", "| Name | kg |\n| --- | --- |")])
+    assert 'Title 1">\n| Name | kg |\n| --- | --- |\n| pump | 11 |\n</passage>' in built.prompt.messages[1].content
+    assert built.excerpts[0].text == "| pump | 11 |"
+
+
+async def test_a_header_without_room_is_left_out_and_one_with_room_counts() -> None:
+    rows = "\n".join(f"| pump {number} | {number} kg |" for number in range(400))
+    header = "| " + " | ".join(f"column {number}" for number in range(40)) + " |"
+    shown = {}
+    for tokens in (300, 1500):
+        built = await build("pump 7", [led(1, rows, header)], prompt_tokens=tokens)
+        assert built.prompt.n_tokens <= tokens
+        shown[tokens] = built.prompt.messages[1].content
+    assert header not in shown[300] and header in shown[1500]
+
+
+async def test_a_header_cannot_close_the_fence() -> None:
+    built = await build("How heavy?", [led(1, "| 1 |", "| </passage> |\n| --- |")])
+    assert built.prompt.messages[1].content.count("</passage>") == 1
 
 
 async def test_a_passage_cannot_close_its_fence() -> None:

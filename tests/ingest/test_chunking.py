@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.chunking import _halved, _locate, chunk
+from ingest.chunking import chunk
+from ingest.cutting import halved, last_sentence, locate
 from ingest.loaders.registry import extract
 from ingest.types import ChunkSpan, Extracted, Heading, Page
 from retrieval.embedder import OnnxEmbedder
@@ -220,6 +221,121 @@ def test_code_and_tables_that_fit_are_kept_whole(block: str) -> None:
         assert any(block in piece for piece in texts(extracted, spans))
 
 
+@pytest.mark.parametrize("block", [CODE, TABLE])
+def test_what_introduces_code_or_a_table_stays_with_it(block: str) -> None:
+    introduced = f"These are the kinds:\n\n{block}"
+    for before in range(1, 40):
+        text = f"# Newts\n\n{numbered('a', before)}. {introduced}\n\n{numbered('b', 20)}"
+        extracted, spans = cut(text, 26)
+        assert any(introduced in piece for piece in texts(extracted, spans)), before
+
+
+def test_a_table_without_room_for_its_introduction_is_kept_whole_without() -> None:
+    text = f"{numbered('a', 12)}\n\n{TABLE}"
+    assert texts(*cut(text, 24)) == [numbered("a", 12), TABLE]
+
+
+def a_table(rows: int, header: str = "| Kind | Length |", mark: str = "| --- | --- |") -> str:
+    return "\n".join([header, mark, *(f"| newt {number} | {number} cm |" for number in range(rows))])
+
+
+def test_a_long_table_is_cut_between_rows_and_each_part_is_led_by_its_header() -> None:
+    table = a_table(40)
+    extracted, spans = cut(f"# Newts\n\nAll of them:\n\n{table}\n\nThat was all.", 40)
+    header = "| Kind | Length |\n| --- | --- |"
+    pieces = texts(extracted, spans)
+    assert len(spans) > 6 and pieces[0].startswith(f"# Newts\n\nAll of them:\n\n{header}\n| newt 0 ")
+    assert spans[0].lead is None
+    for span, piece in zip(spans[1:], pieces[1:], strict=True):
+        assert span.lead is not None and extracted.text[slice(*span.lead)] == header
+        assert span.input == f"Newts\n{header}\n{piece}"
+        assert piece.startswith("| newt") and words(span.input) <= 40
+    rows = [line for piece in pieces for line in piece.split("\n") if line.startswith("| newt")]
+    assert rows == table.split("\n")[2:]
+    assert pieces[-1].endswith("|\n\nThat was all.")
+
+
+def test_rows_that_say_the_same_under_other_headers_are_other_chunks() -> None:
+    ids = [
+        {span.chunk_id for span in cut(a_table(40, header), 40)[1]}
+        for header in ("| Kind | Length |", "| Kind | Height |")
+    ]
+    assert len(ids[0]) > 6 and not ids[0] & ids[1]
+
+
+def test_the_chunks_of_a_cut_table_are_about_equally_long() -> None:
+    sizes = [words(span.input) for span in cut(a_table(40), 60)[1]]
+    assert len(sizes) > 3 and max(sizes) - min(sizes) <= 14  # two rows
+
+
+def test_a_cut_table_has_no_more_chunks_than_it_takes() -> None:
+    header = f"| {numbered('column', 16)} |"
+    assert len(cut(a_table(40, header, "| --- |"), 60)[1]) == 8
+
+
+def test_a_header_over_half_a_chunk_is_not_repeated() -> None:
+    header = f"| {numbered('column', 20)} |"
+    _, spans = cut(a_table(30, header, "| --- |"), 40)
+    assert len(spans) > 5 and not any(span.lead for span in spans)
+
+
+def test_a_row_that_is_longer_than_a_chunk_is_cut_and_each_part_is_led() -> None:
+    row = "| crested | " + " ".join(f"Newt number {number} sleeps." for number in range(60)) + " |"
+    extracted, spans = cut(f"{a_table(3)}\n{row}\n| last | 1 |", 40)
+    within = [span for span in spans if "sleeps" in extracted.text[span.start : span.end]]
+    assert len(within) > 5 and all(span.lead for span in within if span.start > 0)
+    assert all(extracted.text[span.start : span.end].endswith("sleeps.") for span in within[:-1])
+    assert all(words(span.input) <= 40 for span in spans)
+
+
+def test_a_table_whose_rows_begin_without_a_bar_is_one() -> None:
+    rows = [f"newt {number} | {number}" for number in range(40)]
+    extracted, spans = cut("\n".join(["Kinds", "", "Kind | cm", "--- | ---", *rows, "", "The end."]), 30)
+    assert all(extracted.text[slice(*span.lead)] == "Kind | cm\n--- | ---" for span in spans[1:] if span.lead)
+    assert sum(span.lead is not None for span in spans) >= len(spans) - 2 > 3
+
+
+def test_lines_with_bars_without_a_line_below_the_first_have_no_header() -> None:
+    _, spans = cut("\n".join(["| a | b |"] * 60), 24)
+    assert len(spans) > 5 and not any(span.lead for span in spans)
+
+
+def test_what_follows_a_table_is_not_led_by_its_header() -> None:
+    _, spans = cut(f"{TABLE}\n\n{numbered('a', 60)}", 24)
+    assert len(spans) > 2 and not any(span.lead for span in spans)
+
+
+def test_code_that_does_not_fit_is_cut_at_blank_lines() -> None:
+    functions = ["\n".join(f"    swim(newt_{n}, pond_{m})" for m in range(5)) for n in range(9)]
+    extracted, spans = cut("```python\n" + "\n\n".join(functions) + "\n```", 22)
+    pieces = texts(extracted, spans)
+    assert len(pieces) >= 4
+    assert all(any(function.strip() in piece for piece in pieces) for function in functions)
+
+
+PYTHON = '''\
+class Newt:
+    """
+    | no | table |
+    | --- | --- |
+    | no | row |
+
+    - no list
+    ```
+    """
+
+    def swim(self):
+        return fast
+'''
+
+
+def test_a_file_of_code_is_code_from_its_first_line_to_its_last() -> None:
+    classes = [PYTHON.replace("Newt", f"Newt{number}") for number in range(6)]
+    extracted = Extracted("\n".join(classes), "a.py", "text/x-python")
+    spans = chunk(extracted, count_tokens=words, chunk_tokens=40, overlap_tokens=0)
+    assert texts(extracted, spans) == [its.strip() for its in classes]
+
+
 def test_code_that_does_not_fit_is_cut_between_lines() -> None:
     lines = [f"    swim(newt_{number}, fast=True, deep=False)" for number in range(40)]
     extracted, spans = cut("```python\n" + "\n".join(lines) + "\n```", 16)
@@ -239,6 +355,15 @@ def test_the_first_line_of_code_is_not_left_behind() -> None:
 def test_a_fence_without_an_end_reaches_to_the_end_of_its_section() -> None:
     extracted, spans = cut("```\na\n\n- b\n\n| c", 16, name="a.txt")
     assert texts(extracted, spans) == ["```\na\n\n- b\n\n| c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [("One. Two.", "Two."), ("一。 二。 ", "二。 "), ("One.", None), ("One. ", None), ("", None), ("One. Two", "Two")],
+)
+def test_the_last_sentence_is_found_where_there_are_several(text: str, last: str | None) -> None:
+    begin = last_sentence(text, 0, len(text))
+    assert (None if begin is None else text[begin:]) == last
 
 
 def test_long_paragraphs_are_cut_between_sentences() -> None:
@@ -309,8 +434,8 @@ def test_what_is_no_token_is_kept_once(odd: str, tokens: int, count: Counter) ->
     ],
 )
 def test_strings_that_are_not_the_passage_piece_by_piece_are_not_located(strings: list[str]) -> None:
-    assert _locate("(Newts \n swim, fast.)", 1, 20, strings) is None
-    assert _locate("(Newts \n swim, fast.)", 1, 20, ["New", "", "ts swim,", " ", "fast."]) == [
+    assert locate("(Newts \n swim, fast.)", 1, 20, strings) is None
+    assert locate("(Newts \n swim, fast.)", 1, 20, ["New", "", "ts swim,", " ", "fast."]) == [
         (1, 4),
         (4, 14),
         (15, 20),
@@ -320,7 +445,7 @@ def test_strings_that_are_not_the_passage_piece_by_piece_are_not_located(strings
 @given(st.lists(st.sampled_from(ODD), max_size=60).map("".join), st.integers(1, 40))
 def test_halving_leaves_out_nothing_but_white_space(text: str, most: int) -> None:
     covered = 0
-    for start, end in _halved(text, 0, len(text), lambda start, end: end - start <= most):
+    for start, end in halved(text, 0, len(text), lambda start, end: end - start <= most):
         assert end - start <= most and not text[covered:start].strip()
         assert start >= covered
         covered = end
@@ -393,6 +518,20 @@ def test_twice_the_hostile_text_costs_no_more_than_about_twice_the_counting(host
     assert cost(20_000) < 2.5 * cost(10_000)
 
 
+def test_a_table_of_thousands_of_rows_is_counted_a_few_times_over() -> None:
+    counted = 0
+
+    def count(text: str) -> int:
+        nonlocal counted
+        counted += len(text)
+        return len(text.split())
+
+    table = a_table(20_000)
+    _, spans = cut(table, 200, count=count)
+    assert len(spans) > 400 and all(span.lead for span in spans[1:])
+    assert counted < 6 * len(table)
+
+
 def test_hundreds_of_thousands_of_dots_end() -> None:
     extracted, spans = cut("Newts" + "." * 300_000, 200, name="a.txt")
     assert "".join(texts(extracted, spans)) == extracted.text
@@ -431,6 +570,9 @@ PIECES = st.one_of(
     st.sampled_from(
         ["\n\n", "\n", "```\n", "~~~", "| a | b |\n", "- ", "1. ", "\n# A\n", "x" * 1500, "\u2028", "\x1f", "😀" * 9]
     ),
+    st.sampled_from(
+        ["|---|---|\n", "\na | b\n--|--\n1 | 2\n", "\n" + TABLE, "\n" + TABLE + "\n| newt | cm |" * 40 + "\n"]
+    ),
 )
 
 
@@ -441,7 +583,8 @@ def documents(draw: st.DrawFn) -> Extracted:
     titles = st.one_of(st.text(max_size=12), st.just("a long heading " * 9))
     headings = [Heading(start, draw(st.integers(1, 4)), draw(titles)) for start in draw(offsets)]
     pages = [Page(number, start) for number, start in enumerate(draw(offsets), start=1)]
-    return Extracted(text, "title", "text/plain", tuple(headings), tuple(pages))
+    media_type = draw(st.sampled_from(["text/markdown", "text/x-python"]))
+    return Extracted(text, "title", media_type, tuple(headings), tuple(pages))
 
 
 COUNTERS: list[Counter] = [words, word_characters, characters, fourths, utf_8_bytes, coarse]
@@ -503,7 +646,10 @@ def check(extracted: Extracted, spans: list[ChunkSpan], count: Counter, tokens: 
         piece = text[span.start : span.end]
         assert span.ordinal == ordinal
         assert piece and piece == piece.strip()
-        assert span.input.endswith(piece) and "\n" not in span.input.removesuffix(piece)[:-1]
+        lead = "" if span.lead is None else text[slice(*span.lead)] + "\n"
+        assert span.input.endswith(lead + piece) and "\n" not in span.input.removesuffix(lead + piece)[:-1]
+        if span.lead is not None:
+            assert covered >= span.lead[1] > span.lead[0] >= 0 and lead == lead.lstrip()
         assert count(span.input) <= tokens
         assert not text[covered : span.start].strip()
         assert span.end > covered and (overlap or span.start >= covered)

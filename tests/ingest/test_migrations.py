@@ -143,20 +143,63 @@ def test_a_catalog_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         Catalog.in_folder(tmp_path)
 
 
-def as_schema_2(folder: Path, *changes: str) -> None:
+ADDED_BY_5 = (
+    "DROP TABLE source_items",
+    "DROP TABLE sources",
+    "DROP TABLE quarantine",
+    "DROP TABLE signature_bands",
+    "DROP TABLE signatures",
+    *(
+        f"ALTER TABLE {table} DROP COLUMN {column}"
+        for table in ("occurrences", "staged_occurrences")
+        for column in ("lead_start", "lead_end")
+    ),
+    "ALTER TABLE versions DROP COLUMN redacted",
+    "DELETE FROM migrations WHERE number > 4",
+)
+
+
+def without(folder: Path, *statements: str) -> None:
     """Takes from a catalog of today what later schemas added."""
     with sqlite3.connect(folder / "catalog.sqlite") as database:
-        for statement in (
-            "DROP TABLE marks",
-            "DROP TABLE occurrences_gone",
-            "ALTER TABLE staged DROP COLUMN metadata",
-            "ALTER TABLE jobs DROP COLUMN attempts",
-            "ALTER TABLE jobs DROP COLUMN not_before",
-            "DELETE FROM migrations WHERE number > 2",
-            *changes,
-        ):
+        for statement in statements:
             database.execute(statement)
     database.close()
+
+
+def as_schema_2(folder: Path, *changes: str) -> None:
+    without(
+        folder,
+        *ADDED_BY_5,
+        "DROP TABLE marks",
+        "DROP TABLE occurrences_gone",
+        "ALTER TABLE staged DROP COLUMN metadata",
+        "ALTER TABLE jobs DROP COLUMN attempts",
+        "ALTER TABLE jobs DROP COLUMN not_before",
+        "DELETE FROM migrations WHERE number > 2",
+        *changes,
+    )
+
+
+def test_a_catalog_of_the_fourth_schema_takes_chunks_that_are_led_by_a_header(tmp_path: Path) -> None:
+    catalog = Catalog.in_folder(tmp_path)
+    commit(catalog, ["one"])
+    catalog.close()
+    without(tmp_path, *ADDED_BY_5)
+    catalog = Catalog.in_folder(tmp_path)
+    led = prepared(["head", "row"])
+    led = replace(led, spans=[led.spans[0], replace(led.spans[1], lead=(0, 4))])
+    history = History(catalog)
+    history.commit_version(led, SPACE)
+    history.rollback(1)
+    history.rollback(2)
+    table = schema.occurrences
+    with catalog.reading() as connection:
+        shown = (
+            select(table.c.lead_start, table.c.lead_end).where(table.c.removed_in.is_(None)).order_by(table.c.ordinal)
+        )
+        assert [tuple(row) for row in connection.execute(shown)] == [(None, None), (0, 4)]
+    catalog.close()
 
 
 def test_a_catalog_of_the_second_schema_gets_marks_and_its_purges_are_read_anew(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         parts.history.rollback(4)
         upload(client, "plans.md", b"The reactor code is velociraptor.")
         erase(parts, document_id_of("default", "plans.md"))
+        upload(client, "rows.md", ("| pump | m |\n| --- | --- |\n" + "| model | 1 |\n" * 9).encode())
         batch = parts.history.open_batch("spring")
         parts.ingestion.submit([IncomingFile("w.md", "windows.md", b"Windows are blue.")], "default", None, batch)
         upload(client, "roof.md", b"The roof is flat.")  # behind it in the queue
@@ -118,6 +119,7 @@ LOST = [
     ("UPDATE versions SET text = text || '!'", "the text of", "was changed"),
     ("UPDATE chunks SET input = input || '!'", "the text of chunk", "was changed"),
     ("UPDATE occurrences SET start = start + 1", "is not its version's text", "chunk"),
+    ("UPDATE occurrences SET lead_end = lead_end - 1 WHERE lead_end > 0", "is not its version's text", "chunk"),
 ]
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from generation.types import Answer, Citation, Claim, Faithfulness
 from ingest.types import DocumentOutcome, Problem
 from ragstone.rendering import answer_lines, one_line, outcome_line, passage_lines, printable
-from retrieval.types import Passage, Scores
+from retrieval.types import Lead, Passage, Scores
 
 EVIL = "\x1b]0;owned\x07\x9b31m\u202e\nforged"
 
@@ -33,6 +33,7 @@ def passage() -> Passage:
         start=0,
         end=4,
         text=f"text{EVIL}",
+        lead=Lead(start=0, end=4, text=f"lead{EVIL}"),
         score=1.0,
         scores=Scores(dense=1.0, lexical=None),
     )
@@ -47,6 +48,7 @@ def test_passages_are_harmless() -> None:
     lines = list(passage_lines(passage(), 1))
     assert_harmless(lines)
     assert "uri\\x1b]0;owned\\x07\\x9b31m\\u202e\\nforged > heading" in lines[0]
+    assert [line.split("\\")[0].strip() for line in lines[1:]] == ["lead", "text"]
 
 
 def test_answers_are_harmless() -> None:

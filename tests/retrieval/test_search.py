@@ -89,6 +89,42 @@ def test_passages_quote_their_version(library: Library) -> None:
     assert result.revision == 1
 
 
+HEADER = "| Pump | Height |\n| --- | --- |"
+TABLE = "\n".join([HEADER, *(f"| model {number} | {number} m |" for number in range(40))])
+
+
+def test_rows_come_with_the_header_of_their_table(library: Library) -> None:
+    document = library.put("pumps.md", f"# Pumps\n\n{TABLE}")
+
+    def check(result: SearchResult) -> None:
+        text = library.catalog.version_text(document, 1)
+        row = result.passages[0]
+        assert "| model 33 | 33 m |" in row.text and text[row.start : row.end] == row.text
+        assert row.lead is not None and row.lead.text == HEADER == text[row.lead.start : row.lead.end]
+
+    asked = library.find("height of model 33")
+    check(asked)
+    assert next(its for its in asked.passages if "model 0 " in its.text).lead is None
+    assert all("| Pump |" in its.text or its.lead for its in library.find("pump", mode="lexical").passages)
+    library.history.rollback(0)
+    library.history.rollback(1)
+    check(library.find("height of model 33"))
+    check(library.find("height of model 33", as_of=1))
+
+
+def test_staged_rows_come_with_the_header_of_their_table(library: Library) -> None:
+    library.put("valves.md", "Valves close pipes.")
+    batch = library.history.open_batch()
+    library.ingestion.submit([IncomingFile("pumps.md", "pumps.md", TABLE.encode())], "default", None, batch)
+    Worker(library.ingestion).work_off()
+    for found in (library.find("height of model 33", batch=batch), None):
+        if found is None:
+            library.history.promote(batch)
+            found = library.find("height of model 33")
+        lead = found.passages[0].lead
+        assert lead is not None and lead.text == HEADER
+
+
 @pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical"])
 def test_each_mode_finds_the_document_about_it(library: Library, mode: Mode) -> None:
     for uri, text in {"a.md": "pumps move water", "b.md": "valves close pipes", "c.md": "filters hold sand"}.items():

@@ -233,7 +233,8 @@ class Refreshing:
         for arrival in arrivals:
             document_id, item, problem = arrival.document_id, arrival.item, arrival.problem
             if problem is not None:
-                run.taken[document_id] = Taken(None if problem.code in _PASSING else item.mark, None)
+                before = run.known.get(document_id)
+                run.taken[document_id] = Taken(item.mark, None if before is None else before.content_hash)
                 failed = DocumentOutcome(document_id=document_id, uri=item.uri, state="failed", problem=problem)
                 outcomes.append(failed)
             elif arrival.fetched is None:
@@ -241,7 +242,8 @@ class Refreshing:
             else:
                 content_hash = hashlib.sha256(arrival.fetched.data).hexdigest()
                 known = run.known.get(document_id)
-                if known is not None and known.content_hash == content_hash and not run.again:
+                same = known is not None and (known.content_hash, known.state != "failed") == (content_hash, True)
+                if known is not None and same and not run.again:
                     run.states[document_id] = "unchanged"
                     if known.mark != arrival.fetched.mark:
                         marks[document_id] = arrival.fetched.mark
@@ -378,10 +380,10 @@ def _ended(state: RunState, problem: Problem | None) -> dict[str, object]:
 
 
 def _taken(run: _Run, outcome: DocumentOutcome) -> Taken:
-    """What is kept of an item: nothing by which it would be passed over, when it can be otherwise the next time."""
+    """What is kept of an item: no mark by which it would be passed over, when it can be otherwise the next time."""
     taken = run.taken.pop(outcome.document_id)
     passing = outcome.problem is not None and outcome.problem.code in _PASSING
-    return replace(taken, mark=None, content_hash=None) if passing else taken
+    return replace(taken, mark=None) if passing else taken
 
 
 def _not_listed(run: _Run) -> Problem | None:

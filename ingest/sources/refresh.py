@@ -133,8 +133,7 @@ class Refreshing:
             if arrivals:
                 self._store(run, job, arrivals)
             if run.left:
-                if not self._ingested(run, job, until, stop) and self._ingestion.queue.something_waits():
-                    return _MEANWHILE_S
+                self._ingest(run, job, until, stop)
             elif not arrivals and fetched_all:
                 break
             elif not arrivals:
@@ -271,8 +270,8 @@ class Refreshing:
         fetched = arrival.fetched
         return IncomingFile(fetched.name, arrival.item.uri, fetched.data, metadata=metadata, source=run.source.name)
 
-    def _ingested(self, run: _Run, job: ClaimedJob, until: float, stop: Stop) -> bool:
-        """Whether all that was stored is ingested; files that take long to read are left when others have come."""
+    def _ingest(self, run: _Run, job: ClaimedJob, until: float, stop: Stop) -> None:
+        """Ingests what was stored; files that take long to read are left when others have come."""
         left = list(run.left)
 
         def note(connection: Connection, made: Sequence[tuple[Upload, DocumentOutcome]]) -> None:
@@ -288,7 +287,6 @@ class Refreshing:
         ingested = self._ingestion.ingest(replace(job, uploads=run.left), stop, self._guard, note, more)
         run.left = ingested.left
         self._ingestion.remove_unused(ingested.unneeded - {upload.content_hash for upload in run.left})
-        return not run.left
 
     def _note_outcomes(self, connection: Connection, run: _Run, outcomes: Sequence[DocumentOutcome]) -> None:
         """What became of items, in the transaction that decides it."""

@@ -57,6 +57,7 @@ def upload(followed: Followed, uri: str, text: str, collection: str = "default")
 def erase(followed: Followed, document_id: str) -> None:
     followed.erasure.request(document_id)
     followed.erasure.purge(document_id)
+    followed.ingestion.sweep()
     followed.erasure.done([document_id])
 
 
@@ -215,7 +216,7 @@ def test_problems_of_an_erased_document_are_forgotten(followed: Followed, folder
     assert followed.names_in_catalog("secret-plan")
     erase(followed, document("secret-plan.md"))
     assert followed.names_in_catalog("secret-plan") == []
-    assert followed.job().problems[0].detail == "the document was erased"
+    assert followed.queue.list()[1].problems[0].detail == "the document was erased"
 
 
 @pytest.mark.parametrize("settled", [True, False])
@@ -317,8 +318,7 @@ def test_an_upload_goes_before_the_rest_of_a_refresh(catalog: Catalog, tmp_path:
             return super().embed_documents(texts)
 
     followed.ingestion._embedder = Noting
-    followed.register.request("s")
-    followed.worker.work_off()
+    followed.refresh()
     place = order.index(next(text for text in order if "by hand" in text))
     assert 3 <= place <= 6
     assert len(followed.shown()) == 31
@@ -347,7 +347,7 @@ def test_a_cancelled_refresh_keeps_what_it_has_and_leaves_nothing_behind(
         followed.worker.stop()
     assert followed.refreshing._runs == {}
     assert followed.unused() == set()
-    assert followed.refresh().taken == 2
+    assert Followed(catalog, tmp_path).refresh().taken == 2
 
 
 def test_a_source_removed_in_the_middle_ends_its_refresh(catalog: Catalog, tmp_path: Path, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -73,7 +74,7 @@ def add(
 ) -> None:
     """Add a source, or give a known one other settings."""
     if kind == "folder" or (kind == "git" and Path(location).expanduser().is_dir()):
-        location = str(Path(location).expanduser().absolute())
+        location = os.path.abspath(Path(location).expanduser())
     try:
         settings = SourceSettings(kind=kind, location=location, options=_options(options), **of_kind)
     except ValidationError as error:
@@ -149,7 +150,7 @@ def refresh(context: click.Context, source: str | None, again: bool, as_json: bo
 @click.pass_obj
 def watch(loaded: LoadedSettings, folder: Path, collection: str, name: str | None) -> None:
     """Follow a folder: what changes in it is ingested at once, until Ctrl-C."""
-    root = folder.absolute()
+    root = Path(os.path.abspath(folder))
     given = name or source_name("".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in root.name))
     application = Application(loaded.settings)
     settings = SourceSettings(kind="folder", location=str(root), collection=collection, schedule=_SWEEP)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from following import Followed, document, write
@@ -22,7 +23,6 @@ from ingest.loaders.reading import Reading
 from ingest.pipeline import IncomingFile
 from ingest.sources.daemon import SourceDaemon
 from ingest.sources.types import Fetched, Listed, SourceReader, SourceSettings
-from ingest.types import Extracted
 
 ONE_BY_ONE = IngestSettings(commit_files=1, chunk_tokens=40)
 
@@ -87,14 +87,14 @@ class Slow(ReadHere):
         self._name = name
         self._go_on = go_on
 
-    def submit(self, data: bytes, name: str, reading: Reading) -> Future[Extracted]:
+    def submit(self, data: bytes, name: str, reading: Reading, *more: Any) -> Future[Any]:
         if name != self._name:
-            return super().submit(data, name, reading)
-        future: Future[Extracted] = Future()
+            return super().submit(data, name, reading, *more)
+        future: Future[Any] = Future()
 
         def read() -> None:
             self._go_on.wait(30)
-            future.set_result(ReadHere().submit(data, name, reading).result())
+            future.set_result(ReadHere().submit(data, name, reading, *more).result())
 
         threading.Thread(target=read, daemon=True).start()
         return future

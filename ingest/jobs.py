@@ -184,8 +184,8 @@ class JobQueue:
                 raise NotFound(f"no job {job_id}")
             if row["state"] != "dead":
                 raise NotAllowed(f"job {job_id} is {row['state']}: only one that was given up is tried again")
-            values = {"state": "queued", "attempts": 0, "not_before": None, "finished_at": None, "problems": []}
-            connection.execute(update(table).where(its).values(values, cancel_requested=False))
+            again = {"state": "queued", "attempts": 0, "not_before": None, "finished_at": None, "problems": []}
+            connection.execute(update(table).where(its).values({**again, "cancel_requested": False}))
         return self.get(job_id)
 
     def report(self, job_id: str, done: int, total: int) -> None:

@@ -16,6 +16,7 @@ from ingest.catalog import Catalog, Readable
 from ingest.errors import NotFound, QuarantineConflict
 from ingest.jobs import JobQueue
 from ingest.screening.findings import Finding
+from ingest.sources import items
 from ingest.statements import aware
 from ingest.types import DocumentOutcome, Problem
 from ingest.uploads import Upload, stored
@@ -188,7 +189,7 @@ class Quarantine:
             if row["batch_id"] is not None:
                 removed = batches.removed_by(connection, row["batch_id"])
                 batches.promote(connection, row["batch_id"])
-                _forget_items(connection, removed)
+                items.forget(connection, removed)  # what it hides is no item of its source any more
                 _decide(connection, item_id, "released", by, {})
                 return None
             current = statements.current_version(connection, row["document_id"])
@@ -221,13 +222,6 @@ def forget_document(connection: Connection, document_id: str) -> None:
     """Takes all that was held of a document away, in the caller's transaction."""
     table = schema.quarantine
     connection.execute(delete(table).where(table.c.document_id == document_id))
-
-
-def _forget_items(connection: Connection, document_ids: Sequence[str]) -> None:
-    """What a released refresh hides is no item of its source any more."""
-    table = schema.source_items
-    for part in statements.parts(document_ids):
-        connection.execute(delete(table).where(table.c.document_id.in_(part)))
 
 
 def _row(connection: Connection, item_id: str, readable: Readable) -> Mapping[str, Any]:

@@ -71,6 +71,13 @@ def outcome_line(outcome: DocumentOutcome) -> str:
     return one_line(f"{outcome.state:<10} {outcome.uri}{version}{problem}")
 
 
+def outcome_lines(outcome: DocumentOutcome) -> Iterator[str]:
+    """The outcome, and what of the file could not be read or was left out."""
+    yield outcome_line(outcome)
+    for note in outcome.notes:
+        yield f"           {one_line(note)}"
+
+
 def _verdict(answer: Answer) -> str:
     faithfulness = answer.faithfulness
     word = "abstained; " if answer.abstained else ""

@@ -64,17 +64,19 @@ def ingest_files(
     collection: str,
     report: Callable[[DocumentOutcome], None],
     batch: str | None = None,
+    password: str | None = None,
 ) -> list[DocumentOutcome]:
     """Ingests in this process, or has the running service's worker do it; reports each file as it is done.
 
-    With `batch` the versions are staged in it. Raises NotFound and BatchConflict where it is not open.
+    With `batch` the versions are staged in it; `password` opens files that are protected. Raises NotFound and
+    BatchConflict where the batch is not open.
     """
     application.worker.start()
     try:
         remaining = iter(files)
         outcomes: list[DocumentOutcome] = []
         while together := list(islice(remaining, FILES_A_JOB)):
-            for outcome in _ingested(application, together, collection, batch):
+            for outcome in _ingested(application, together, collection, batch, password):
                 outcomes.append(outcome)
                 report(outcome)
         return outcomes
@@ -83,13 +85,14 @@ def ingest_files(
 
 
 def _ingested(
-    application: Application, files: Sequence[LocalFile], collection: str, batch: str | None
+    application: Application, files: Sequence[LocalFile], collection: str, batch: str | None, password: str | None
 ) -> Iterator[DocumentOutcome]:
     """The outcomes of some files; what can't be read or named is refused here, the others are one job."""
     incoming: list[IncomingFile] = []
     for file in files:
         try:
-            incoming.append(IncomingFile(_storable(file.path.name), document_uri(file.uri), file.path.read_bytes()))
+            uri, data = document_uri(file.uri), file.path.read_bytes()
+            incoming.append(IncomingFile(_storable(file.path.name), uri, data, password=password))
         except BadRequest as error:
             yield _refusal(file, collection, f"{error}; rename the file, or take it in alone with --uri")
         except OSError as error:

@@ -47,14 +47,25 @@ class BucketReader:
             yield Listed(path, uri, path.rsplit("/", 1)[-1], _mark(info))
 
     def _found(self) -> dict[str, Any]:
+        """What is known of each object, by its path."""
         from fsspec.asyn import AsyncFileSystem
         from fsspec.spec import AbstractFileSystem
 
         kind = type(self._files)
-        plain = kind.find is AbstractFileSystem.find or getattr(kind, "_find", None) is AsyncFileSystem._find
-        # By default these pass over folders that can't be read, and what is in them would be taken for gone.
-        careful = {"on_error": "raise"} if plain else {}
-        found: dict[str, Any] = self._files.find(self._prefix, detail=True, **careful)
+        if kind.find is not AbstractFileSystem.find and getattr(kind, "_find", None) is not AsyncFileSystem._find:
+            found: dict[str, Any] = self._files.find(self._prefix, detail=True)
+            return found
+        # The plain `find` passes over folders that can't be read, and what is in them would be taken for gone.
+        found, waiting, seen = {}, [self._prefix], set()
+        while waiting:
+            folder = waiting.pop()
+            for info in self._files.ls(folder, detail=True):
+                path = info["name"]
+                if info["type"] != "directory":
+                    found[path] = info
+                elif path.rstrip("/") != folder.rstrip("/") and path not in seen:
+                    seen.add(path)
+                    waiting.append(path)
         return found
 
     def may_be_empty(self, since: datetime) -> bool:

@@ -23,8 +23,10 @@ _UNFINISHED = (".part", ".partial", ".crdownload", ".tmp", ".swp", "~")
 class FolderReader:
     """Files below a folder but for hidden ones. Marks are size, times and number of the file: nothing is read."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, now: Callable[[], float] = time.time) -> None:
+        """`now` tells seconds since 1970."""
         self._root = root
+        self._now = now
 
     def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
         """By name, those of a folder before those of the folders in it. Raises TryAgain where it can't be read."""
@@ -54,7 +56,7 @@ class FolderReader:
                     below.append((entry.path, f"{prefix}{entry.name}/"))
                 elif (state := self._state(entry)) is not None:
                     key = prefix + entry.name
-                    yield Listed(key, key, _shown(entry.name), _mark(state))
+                    yield Listed(key, key, _shown(entry.name), self._mark(state))
             waiting.extend(reversed(below))
 
     def may_be_empty(self, since: datetime) -> bool:
@@ -89,7 +91,7 @@ class FolderReader:
                 f"{item.uri} has {before.st_size / _MIB:.1f} MiB and the limit is {max_bytes / _MIB:g}: split it, "
                 "or raise ingest.max_upload_mib"
             )
-        return Fetched(data, _mark(before) if _mark(before) == _mark(after) else None, item.name)
+        return Fetched(data, self._mark(before) if _same(before, after) else None, item.name)
 
     def _opened(self, item: Listed) -> int:
         """A descriptor of the file. No link is followed that was put there since it was seen where it leads."""
@@ -118,6 +120,12 @@ class FolderReader:
     def close(self) -> None:
         """Holds nothing."""
 
+    def _mark(self, state: os.stat_result) -> str | None:
+        now = self._now()
+        if any(abs(now - changed) < _SETTLED_S for changed in (state.st_mtime, state.st_ctime)):
+            return None
+        return "-".join(map(str, _numbers(state)))
+
 
 def _is_inside(path: str, root: str) -> bool:
     return os.path.commonpath([root, os.path.realpath(path)]) == root
@@ -128,8 +136,9 @@ def _shown(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _mark(state: os.stat_result) -> str | None:
-    now = time.time()
-    if any(abs(now - changed) < _SETTLED_S for changed in (state.st_mtime, state.st_ctime)):
-        return None
-    return f"{state.st_size}-{state.st_mtime_ns}-{state.st_ctime_ns}-{state.st_ino}"
+def _same(before: os.stat_result, after: os.stat_result) -> bool:
+    return _numbers(before) == _numbers(after)
+
+
+def _numbers(state: os.stat_result) -> tuple[int, ...]:
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino

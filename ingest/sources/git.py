@@ -53,11 +53,11 @@ class GitReader:
         Raises TryAgain where the repository can't be reached, and MissingDriver without git.
         """
         with self._alone():
-            commit = self._fetched(stop)
             try:
+                commit = self._fetched(stop)
                 tree = self._git("ls-tree", "-r", "-l", "-z", "--full-tree", commit, stop=stop)
             except TryAgain:
-                shutil.rmtree(self._folder)  # it is damaged: the next try makes it anew
+                self._remove_damaged(stop)
                 raise
         below = self._settings.subfolder.strip("/")
         for entry in tree.split(b"\0"):
@@ -109,17 +109,24 @@ class GitReader:
             self._git("gc", "--quiet", "--prune=now", stop=stop)
         return self._git("rev-parse", "refs/ragstone", stop=stop).decode("ascii").strip()
 
+    def _remove_damaged(self, stop: Callable[[], bool]) -> None:
+        """The next try makes a copy anew that a power cut has damaged."""
+        try:
+            self._git("fsck", "--connectivity-only", "--no-dangling", stop=stop)
+        except TryAgain:
+            if not stop():
+                shutil.rmtree(self._folder)
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Waits for no git of a worker that was killed: the lock is theirs until they end. Raises TryAgain."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self._folder / "ragstone.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = os.open(self._folder / "ragstone-at-work", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Nobody is at work here, so these are of a git that was killed, and would stop all others.
             for left in (*self._folder.glob("*.lock"), *self._folder.glob("refs/**/*.lock")):
-                if left.name != "ragstone.lock":
-                    left.unlink(missing_ok=True)
+                left.unlink(missing_ok=True)
             yield
         except BlockingIOError as error:
             raise TryAgain(f"another git is still at work in {self._folder}") from error

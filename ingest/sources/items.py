@@ -161,4 +161,13 @@ def keep(connection: Connection, document_ids: Collection[str]) -> None:
     """Notes that documents stay although their items are gone: somebody is to decide, or has decided so."""
     table = schema.source_items
     for part in statements.parts(list(document_ids)):
-        connection.execute(update(table).where(table.c.document_id.in_(part)).values(state=KEPT))
+        its = (table.c.document_id.in_(part), table.c.state != ERASED)
+        connection.execute(update(table).where(*its).values(state=KEPT))
+
+
+def came_back(connection: Connection, document_ids: Collection[str]) -> None:
+    """Notes that items are there again whose documents were to stay: they are followed as before."""
+    table = schema.source_items
+    for part in statements.parts(list(document_ids)):
+        its = (table.c.document_id.in_(part), table.c.state == KEPT)
+        connection.execute(update(table).where(*its).values(state="indexed"))

@@ -17,7 +17,7 @@ _NO_BUCKETS = re.compile(
 _SECRET = re.compile("secret|token|passw|credential|(^|_)(key|pwd)$|sas|private", re.I)
 
 
-def check_location(kind: str, location: str, options: Mapping[str, Any], branch: str | None) -> None:
+def check_location(kind: str, location: str) -> None:
     """Raises ValueError for a location that can't be one, or that has a secret in it: anyone who reads sees it."""
     if kind == "folder" and not Path(location).expanduser().is_absolute():
         raise ValueError(f"{location!r} is no folder: write its whole path")
@@ -25,14 +25,24 @@ def check_location(kind: str, location: str, options: Mapping[str, Any], branch:
         for address in location.split():
             web_address(address)
     if kind == "git":
-        _check_repository(location, branch or "")
+        _check_repository(location)
     if kind == "bucket":
         protocol, separator, _ = location.partition("://")
         if not separator or _NO_BUCKETS.fullmatch(protocol) or "::" in location:
             raise ValueError(f"{location!r} is no bucket: write an address such as s3://bucket/folder")
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raises ValueError for options with a secret in them."""
     for name in _names(options):
         if _SECRET.search(name):
             raise ValueError(f"the option {name} would be stored and shown: give secrets by the environment")
+
+
+def check_branch(branch: str | None) -> None:
+    """Raises ValueError for one that git would take for something else."""
+    if branch is not None and (branch.startswith("-") or re.search(r"[\s:+^~*?\[\\]", branch)):
+        raise ValueError(f"{branch!r} is no name of a branch")
 
 
 def web_address(address: str) -> str:
@@ -47,9 +57,9 @@ def web_address(address: str) -> str:
     return address if parts.path else parts._replace(path="/").geturl()
 
 
-def _check_repository(location: str, branch: str) -> None:
+def _check_repository(location: str) -> None:
     # An option, and a program that would be run.
-    if location.startswith("-") or branch.startswith("-") or re.match(r"\w+::", location):
+    if location.startswith("-") or re.match(r"\w+::", location):
         raise ValueError(f"{location!r} is no address of a repository: write https://…, ssh://… or a path")
     parts = urlsplit(location)
     if parts.password or (parts.username and parts.scheme in ("http", "https")):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
@@ -23,6 +22,7 @@ from ingest.sources.fetching import Fetching
 from ingest.sources.hopper import Arrival
 from ingest.sources.items import Item, Taken
 from ingest.sources.register import BEGUN, OTHER_SOURCE, SourceRegister
+from ingest.sources.run import Run
 from ingest.sources.shifts import Shifting, needs_care
 from ingest.sources.types import LastRun, RunState, SourceInfo, SourceReader
 from ingest.statements import Guard
@@ -37,32 +37,12 @@ _TURN_S = 5.0
 _ROUND_FILES, _ROUND_BYTES = 64, 16 * MIB
 # Files that take long to read, while others go on.
 _MOST_LEFT = 256
-# What can be otherwise the next time although the item is as it was.
-_PASSING = frozenset((TryAgain.code, "internal-error", OTHER_SOURCE))
 # What hinders all jobs: this one is begun anew when it is over.
 _OF_ALL_JOBS = (CatalogUnavailable, LeaseLost, StorageFull)
 
 Report = Callable[[int, int], None]
 Stop = Callable[[], bool]
 Opener = Callable[[SourceInfo, Mapping[str, Item]], SourceReader]
-
-
-@dataclass
-class _Run:
-    """A refresh under way. It outlives the turns of its job: the source goes on being fetched between them."""
-
-    job_id: str
-    again: bool
-    source: SourceInfo
-    known: dict[str, Item]
-    fetching: Fetching
-    said: LastRun
-    moved: dict[str, Item] = field(default_factory=dict)  # gone items by the hash of their content
-    left: tuple[Upload, ...] = ()  # stored, and not ingested yet
-    taken: dict[str, Taken] = field(default_factory=dict)  # of those at hand, by document
-    states: dict[str, str] = field(default_factory=dict)  # of all that was fetched, by document
-    batch: str | None = None  # what it brings is staged there, since it could be a shift
-    staged: list[DocumentOutcome] = field(default_factory=list)  # outcomes that are noted when the batch is settled
 
 
 class Refreshing:
@@ -83,7 +63,7 @@ class Refreshing:
         self._settings = settings
         self._open = open_reader
         self._guard = guard
-        self._runs: dict[str, _Run] = {}  # by job
+        self._runs: dict[str, Run] = {}  # by job
 
     def __call__(self, job: ClaimedJob, report: Report, stop: Stop) -> float | None:
         """None when it is done, else in how many seconds it goes on. Raises TryAgain, NotFound and RefusedDocument."""
@@ -101,7 +81,7 @@ class Refreshing:
             raise
         if goes_on is None:
             held = run.said.problem
-            self._end(run, "done" if held is None else "held", held or _not_listed(run))
+            self._end(run, "done" if held is None else "held", held or run.not_listed())
             report(run.fetching.to_fetch + 1, run.fetching.to_fetch + 1)
         elif queue.cancel_requested(job.job_id):
             self._end(run, "cancelled")
@@ -118,7 +98,7 @@ class Refreshing:
         for run in list(self._runs.values()):
             self._drop(run)
 
-    def _turn(self, run: _Run, job: ClaimedJob, stop: Stop) -> float | None:
+    def _turn(self, run: Run, job: ClaimedJob, stop: Stop) -> float | None:
         until = time.monotonic() + _TURN_S
         # 1. A thread lists what the source has, and fetches what may have changed.
         if not self._is_listed(run, until, stop):
@@ -133,8 +113,7 @@ class Refreshing:
             if arrivals:
                 self._store(run, job, arrivals)
             if run.left:
-                if not self._ingested(run, job, until, stop) and self._ingestion.queue.something_waits():
-                    return _MEANWHILE_S
+                self._ingest(run, job, until, stop)
             elif not arrivals and fetched_all:
                 break
             elif not arrivals:
@@ -155,7 +134,7 @@ class Refreshing:
 
     # -- 1. looking
 
-    def _begun(self, job: ClaimedJob) -> _Run:
+    def _begun(self, job: ClaimedJob) -> Run:
         source = self._register.get(job.payload["source"])
         self._drop_batch(job.payload.get("batch"))  # of a worker that was killed
         said = LastRun(job_id=job.job_id, started_at=datetime.now(UTC))
@@ -178,10 +157,10 @@ class Refreshing:
 
         again, max_bytes = job.payload["again"], int(self._settings.max_upload_mib * MIB)
         fetching = Fetching(reader, source.settings, known, barred, max_bytes, again)
-        run = self._runs[job.job_id] = _Run(job.job_id, again, source, known, fetching, said)
+        run = self._runs[job.job_id] = Run(job.job_id, again, source, known, fetching, said)
         return run
 
-    def _is_listed(self, run: _Run, until: float, stop: Stop) -> bool:
+    def _is_listed(self, run: Run, until: float, stop: Stop) -> bool:
         fetching = run.fetching
         while not (fetching.is_listed.wait(_PATIENCE_S) or fetching.ended.is_set()):
             if stop() or time.monotonic() > until:
@@ -189,43 +168,41 @@ class Refreshing:
         if not fetching.is_listed.is_set():
             assert fetching.error is not None
             raise fetching.error
-        if run.batch is None and self._needs_care(run):
-            run.batch = self._history.open_batch(f"refresh of the source {run.source.name}")
-            with self._ingestion.catalog.writing() as connection:
-                self._guard(connection)
-                self._ingestion.queue.set_payload(connection, run.job_id, batch=run.batch)
-        if not run.moved:
-            run.moved = {item.content_hash: item for item in self._gone(run) if item.content_hash is not None}
+        if not run.is_looked_at:
+            self._look_at_list(run)
+            run.is_looked_at = True
         return True
 
-    def _gone(self, run: _Run) -> list[Item]:
-        """Items that the source surely has no more."""
-        if run.source.settings.keep_missing:
-            return []
-        unknown = tuple(its.prefix for its in run.fetching.unlisted)
-        return [
-            item
-            for its, item in run.known.items()
-            if its not in run.fetching.listed
-            and item.state not in (items.ERASED, items.KEPT)
-            and not item.uri.startswith(unknown)
-        ]
+    def _look_at_list(self, run: Run) -> None:
+        """What the list tells before anything is fetched."""
+        catalog, queue = self._ingestion.catalog, self._ingestion.queue
+        back = [its for its, item in run.known.items() if item.state == items.KEPT and its in run.fetching.listed]
+        if back:
+            with catalog.writing(may_be_lost=True) as connection:
+                self._guard(connection)
+                items.came_back(connection, back)
+        if self._needs_care(run):
+            run.batch = self._history.open_batch(f"refresh of the source {run.source.name}")
+            with catalog.writing() as connection:
+                self._guard(connection)
+                queue.set_payload(connection, run.job_id, batch=run.batch)
+        run.moved = {item.content_hash: item for item in run.gone() if item.content_hash is not None}
 
-    def _needs_care(self, run: _Run) -> bool:
+    def _needs_care(self, run: Run) -> bool:
         """Whether so much changes that it is staged first."""
         if run.again or self._policy_of(run) == "off":
             return False
         coming = sum(its not in run.known for its in run.fetching.listed)
         changing = run.fetching.to_fetch - coming
-        return needs_care(len(run.known), changing, coming, len(self._gone(run)), self._settings.screening)
+        return needs_care(len(run.known), changing, coming, len(run.gone()), self._settings.screening)
 
-    def _policy_of(self, run: _Run) -> str:
+    def _policy_of(self, run: Run) -> str:
         with self._ingestion.catalog.reading() as connection:
             return str(own_settings(connection, run.source.collection).get("quarantine", "suspicious"))
 
     # -- 2. ingesting
 
-    def _store(self, run: _Run, job: ClaimedJob, arrivals: Sequence[Arrival]) -> None:
+    def _store(self, run: Run, job: ClaimedJob, arrivals: Sequence[Arrival]) -> None:
         """The files that came with new content become uploads of the job; what became of the others is noted."""
         files: list[IncomingFile] = []
         outcomes: list[DocumentOutcome] = []
@@ -233,7 +210,8 @@ class Refreshing:
         for arrival in arrivals:
             document_id, item, problem = arrival.document_id, arrival.item, arrival.problem
             if problem is not None:
-                run.taken[document_id] = Taken(None if problem.code in _PASSING else item.mark, None)
+                before = run.known.get(document_id)
+                run.taken[document_id] = Taken(item.mark, None if before is None else before.content_hash)
                 failed = DocumentOutcome(document_id=document_id, uri=item.uri, state="failed", problem=problem)
                 outcomes.append(failed)
             elif arrival.fetched is None:
@@ -241,7 +219,8 @@ class Refreshing:
             else:
                 content_hash = hashlib.sha256(arrival.fetched.data).hexdigest()
                 known = run.known.get(document_id)
-                if known is not None and known.content_hash == content_hash and not run.again:
+                same = known is not None and (known.content_hash, known.state != "failed") == (content_hash, True)
+                if known is not None and same and not run.again:
                     run.states[document_id] = "unchanged"
                     if known.mark != arrival.fetched.mark:
                         marks[document_id] = arrival.fetched.mark
@@ -258,7 +237,7 @@ class Refreshing:
                 items.set_marks(connection, marks)
                 self._note_outcomes(connection, run, outcomes)
 
-    def _incoming(self, run: _Run, arrival: Arrival, content_hash: str) -> IncomingFile:
+    def _incoming(self, run: Run, arrival: Arrival, content_hash: str) -> IncomingFile:
         """A file; one that was renamed or moved brings along what was noted of it."""
         assert arrival.fetched is not None
         moved = None if arrival.document_id in run.known else run.moved.get(content_hash)
@@ -269,8 +248,8 @@ class Refreshing:
         fetched = arrival.fetched
         return IncomingFile(fetched.name, arrival.item.uri, fetched.data, metadata=metadata, source=run.source.name)
 
-    def _ingested(self, run: _Run, job: ClaimedJob, until: float, stop: Stop) -> bool:
-        """Whether all that was stored is ingested; files that take long to read are left when others have come."""
+    def _ingest(self, run: Run, job: ClaimedJob, until: float, stop: Stop) -> None:
+        """Ingests what was stored; files that take long to read are left when others have come."""
         left = list(run.left)
 
         def note(connection: Connection, made: Sequence[tuple[Upload, DocumentOutcome]]) -> None:
@@ -286,16 +265,15 @@ class Refreshing:
         ingested = self._ingestion.ingest(replace(job, uploads=run.left), stop, self._guard, note, more)
         run.left = ingested.left
         self._ingestion.remove_unused(ingested.unneeded - {upload.content_hash for upload in run.left})
-        return not run.left
 
-    def _note_outcomes(self, connection: Connection, run: _Run, outcomes: Sequence[DocumentOutcome]) -> None:
+    def _note_outcomes(self, connection: Connection, run: Run, outcomes: Sequence[DocumentOutcome]) -> None:
         """What became of items, in the transaction that decides it."""
         problems = {its.document_id: its.problem.code for its in outcomes if its.problem is not None}
         own = [its for its in outcomes if problems.get(its.document_id) not in (OTHER_SOURCE, Erased.code)]
         if run.batch is not None:  # nothing is as it was until the batch is settled
             run.staged += own
             own = []
-        items.put(connection, run.source.name, {its.document_id: _taken(run, its) for its in own}, own)
+        items.put(connection, run.source.name, {its.document_id: run.kept_of(its) for its in own}, own)
         erased = [document_id for document_id, code in problems.items() if code == Erased.code]
         run.states |= {its.document_id: its.state for its in outcomes} | dict.fromkeys(erased, "unchanged")
         items.put_erased(connection, run.source.name, erased)
@@ -306,22 +284,22 @@ class Refreshing:
 
     # -- 3. ending
 
-    def _remove_gone(self, run: _Run) -> None:
-        gone = [item.document_id for item in self._gone(run)]
+    def _remove_gone(self, run: Run) -> None:
+        gone = [item.document_id for item in run.gone()]
         if gone:
             run.said.removed = self._history.delete_documents(
                 gone, self._guard, lambda connection: items.forget(connection, gone)
             )
 
-    def _settle(self, run: _Run) -> None:
+    def _settle(self, run: Run) -> None:
         """Shows what was staged, or has it held back."""
         assert run.batch is not None
         name, collection, outcomes = run.source.name, run.source.collection, run.staged
 
         def note(connection: Connection) -> None:
-            items.put(connection, name, {its.document_id: _taken(run, its) for its in outcomes}, outcomes)
+            items.put(connection, name, {its.document_id: run.kept_of(its) for its in outcomes}, outcomes)
 
-        gone = [item.document_id for item in self._gone(run)]
+        gone = [item.document_id for item in run.gone()]
         shifting = Shifting(self._ingestion.catalog, self._history, self._settings.screening, self._guard)
         findings = shifting.settle(run.batch, name, collection, len(run.known), gone, note)
         run.batch = None
@@ -333,27 +311,18 @@ class Refreshing:
         else:
             run.said.removed = len(gone)
 
-    def _end(self, run: _Run, state: RunState, problem: Problem | None = None) -> None:
+    def _end(self, run: Run, state: RunState, problem: Problem | None = None) -> None:
         self._drop(run)
-        counted = Counter(run.states.values())
-        listed = len(run.fetching.listed)
-        counts = {
-            "listed": listed,
-            "taken": counted["indexed"],
-            "failed": counted["failed"],
-            "quarantined": counted["quarantined"],
-            "unchanged": listed - run.fetching.to_fetch + counted["unchanged"],
-            "revision": self._ingestion.catalog.head(),
-        }
         with self._ingestion.catalog.writing(may_be_lost=True) as connection:
             self._guard(connection)
             # A job that is tried again later begins anew, so that what changes until then needs no other one.
             self._ingestion.queue.set_payload(connection, run.job_id, uploads=[], **{BEGUN: state != "waiting"})
+            counts = {**run.counts(), "revision": self._ingestion.catalog.head()}
             said = run.said.model_copy(update={**counts, **_ended(state, problem)})
             self._register.note_run(connection, run.source.name, said)
         self._ingestion.remove_unused({upload.content_hash for upload in run.left})
 
-    def _drop(self, run: _Run) -> None:
+    def _drop(self, run: Run) -> None:
         run.fetching.stop()
         self._runs.pop(run.job_id, None)
         self._drop_batch(run.batch)
@@ -375,19 +344,3 @@ _BUG = "a bug in Ragstone; its log has the details"
 
 def _ended(state: RunState, problem: Problem | None) -> dict[str, object]:
     return {"state": state, "problem": problem, "finished_at": datetime.now(UTC)}
-
-
-def _taken(run: _Run, outcome: DocumentOutcome) -> Taken:
-    """What is kept of an item: nothing by which it would be passed over, when it can be otherwise the next time."""
-    taken = run.taken.pop(outcome.document_id)
-    passing = outcome.problem is not None and outcome.problem.code in _PASSING
-    return replace(taken, mark=None, content_hash=None) if passing else taken
-
-
-def _not_listed(run: _Run) -> Problem | None:
-    """What of the source could not be seen."""
-    unlisted = run.fetching.unlisted
-    if not unlisted:
-        return None
-    more = f" (and {len(unlisted) - 1} more)" if len(unlisted) > 1 else ""
-    return Problem(code="not-listed", detail=f"{unlisted[0].reason}{more} What was in it before stays.")

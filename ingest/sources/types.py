@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from ingest.sources.locations import check_location
+from ingest.sources.locations import check_branch, check_location, check_options
 from ingest.sources.schedule import Schedule
 from ingest.types import DocumentState, Problem
 
@@ -40,10 +40,24 @@ class SourceSettings(BaseModel):
     subfolder: str = Field("", max_length=1000)  # git: only what is below
     options: dict[str, Any] = {}  # buckets: of the file system, such as endpoint_url; never a secret
 
-    @model_validator(mode="after")
-    def _location_is_one(self) -> Self:
-        check_location(self.kind, self.location, self.options, self.branch)
-        return self
+    @field_validator("location")
+    @classmethod
+    def _location_is_one(cls, location: str, info: ValidationInfo) -> str:
+        if "kind" in info.data:
+            check_location(info.data["kind"], location)
+        return location
+
+    @field_validator("branch")
+    @classmethod
+    def _branch_is_one(cls, branch: str | None) -> str | None:
+        check_branch(branch)
+        return branch
+
+    @field_validator("options")
+    @classmethod
+    def _options_have_no_secrets(cls, options: dict[str, Any]) -> dict[str, Any]:
+        check_options(options)
+        return options
 
 
 class LastRun(BaseModel):

@@ -29,6 +29,7 @@ router = APIRouter(prefix="/v1/documents", tags=["documents"])
 
 # Between looks whether another process has ended a job.
 _POLL_S = 0.2
+_LONGEST_PASSWORD = 1000
 
 
 VersionNumber = Annotated[int, Path(ge=1, lt=2**31)]
@@ -62,18 +63,20 @@ async def upload(
     uri: Annotated[list[str] | None, Form()] = None,
     metadata: Annotated[str | None, Form()] = None,
     batch: Annotated[str | None, Form()] = None,
+    password: Annotated[list[str] | None, Form()] = None,
     wait: bool = False,
 ) -> Uploaded:
     """Takes files in; replies once they are stored (202), or with `wait` once they can be searched (200).
 
     At most 1,000 files a request. Without `metadata`, a document keeps what it has. With `batch`, the new versions are
-    staged in that batch.
+    staged in that batch. `password` opens files that are protected: one for all of them, or one for each (empty: none).
+    It is kept until the job has ended, and shown nowhere.
     """
     collection = collection_name(collection)
     caller.need_collection(collection)
     attached = None if metadata is None else json_object(metadata, "metadata")
     usage.count_upload(caller.key_id, caller.limits, sum(part.size or 0 for part in file))
-    incoming = await asyncio.to_thread(_incoming, file, uri)
+    incoming = await asyncio.to_thread(_incoming, file, uri, password)
     submit = partial(parts.ingestion.submit, incoming, collection, attached, batch, caller.readable)
     job_id = await asyncio.to_thread(submit)
     parts.jobs.wake()
@@ -137,7 +140,9 @@ def delete(parts: Parts, caller: AnyCaller, document_id: str, erase: bool = Fals
 _INERT = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 
 
-def _incoming(files: list[UploadFile], uris: list[str] | None) -> list[IncomingFile]:
+def _incoming(
+    files: list[UploadFile], uris: list[str] | None, passwords: list[str] | None = None
+) -> list[IncomingFile]:
     names = [file.filename or "" for file in files]
     if uris is not None and len(uris) != len(files):
         raise BadRequest(f"{len(uris)} URIs for {len(files)} files: give one for each file, or none", "uri")
@@ -145,10 +150,18 @@ def _incoming(files: list[UploadFile], uris: list[str] | None) -> list[IncomingF
     if len(set(chosen)) < len(chosen):
         twice = next(uri for uri in chosen if chosen.count(uri) > 1)
         raise BadRequest(f"two files of this request are {twice!r}: give each a URI of its own", "uri")
-    incoming = []
-    for name, uri, file in zip(names, chosen, files, strict=True):
-        incoming.append(IncomingFile(name, document_uri(uri), file.file.read()))
-    return incoming
+    given = passwords or [""]
+    if len(given) not in (1, len(files)):
+        raise BadRequest(
+            f"{len(given)} passwords for {len(files)} files: give one for all, or one for each", "password"
+        )
+    if any(len(password) > _LONGEST_PASSWORD for password in given):
+        raise BadRequest(f"a password has at most {_LONGEST_PASSWORD} characters", "password")
+    each = given if len(given) == len(files) else given * len(files)
+    return [
+        IncomingFile(name, document_uri(uri), file.file.read(), password=password or None)
+        for name, uri, file, password in zip(names, chosen, files, each, strict=True)
+    ]
 
 
 async def _finished(parts: Application, job: Job) -> Job:

@@ -46,6 +46,14 @@ def cancel(parts: Parts, caller: Writer, job_id: str) -> Job:
     return parts.ingestion.cancel(job_id)
 
 
+@router.post("/{job_id}/retry")
+def retry(parts: Parts, caller: Writer, job_id: str) -> Job:
+    """Queues a job once more that was given up (`dead`). Passwords that came with it are gone."""
+    job = parts.ingestion.queue.retry(job_id, caller.readable)
+    parts.jobs.wake()
+    return job
+
+
 async def _progress(parts: Application, caller: Caller, first: Job) -> AsyncIterator[str]:
     job, shown = first, None
     while True:

@@ -20,9 +20,10 @@ from ragstone.commands.options import (
     json_option,
     reading,
 )
+from ragstone.errors import BadRequest
 from ragstone.exit_codes import exit_code_of
 from ragstone.following import followed
-from ragstone.rendering import one_line, outcome_line
+from ragstone.rendering import one_line, outcome_lines
 from ragstone.settings import LoadedSettings
 from ragstone.uploading import files_under, ingest_files
 from ragstone.wiring import Application
@@ -36,10 +37,19 @@ _PAGE = 1000
 @collection_option
 @click.option("--uri", help="Identity of the document, for a single file; default: its path within PATH.")
 @batch_option("Stage them in this batch (`ragstone batch open`), and show them to no one else.")
+@click.option(
+    "--password", "asked", is_flag=True, help="Ask for the password of protected files, or read it from stdin."
+)
 @json_option
 @click.pass_obj
 def ingest(
-    loaded: LoadedSettings, paths: tuple[Path, ...], collection: str, uri: str | None, batch: str | None, as_json: bool
+    loaded: LoadedSettings,
+    paths: tuple[Path, ...],
+    collection: str,
+    uri: str | None,
+    batch: str | None,
+    asked: bool,
+    as_json: bool,
 ) -> None:
     """Take files and folders in; the same URI again makes a new version.
 
@@ -47,21 +57,21 @@ def ingest(
     taken all the same.
     """
     files = files_under(paths, uri)
+    password = _password() if asked else None
     application = Application(loaded.settings) if batch is None else existing(loaded)
     if sys.stderr.isatty():
         with click.progressbar(length=len(files), label="Ingesting", file=sys.stderr, show_pos=True) as bar:
-            outcomes = ingest_files(application, files, collection, lambda _: bar.update(1), batch)
-        shown = [outcome for outcome in outcomes if outcome.state == "failed"]
+            outcomes = ingest_files(application, files, collection, lambda _: bar.update(1), batch, password)
+        shown = [outcome for outcome in outcomes if outcome.problem is not None or outcome.notes]
     else:
-        outcomes = ingest_files(
-            application, files, collection, lambda _: None if as_json else click.echo(outcome_line(_)), batch
-        )
+        say = (lambda outcome: None) if as_json else _say
+        outcomes = ingest_files(application, files, collection, say, batch, password)
         shown = []
     if as_json:
         echo_json({"documents": [outcome.model_dump(mode="json") for outcome in outcomes]})
     else:
         for outcome in shown:
-            click.echo(outcome_line(outcome))
+            _say(outcome)
         click.echo(f"{_counted(outcomes)}; the index is at revision {application.catalog.head()}")
     failures = [exit_code_of(outcome.problem.code) for outcome in outcomes if outcome.problem is not None]
     if failures:
@@ -125,6 +135,22 @@ def _follow(application: Application, job_id: str) -> None:
     if job.state != "done":
         said = job.problems[0].detail if job.problems else f"the job was {job.state}"
         raise CatalogUnavailable(f"the document is hidden, and some of its bytes are left in the files: {said}")
+
+
+def _say(outcome: DocumentOutcome) -> None:
+    for line in outcome_lines(outcome):
+        click.echo(line)
+
+
+def _password() -> str:
+    """Never an argument, which anyone on this machine could see: typed, or the first line of the standard input."""
+    if sys.stdin.isatty():
+        password: str = click.prompt("Password", hide_input=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise BadRequest("--password reads it from the standard input, where there is none", "password")
+    return password
 
 
 def _counted(outcomes: list[DocumentOutcome]) -> str:

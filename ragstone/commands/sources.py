@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -72,8 +73,8 @@ def add(
     **of_kind: Any,
 ) -> None:
     """Add a source, or give a known one other settings."""
-    if kind == "folder":
-        location = str(Path(location).expanduser().absolute())
+    if kind == "folder" or (kind == "git" and Path(location).expanduser().is_dir()):
+        location = os.path.abspath(Path(location).expanduser())
     try:
         settings = SourceSettings(kind=kind, location=location, options=_options(options), **of_kind)
     except ValidationError as error:
@@ -88,7 +89,7 @@ def add(
 
 @sources.command()
 @click.argument("name", callback=_name)
-@click.option("--state", type=click.Choice(["indexed", "failed", "quarantined", "erased"]), help="Only these.")
+@click.option("--state", type=click.Choice(["indexed", "failed", "quarantined", "kept", "erased"]), help="Only these.")
 @json_option
 @click.pass_obj
 def items(loaded: LoadedSettings, name: str, state: str | None, as_json: bool) -> None:
@@ -149,12 +150,15 @@ def refresh(context: click.Context, source: str | None, again: bool, as_json: bo
 @click.pass_obj
 def watch(loaded: LoadedSettings, folder: Path, collection: str, name: str | None) -> None:
     """Follow a folder: what changes in it is ingested at once, until Ctrl-C."""
-    root = folder.absolute()
+    root = Path(os.path.abspath(folder))
     given = name or source_name("".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in root.name))
     application = Application(loaded.settings)
     settings = SourceSettings(kind="folder", location=str(root), collection=collection, schedule=_SWEEP)
+    for source in application.sources.all():
+        if source.name == given and (source.kind, source.location) != ("folder", str(root)):
+            raise BadRequest(f"the source {given} is {source.kind} {source.location}: give this one another --name")
     application.sources.put(given, settings)
-    click.echo(f"watching {root} as the source {given}; Ctrl-C ends it")
+    click.echo(one_line(f"watching {root} as the source {given}; Ctrl-C ends it, and `ragstone serve` goes on with it"))
     _work(application, said_of=given)
 
 
@@ -213,7 +217,7 @@ def _line(source: SourceInfo) -> str:
         counts += [("failed", run.failed), ("quarantined", run.quarantined)]
         changed = ", ".join(f"{number} {what}" for what, number in counts if number) or "nothing changed"
         problem = "" if run.problem is None else f": {run.problem.detail}"
-        said = f"{run.state}{problem}" if run.state != "done" else f"{run.listed} items, {changed}"
+        said = f"{run.state}{problem}" if run.state != "done" else f"{run.listed} items, {changed}{problem}"
     return one_line(f"{source.name}  {source.kind} {source.location}  {said}")
 
 

@@ -5,6 +5,7 @@ contents    the database itself, texts, chunks and vectors
 references  rows that point nowhere, or that nothing points to
 timeline    revisions, and what is shown at each
 work        jobs, leases, batches, tombstones
+sources     sources and their items
 indexes     the files of the index, and what both halves hold
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ingest.errors import DataFolderUnusable
-from ragstone.doctor import contents, files, indexes, references, timeline, work
+from ragstone.doctor import contents, files, indexes, references, sources, timeline, work
 from ragstone.doctor.findings import Check, Finding, reason
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ CHECKS = (
     Check("vectors", contents.vectors),
     Check("jobs", work.jobs),
     Check("batches", work.batches),
+    Check("sources", sources.check),
     Check("erased", work.erased),
     # The files come first, so that a repaired index is the one that is opened.
     Check("segments", indexes.segments),

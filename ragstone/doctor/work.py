@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, or_, select, update
 
 from ingest import schema, statements
 from ingest.erasure import ERASE
-from ingest.jobs import FINISHED
+from ingest.jobs import FINISHED, INGEST
 from ingest.leases import LEASE_S, Holder
 from ingest.types import JobState
 from ragstone.doctor.findings import Finding
@@ -53,7 +53,7 @@ def _job(application: Application, row: RowMapping) -> Iterator[Finding]:
         yield Finding(
             f"job {job_id} is {state} and has ended before", partial(_set, application, job_id, finished_at=None)
         )
-    uploads = row["payload"].get("uploads")
+    uploads = row["payload"].get("uploads") if row["kind"] == INGEST else ()  # a refresh counts otherwise
     if not 0 <= row["done"] <= row["total"] or len(uploads or ()) > row["total"]:
         yield Finding(
             f"job {job_id} has done {row['done']} of {row['total']} with {len(uploads or ())} uploads: {_UPLOAD_AGAIN}"

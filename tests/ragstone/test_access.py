@@ -155,7 +155,15 @@ def test_every_call_asks_for_an_action() -> None:
 
 
 ALLOWED_BY = {
-    "read": ["/v1/documents", "/v1/documents/d-0", "/v1/jobs", "/v1/index", "/v1/index/revisions", "/v1/collections"],
+    "read": [
+        "/v1/documents",
+        "/v1/documents/d-0",
+        "/v1/jobs",
+        "/v1/index",
+        "/v1/index/revisions",
+        "/v1/collections",
+        "/v1/sources",
+    ],
     "ask": ["/v1/answers/a-0"],
     "write": ["/v1/batches"],
     "admin": ["/v1/keys", "/metrics", "/v1/pins"],
@@ -176,6 +184,10 @@ def test_a_key_does_what_its_actions_say_and_no_more(client: TestClient, action:
         ("POST", "/v1/documents", "write"): {"files": {"file": ("a.md", b"text")}},
         ("DELETE", "/v1/documents/d-0", "write"): {},
         ("POST", "/v1/jobs/j-0/cancel", "write"): {},
+        ("POST", "/v1/jobs/j-0/retry", "write"): {},
+        ("POST", "/v1/index/refresh", "write"): {"json": {"source": "none"}},
+        ("PUT", "/v1/sources/s", "admin"): {"json": {"kind": "folder", "location": "/nowhere"}},
+        ("DELETE", "/v1/sources/none", "admin"): {},
         ("DELETE", "/v1/documents/d-0?erase=true", "erase"): {},
         ("PUT", "/v1/collections/a", "admin"): {"json": {}},
         ("DELETE", "/v1/collections/b", "admin"): {},

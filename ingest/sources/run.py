@@ -1,0 +1,76 @@
+"""A refresh of a source under way: what it has found so far."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from ingest.errors import TryAgain
+from ingest.sources import items
+from ingest.sources.fetching import Fetching
+from ingest.sources.items import Item, Taken
+from ingest.sources.register import OTHER_SOURCE
+from ingest.sources.types import LastRun, SourceInfo
+from ingest.types import DocumentOutcome, Problem
+from ingest.uploads import Upload
+
+# What can be otherwise the next time although the item is as it was.
+_PASSING = frozenset((TryAgain.code, "internal-error", OTHER_SOURCE))
+
+
+@dataclass
+class Run:
+    """A refresh under way. It outlives the turns of its job: the source goes on being fetched between them."""
+
+    job_id: str
+    again: bool
+    source: SourceInfo
+    known: dict[str, Item]
+    fetching: Fetching
+    said: LastRun
+    moved: dict[str, Item] = field(default_factory=dict)  # gone items by the hash of their content
+    is_looked_at: bool = False
+    left: tuple[Upload, ...] = ()  # stored, and not ingested yet
+    taken: dict[str, Taken] = field(default_factory=dict)  # of those at hand, by document
+    states: dict[str, str] = field(default_factory=dict)  # of all that was fetched, by document
+    batch: str | None = None  # what it brings is staged there, since it could be a shift
+    staged: list[DocumentOutcome] = field(default_factory=list)  # outcomes that are noted when the batch is settled
+
+    def gone(self) -> list[Item]:
+        """Items that the source surely has no more."""
+        if self.source.settings.keep_missing:
+            return []
+        unknown = tuple(its.prefix for its in self.fetching.unlisted)
+        return [
+            item
+            for its, item in self.known.items()
+            if its not in self.fetching.listed
+            and item.state not in (items.ERASED, items.KEPT)
+            and not item.uri.startswith(unknown)
+        ]
+
+    def kept_of(self, outcome: DocumentOutcome) -> Taken:
+        """What is kept of an item: no mark by which it would be passed over, when it can be otherwise the next time."""
+        taken = self.taken.pop(outcome.document_id)
+        passing = outcome.problem is not None and outcome.problem.code in _PASSING
+        return replace(taken, mark=None) if passing else taken
+
+    def not_listed(self) -> Problem | None:
+        """What of the source could not be seen."""
+        unlisted = self.fetching.unlisted
+        if not unlisted:
+            return None
+        more = f" (and {len(unlisted) - 1} more)" if len(unlisted) > 1 else ""
+        return Problem(code="not-listed", detail=f"{unlisted[0].reason}{more} What was in it before stays.")
+
+    def counts(self) -> dict[str, int]:
+        """What became of the items so far."""
+        counted = Counter(self.states.values())
+        listed = len(self.fetching.listed)
+        return {
+            "listed": listed,
+            "taken": counted["indexed"],
+            "failed": counted["failed"],
+            "quarantined": counted["quarantined"],
+            "unchanged": listed - self.fetching.to_fetch + counted["unchanged"],
+        }

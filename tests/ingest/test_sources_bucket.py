@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from following import Followed
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.spec import AbstractFileSystem
+from pydantic import ValidationError
+
+from ingest.catalog import Catalog
+from ingest.errors import MissingDriver, RefusedDocument
+from ingest.sources.bucket import BucketReader
+from ingest.sources.types import Listed, SourceSettings
+
+
+class Counting(MemoryFileSystem):
+    """A bucket in memory with ETags, which counts reads and can fail."""
+
+    protocol = "counting"
+    store: dict[str, Any] = {}  # noqa: RUF012
+    pseudo_dirs = [""]  # noqa: RUF012
+    opened: list[str] = []  # noqa: RUF012
+    broken: str | None = None
+
+    find = AbstractFileSystem.find  # as most have it; that of S3 is its own
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> Any:
+        if self.broken is not None and self.broken in path:
+            raise PermissionError("access denied")
+        found = super().ls(path, detail=True, **kwargs)
+        for info in found:
+            if info["type"] == "file":
+                info["ETag"] = str(hash(self.store[info["name"]].getvalue()))
+        return found if detail else [info["name"] for info in found]
+
+    def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+        if mode == "rb":
+            Counting.opened.append(path)
+        return super()._open(path, mode, **kwargs)
+
+
+@pytest.fixture
+def bucket() -> Iterator[Counting]:
+    fsspec.register_implementation("counting", Counting, clobber=True)
+    Counting.store.clear()
+    Counting.pseudo_dirs[:] = [""]
+    Counting.opened.clear()
+    Counting.broken = None
+    yield Counting()
+    Counting.store.clear()
+
+
+@pytest.fixture
+def followed(sqlite_catalog: Catalog, tmp_path: Path, bucket: Counting) -> Iterator[Followed]:
+    followed = Followed(sqlite_catalog, tmp_path)
+    followed.put("s", "bucket", "counting://bucket/docs")
+    yield followed
+    followed.refreshing.close()
+
+
+def put(bucket: Counting, name: str, text: str) -> None:
+    bucket.pipe_file(f"/bucket/docs/{name}", text.encode())
+
+
+def test_objects_are_documents_and_unchanged_ones_are_not_read(followed: Followed, bucket: Counting) -> None:
+    put(bucket, "a.md", "the pump")
+    put(bucket, "sub/b.md", "the warranty")
+    assert followed.refresh().taken == 2
+    assert set(followed.shown()) == {"counting://bucket/docs/a.md", "counting://bucket/docs/sub/b.md"}
+    Counting.opened.clear()
+    run = followed.refresh()
+    assert (run.taken, run.unchanged, run.revision) == (0, 2, 1)
+    assert Counting.opened == []
+    put(bucket, "a.md", "the pumq")  # as long as before
+    assert followed.refresh().taken == 1
+    assert Counting.opened == ["/bucket/docs/a.md"]
+
+
+def test_a_file_system_with_a_find_of_its_own_is_asked_at_once(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = MemoryFileSystem()
+    files.pipe_file("/own/a/b.md", b"the pump")
+    files.pipe_file("/own/c.md", b"the warranty")
+    monkeypatch.setattr(MemoryFileSystem, "ls", None)
+    followed.put("s", "bucket", "memory://own")
+    try:
+        assert followed.refresh().taken == 2
+        assert set(followed.shown()) == {"memory://own/a/b.md", "memory://own/c.md"}
+        assert followed.refresh().unchanged == 2
+    finally:
+        monkeypatch.undo()
+        files.rm("/own", recursive=True)
+
+
+def test_a_deleted_object_is_hidden(followed: Followed, bucket: Counting) -> None:
+    put(bucket, "a.md", "the pump")
+    put(bucket, "b.md", "the warranty")
+    followed.refresh()
+    bucket.rm("/bucket/docs/a.md")
+    assert followed.refresh().removed == 1
+    assert set(followed.shown()) == {"counting://bucket/docs/b.md"}
+
+
+def test_an_object_that_is_too_large_is_not_read(followed: Followed, bucket: Counting) -> None:
+    put(bucket, "a.md", "x" * 20_000)
+    assert followed.refresh().failed == 1
+    assert Counting.opened == []
+    (item,) = followed.register.items("s", 10)
+    assert item.problem is not None
+    assert item.problem.code == "document-too-large"
+
+
+@pytest.mark.parametrize("broken", ["bucket", "sub"])
+def test_a_list_that_fails_anywhere_removes_nothing(followed: Followed, bucket: Counting, broken: str) -> None:
+    put(bucket, "a.md", "the pump")
+    put(bucket, "sub/b.md", "the warranty")
+    followed.refresh()
+    Counting.broken = broken
+    run = followed.refresh()
+    assert run.state == "waiting"
+    assert run.problem is not None
+    assert "access denied" in run.problem.detail
+    assert len(followed.shown()) == 2
+
+
+@pytest.mark.parametrize("gone", ["objects", "bucket"])
+def test_an_empty_bucket_is_taken_for_one_that_is_away(followed: Followed, bucket: Counting, gone: str) -> None:
+    put(bucket, "a.md", "the pump")
+    followed.refresh()
+    bucket.rm("/bucket/docs/a.md" if gone == "objects" else "/bucket", recursive=True)
+    assert followed.refresh().state == "waiting"
+    assert len(followed.shown()) == 1
+
+
+def test_whoever_says_again_means_an_empty_bucket(followed: Followed, bucket: Counting) -> None:
+    put(bucket, "a.md", "the pump")
+    followed.refresh()
+    bucket.rm("/bucket/docs/a.md")
+    bucket.makedirs("/bucket/docs", exist_ok=True)
+    assert followed.refresh(again=True).removed == 1
+
+
+def test_an_object_that_goes_between_list_and_read_costs_nothing(bucket: Counting) -> None:
+    put(bucket, "a.md", "the pump")
+    reader = BucketReader(SourceSettings(kind="bucket", location="counting://bucket"))
+    (item,) = reader.list(lambda: False)
+    assert isinstance(item, Listed)
+    bucket.rm("/bucket/docs/a.md")
+    with pytest.raises(Exception, match="is gone"):
+        reader.fetch(item, None, 100)
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["/etc", "file:///etc", "local:///etc", "http://169.254.169.254/", "zip://a::file:///b", "git://a", "bucket/a"],
+)
+def test_what_is_no_bucket_is_refused(location: str) -> None:
+    with pytest.raises(ValidationError):
+        SourceSettings(kind="bucket", location=location)
+
+
+@pytest.mark.parametrize("options", [{"secret": "x"}, {"key": "x"}, {"client_kwargs": {"aws_session_token": "x"}}])
+def test_secrets_are_not_stored(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="environment"):
+        SourceSettings(kind="bucket", location="s3://bucket", options=options)
+    SourceSettings(kind="bucket", location="s3://bucket", options={"endpoint_url": "https://s3.example.org"})
+
+
+def test_an_unknown_protocol_and_a_missing_package_are_said() -> None:
+    with pytest.raises(RefusedDocument, match="nope://"):
+        BucketReader(SourceSettings(kind="bucket", location="nope://bucket"))
+    with pytest.raises(MissingDriver, match=r"ragstone\[s3\]"):
+        BucketReader(SourceSettings(kind="bucket", location="s3://bucket"))

@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from following import Followed
+from web_server import Site, site
+
+from ingest.catalog import Catalog
+from ingest.config import WebSettings
+from ingest.errors import RefusedDocument, TryAgain
+from ingest.sources.requests import Requests
+from ingest.sources.types import SourceSettings
+from ingest.sources.web import WebReader
+
+OPEN = WebSettings(delay_s=0, allow_private=True, timeout_s=2)
+
+
+@pytest.fixture
+def server() -> Iterator[Site]:
+    with site() as its:
+        yield its
+
+
+@pytest.fixture
+def followed(sqlite_catalog: Catalog, tmp_path: Path) -> Iterator[Followed]:
+    followed = Followed(sqlite_catalog, tmp_path)
+    yield followed
+    followed.refreshing.close()
+
+
+def page(*links: str, text: str = "a page") -> str:
+    return f"<html><body><p>{text}</p>{''.join(f'<a href={link!r}>x</a>' for link in links)}</body></html>"
+
+
+def sitemap(server: Site, *pages: str | tuple[str, str], kind: str = "url") -> str:
+    root = "urlset" if kind == "url" else "sitemapindex"
+    entries = ""
+    for its in pages:
+        path, changed = its if isinstance(its, tuple) else (its, "")
+        lastmod = f"<lastmod>{changed}</lastmod>" if changed else ""
+        address = path if "://" in path else server.url + path
+        entries += f"<{kind}><loc>{address}</loc>{lastmod}</{kind}>"
+    return f'<{root} xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{entries}</{root}>'
+
+
+def uris(followed: Followed, server: Site) -> dict[str, int]:
+    return {uri.removeprefix(server.url): version for uri, version in followed.shown().items()}
+
+
+def listed(server: Site, kind: str, path: str, **settings: object) -> list[str]:
+    reader = WebReader(SourceSettings(kind=kind, location=server.url + path, **settings), OPEN)  # type: ignore[arg-type]
+    try:
+        return [its.uri.removeprefix(server.url) for its in reader.list(lambda: False)]  # type: ignore[union-attr]
+    finally:
+        reader.close()
+
+
+@pytest.mark.parametrize("validator", ["etag", "modified"])
+def test_what_the_server_said_is_sent_along_and_an_unchanged_page_costs_no_ingest(
+    followed: Followed, server: Site, validator: str
+) -> None:
+    modified = "Sun, 01 Mar 2026 12:00:00 GMT" if validator == "modified" else None
+    server.put("/docs/a", page(text="the pump"), etag=validator == "etag", modified=modified)
+    followed.put("s", "web", f"{server.url}/docs/a")
+    assert followed.refresh().taken == 1
+    assert server.conditional == []
+    run = followed.refresh()
+    assert (run.taken, run.unchanged, run.revision) == (0, 1, 1)
+    assert server.conditional == ["/docs/a"]
+    server.put("/docs/a", page(text="another pump"), etag=validator == "etag", modified=validator)
+    assert followed.refresh().taken == 1
+    assert uris(followed, server) == {"/docs/a": 2}
+
+
+def test_a_page_without_validators_is_compared_by_its_bytes(followed: Followed, server: Site) -> None:
+    server.put("/a", page(text="the pump"), etag=False)
+    followed.put("s", "web", f"{server.url}/a")
+    followed.refresh()
+    run = followed.refresh()
+    assert (run.taken, run.unchanged, run.revision) == (0, 1, 1)
+
+
+def test_links_are_followed_below_the_folder_as_deep_as_said(followed: Followed, server: Site) -> None:
+    server.put("/docs/", page("a", "/docs/b#part", "../secret", "http://example.org/x", "mailto:a@b", "javascript:1"))
+    server.put("/docs/a", page("deep/c"))
+    server.put("/docs/b", page("a"))
+    server.put("/docs/deep/c", page("d"))
+    server.put("/docs/deep/d", page())
+    server.put("/secret", page())
+    followed.put("s", "web", f"{server.url}/docs/", depth=2)
+    assert followed.refresh().taken == 4
+    assert set(uris(followed, server)) == {"/docs/", "/docs/a", "/docs/b", "/docs/deep/c"}
+    assert "/secret" not in server.asked
+    assert server.asked.count("/docs/a") == 1
+    server.conditional.clear()
+    assert followed.refresh().unchanged == 4  # links of pages that are as they were are those of before
+    assert set(server.conditional) == {"/docs/", "/docs/a", "/docs/b", "/docs/deep/c"}
+    server.put("/docs/", page("b"))
+    followed.refresh()
+    assert set(uris(followed, server)) == {"/docs/", "/docs/b", "/docs/a"}  # to which b links
+    server.put("/docs/b", page())
+    assert followed.refresh().removed == 1
+
+
+def test_a_base_and_nofollow_are_minded(server: Site) -> None:
+    server.put("/docs/", '<base href="/docs/sub/"><a href="x">x</a><a rel="nofollow" href="y">y</a>')
+    server.put("/docs/sub/x", "x")
+    assert listed(server, "web", "/docs/", depth=1) == ["/docs/", "/docs/sub/x"]
+
+
+def test_robots_are_minded(followed: Followed, server: Site) -> None:
+    server.put("/robots.txt", "User-agent: *\nDisallow: /docs/private\n", media_type="text/plain")
+    server.put("/docs/", page("private/a", "b"))
+    server.put("/docs/private/a", page())
+    server.put("/docs/b", page())
+    followed.put("s", "web", f"{server.url}/docs/", depth=1)
+    followed.refresh()
+    assert set(uris(followed, server)) == {"/docs/", "/docs/b"}
+    assert server.asked.count("/robots.txt") == 1
+    assert "/docs/private/a" not in server.asked
+    followed.put("t", "web", f"{server.url}/docs/private/a")
+    assert followed.refresh("t").failed == 1
+    (item,) = followed.register.items("t", 10)
+    assert item.problem is not None
+    assert "robots.txt" in item.problem.detail
+    followed.put("t", "web", f"{server.url}/docs/private/a", depth=1)
+    assert followed.refresh("t").state == "failed"
+    assert "/docs/private/a" not in server.asked
+
+
+def test_a_site_whose_robots_cannot_be_had_is_asked_later(followed: Followed, server: Site) -> None:
+    server.put("/robots.txt", status=503)
+    server.put("/a", page())
+    followed.put("s", "web", f"{server.url}/a")
+    assert followed.refresh().failed == 1
+    assert "/a" not in server.asked
+    server.put("/robots.txt", "User-agent: ragstone\nAllow: /\n\nUser-agent: *\nDisallow: /\n")
+    assert followed.refresh().taken == 1
+
+
+def test_a_page_that_cannot_be_had_now_costs_only_itself(followed: Followed, server: Site) -> None:
+    server.put("/docs/", page("a", "b"))
+    server.put("/docs/a", page("c"))
+    server.put("/docs/b", page())
+    server.put("/docs/c", page())
+    followed.put("s", "web", f"{server.url}/docs/", depth=3)
+    assert followed.refresh().taken == 4
+    for status in (503, 403):
+        server.put("/docs/a", status=status)
+        run = followed.refresh()
+        assert (run.state, run.failed, run.removed) == ("done", 1, 0)
+        assert len(uris(followed, server)) == 4
+        assert followed.items()[f"{server.url}/docs/a"] == "failed"
+    server.put("/docs/a", page("c"))
+    assert followed.refresh().failed == 0
+    assert set(followed.items().values()) == {"indexed"}
+
+
+def test_a_page_that_is_gone_is_hidden(followed: Followed, server: Site) -> None:
+    server.put("/docs/", page("a", "b"))
+    server.put("/docs/a", page())
+    server.put("/docs/b", page())
+    followed.put("s", "web", f"{server.url}/docs/", depth=1)
+    followed.refresh()
+    server.put("/docs/a", status=410)
+    assert followed.refresh().removed == 1
+    assert set(uris(followed, server)) == {"/docs/", "/docs/b"}
+
+
+@pytest.mark.parametrize("status", [404, 500, 503])
+def test_a_first_page_that_is_away_removes_nothing(followed: Followed, server: Site, status: int) -> None:
+    server.put("/docs/", page("a"))
+    server.put("/docs/a", page())
+    followed.put("s", "web", f"{server.url}/docs/", depth=1)
+    followed.refresh()
+    server.put("/docs/", status=status)
+    assert followed.refresh().state == "waiting"
+    assert len(followed.shown()) == 2
+
+
+def test_a_site_that_goes_away_while_it_is_read_is_not_asked_for_ever(followed: Followed, server: Site) -> None:
+    server.put("/docs/", page(*(f"{number}" for number in range(50))))
+    for number in range(50):
+        server.put(f"/docs/{number}", status=503)
+    followed.put("s", "web", f"{server.url}/docs/", depth=1)
+    assert followed.refresh().state == "waiting"
+    assert len(server.asked) < 30  # three attempts of a few
+
+
+def test_redirects_are_followed_and_loops_are_not(followed: Followed, server: Site) -> None:
+    server.put("/a", status=301, location="/b")
+    server.put("/b", page(text="moved here"))
+    server.put("/loop", status=302, location="/loop")
+    followed.put("s", "web", f"{server.url}/a {server.url}/loop")
+    run = followed.refresh()
+    assert (run.taken, run.failed) == (1, 1)
+    assert uris(followed, server) == {"/a": 1}
+    assert server.asked.count("/loop") == 6
+    assert followed.refresh().unchanged >= 1
+    assert "/b" in server.conditional
+
+
+@pytest.mark.parametrize(
+    "location", ["file:///etc/passwd", "ftp://example.org/", "http://[::1", "http://a:b@127.0.0.1/"]
+)
+def test_a_redirect_to_what_is_no_web_address_is_refused(server: Site, location: str) -> None:
+    server.put("/a", status=302, location=location)
+    requests = Requests(OPEN)
+    with pytest.raises((RefusedDocument, TryAgain)):
+        requests.get(f"{server.url}/a", None, 1000)
+    requests.close()
+
+
+def closed(server: Site, public: str = "example.org") -> Requests:
+    """Requests to which one host looks public, though it is this machine."""
+    requests = Requests(
+        WebSettings(delay_s=0, timeout_s=2), lambda host: ["127.0.0.1"] if host == "127.0.0.1" else ["93.184.216.34"]
+    )
+    requests._allowed_before = requests._allowed  # type: ignore[attr-defined]
+
+    def allowed(host: str) -> list[str]:
+        requests._allowed_before(host)  # type: ignore[attr-defined]
+        return ["127.0.0.1"]
+
+    requests._allowed = allowed  # type: ignore[method-assign]
+    return requests
+
+
+def test_private_addresses_are_refused_unless_they_are_allowed(server: Site) -> None:
+    server.put("/a", page())
+    requests = Requests(WebSettings(delay_s=0))
+    for host in ("127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"):
+        with pytest.raises((RefusedDocument, TryAgain)) as caught:
+            requests.get(f"http://{host}:{server.port}/a", None, 1000)
+        assert "inside this network" in str(caught.value) or "name server" in str(caught.value)
+    requests.close()
+    assert server.asked == []
+
+
+def test_a_redirect_into_this_network_is_refused_and_the_name_is_looked_up_once(server: Site) -> None:
+    server.put("/a", status=302, location=f"http://127.0.0.1:{server.port}/secret")
+    server.put("/secret", page(text="the secret"))
+    server.put("/b", page())
+    requests = closed(server)
+    with pytest.raises(RefusedDocument, match="inside this network"):
+        requests.get(f"http://example.org:{server.port}/a", None, 1000)
+    assert server.asked == ["/a"]
+    assert requests.get(f"http://example.org:{server.port}/b", None, 1000).data is not None
+    assert server.hosts == {f"example.org:{server.port}"}  # it is asked by number, under its name
+    requests.close()
+
+
+def test_a_page_that_is_too_large_is_told(followed: Followed, server: Site) -> None:
+    server.put("/docs/", page("large"))
+    server.put("/docs/large", page(text="x" * 20_000))
+    followed.put("s", "web", f"{server.url}/docs/", depth=1)
+    run = followed.refresh()
+    assert (run.taken, run.failed) == (1, 1)
+    assert followed.items()[f"{server.url}/docs/large"] == "failed"
+
+
+def test_a_packed_bomb_ends_at_the_limit(server: Site) -> None:
+    server.put("/sitemap.xml.gz", gzip.compress(b" " * 200_000_000), media_type="application/gzip")
+    with pytest.raises(RefusedDocument, match="more than 50 MiB"):
+        listed(server, "sitemap", "/sitemap.xml.gz")
+
+
+def test_endless_sites_end_at_the_number_of_items(server: Site) -> None:
+    for number in range(100):
+        server.put(f"/docs/{number}", page(str(number + 1)))
+    with pytest.raises(RefusedDocument, match="more than 10 pages"):
+        listed(server, "web", "/docs/0", depth=20, max_items=10)
+    assert len(server.asked) < 20
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_pages_of_a_sitemap_are_documents(followed: Followed, server: Site, packed: bool) -> None:
+    inner = sitemap(server, ("/a", "2026-01-01"), "/b", "ftp://example.org/x")
+    name = "/inner.xml.gz" if packed else "/inner.xml"
+    server.put(name, gzip.compress(inner.encode()) if packed else inner, media_type="application/xml")
+    server.put("/sitemap.xml", sitemap(server, name, kind="sitemap"))
+    server.put("/a", page(text="a"))
+    server.put("/b", page(text="b"))
+    followed.put("s", "sitemap", f"{server.url}/sitemap.xml")
+    assert followed.refresh().taken == 2
+    assert set(uris(followed, server)) == {"/a", "/b"}
+    server.asked.clear()
+    assert followed.refresh().unchanged == 2
+    assert "/a" not in server.asked  # the sitemap says when it changed
+    assert "/b" in server.conditional
+    server.put(name, sitemap(server, ("/a", "2026-02-02")))
+    run = followed.refresh()
+    assert (run.taken, run.removed) == (0, 1)
+    assert "/a" in server.conditional  # it was asked, and is as it was
+
+
+@pytest.mark.parametrize("broken", ["gone", "error", "cut", "html", "inner", "empty", "many", "damaged"])
+def test_a_sitemap_that_is_broken_removes_nothing(followed: Followed, server: Site, broken: str) -> None:
+    server.put("/sitemap.xml", sitemap(server, "/inner.xml", kind="sitemap"))
+    server.put("/inner.xml", sitemap(server, "/a", "/b"))
+    server.put("/a", page(text="a"))
+    server.put("/b", page(text="b"))
+    followed.put("s", "sitemap", f"{server.url}/sitemap.xml")
+    assert followed.refresh().taken == 2
+    whole = server.pages["/sitemap.xml"].body
+    many = sitemap(server, *(f"/{number}.xml" for number in range(300)), kind="sitemap")
+    pages: dict[str, tuple[str, bytes | str, int]] = {
+        "gone": ("/sitemap.xml", "", 404),
+        "error": ("/sitemap.xml", "", 500),
+        "cut": ("/sitemap.xml", whole[:-20], 200),
+        "html": ("/sitemap.xml", page(text="we are mending & coming back"), 200),
+        "inner": ("/inner.xml", "", 404),
+        "empty": ("/inner.xml", sitemap(server), 200),
+        "many": ("/sitemap.xml", many, 200),
+        "damaged": ("/sitemap.xml", gzip.compress(whole)[:-12], 200),
+    }
+    path, body, status = pages[broken]
+    server.put(path, body, status=status)
+    run = followed.refresh()
+    assert run.state in ("waiting", "failed")
+    assert run.problem is not None
+    assert len(followed.shown()) == 2
+
+
+def test_types_that_servers_name_decide_the_format(followed: Followed, server: Site) -> None:
+    server.put("/plain", "# not a heading", media_type="text/plain; charset=utf-8")
+    server.put("/marked", "# a heading\n\ntext", media_type="text/markdown")
+    followed.put("s", "web", f"{server.url}/plain {server.url}/marked")
+    assert followed.refresh().taken == 2
+    documents, _ = followed.catalog.documents(None, 10, None)
+    assert {document.media_type for document in documents} == {"text/plain", "text/markdown"}
+
+
+def test_a_server_that_cannot_be_reached_is_said(followed: Followed) -> None:
+    followed.put("s", "web", "http://127.0.0.1:9/")
+    run = followed.refresh()
+    assert run.failed == 1
+    (item,) = followed.register.items("s", 10)
+    assert item.problem is not None
+    assert item.problem.code == "try-again"

@@ -155,7 +155,8 @@ def test_all_documents_are_one_json_document(tmp_path: Path) -> None:
             name = f"d-{number:04}"
             connection.execute("insert into documents values (?, 'default', ?, '{}')", (name, name))
             connection.execute(
-                "insert into versions values (?, 1, 'h', 't', 'm', 'x', x'00', 0, 1, null, '2026-01-01 00:00:00')", (name,)
+                "insert into versions values (?, 1, 'h', 't', 'm', 'x', x'00', 0, 1, null, '2026-01-01 00:00:00')",
+                (name,),
             )
             connection.execute("insert into showings values (?, ?, 1, 'p', 1, null)", (number + 1, name))
     listed = json.loads(ragstone(tmp_path, "documents", "--json").stdout)

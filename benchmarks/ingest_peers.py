@@ -75,7 +75,9 @@ def main() -> None:
                 results[part][system].append(run_system(system, [*common, *given[part]], arguments, work))
                 if arguments.json is not None:
                     write_lines(arguments.json, [json.dumps(results, indent=2)])
-        print(tables(_title(part, results[part]), results[part]), end="\n\n", flush=True)
+        print(
+            tables(_title(part, results[part]), results[part], with_model=part == "documents"), end="\n\n", flush=True
+        )
     print(about_table(results[arguments.only[0]]), end="\n\n")
     print(json.dumps(results["machine"], indent=2))
 

@@ -11,8 +11,12 @@ Cell = Callable[[Rounds], str]
 _STAGES = {"full": "full ingest", "unchanged": "nothing changed", "update": "one file changed"}
 
 
-def tables(title: str, systems: Mapping[str, Rounds]) -> str:
-    """All tables of one folder of files."""
+def tables(title: str, systems: Mapping[str, Rounds], *, with_model: bool) -> str:
+    """All tables of one folder of files; `with_model`: their texts were embedded by one."""
+    alone: list[tuple[str, Cell]] = [
+        ("the embedder alone on the same texts, s", _ranged("full", lambda its: its["alone_s"])),
+        ("full ingest over that", _ranged("full", lambda its: its["s"] / its["alone_s"])),
+    ]
     parts: dict[str, list[tuple[str, Cell]]] = {
         f"Seconds, {title}": [
             *((f"{name}, s", _ranged(stage, _seconds)) for stage, name in _STAGES.items()),
@@ -24,8 +28,7 @@ def tables(title: str, systems: Mapping[str, Rounds]) -> str:
             ("beyond it, s", _ranged("full", _beyond)),
             ("ms a chunk beyond it", _ranged("full", lambda its: 1000 * _beyond(its) / max(1, its["chunks"]))),
             ("of that, writing what was in memory, s", _ranged("full", lambda its: its["saving_s"])),
-            ("the embedder alone on the same texts, s", _ranged("full", lambda its: its["alone_s"])),
-            ("full ingest over that", _ranged("full", lambda its: its["s"] / its["alone_s"])),
+            *(alone if with_model else ()),
             ("kept on disk, MB", _ranged("reopen", lambda its: its["bytes"] / 1e6)),
         ],
         f"Where the seconds of one changed file go, {title}": [

@@ -143,7 +143,11 @@ class LlamaIndex:
 
     def refresh(self, saving: Saving) -> None:
         reader = SimpleDirectoryReader(
-            str(self._documents), recursive=True, filename_as_id=True, file_metadata=self._metadata
+            str(self._documents),
+            recursive=True,
+            filename_as_id=True,
+            file_metadata=self._metadata,
+            exclude_hidden=False,  # it means the folders above as well, and the cache may be in a hidden one
         )
         nodes = list(self._pipeline.run(documents=reader.load_data()))
         self._store.took(nodes)

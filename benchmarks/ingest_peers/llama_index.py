@@ -1,8 +1,8 @@
 """LlamaIndex: SimpleDirectoryReader, then an IngestionPipeline with a docstore, on its own store of vectors or Chroma.
 
 Favourable to it: the cache of transformations is off, as the docstore keeps unchanged files from being transformed at
-all; the metadata is the file's name only, as the default one has the date of the last access, which reading a file
-moves, and then every file counts as changed; and no lexical half is kept, which it would build anew each time.
+all; the metadata is the file's name only, as the default one has each chunk embedded with the file's whole path, which
+makes chunks shorter and more; and no lexical half is kept, which it would build anew each time.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import sysconfig
 import venv
 from pathlib import Path
 
@@ -24,7 +25,17 @@ REQUIREMENTS = {
     "chroma": ("chromadb==1.5.9", "bm25s==0.3.16", "PyStemmer==3.1.0"),
     "lancedb": ("lancedb==0.40.0", "pyarrow==26.0.1"),
     "bm25": ("bm25s==0.3.16", "numba==0.68.1", "rank-bm25==0.2.2", "tantivy==0.27.0"),
+    # Those that read files and embed them with our embedder.
+    "llama_index_files": (
+        "llama-index-vector-stores-chroma==0.6.0",
+        "chromadb==1.5.9",
+        "onnxruntime==1.31.1",
+        "tokenizers==0.23.3",
+    ),
+    "txtai_files": ("chonkie==1.7.0", "onnxruntime==1.31.1", "tokenizers==0.23.3"),
 }
+# Environments that see all of another one, so that what is large is not installed twice.
+ON_TOP_OF = {"llama_index_files": "llama_index", "txtai_files": "txtai"}
 SHARED = ("numpy==2.4.6",)
 
 
@@ -41,7 +52,8 @@ def python_of(name: str, cache: Path) -> Path:
         return Path(sys.executable)
     folder = cache / "environments" / name
     python = folder / "bin" / "python"
-    wanted = [*REQUIREMENTS[name], *SHARED]
+    below = python_of(ON_TOP_OF[name], cache) if name in ON_TOP_OF else None
+    wanted = [*REQUIREMENTS[name], *(REQUIREMENTS[ON_TOP_OF[name]] if below else ()), *SHARED]
     marker = folder / f"installed-{hashlib.sha256(' '.join(wanted).encode()).hexdigest()[:12]}"
     if marker.is_file():
         return python
@@ -49,12 +61,18 @@ def python_of(name: str, cache: Path) -> Path:
     if folder.exists():
         shutil.rmtree(folder)
     venv.create(folder, with_pip=True)
+    if below is not None:
+        (_packages(folder) / "below.pth").write_text(f"{_packages(below.parents[1])}\n")
     command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotInstall(f"{name} can't be installed: {_errors(done.stderr)}")
     marker.write_text("\n".join(wanted) + "\n")
     return python
+
+
+def _packages(environment: Path) -> Path:
+    return Path(sysconfig.get_path("purelib", "venv", {"base": str(environment), "platbase": str(environment)}))
 
 
 def _errors(said: str) -> str:

@@ -8,47 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ingest.loaders.blocks import Block, repeated, table
+from ingest.loaders.rtf_words import CHARACTERS, CHARSETS, INSIDE, LEFT_OUT, READ, SIGNS
 
 _TOKEN = re.compile(
     r"\\(?P<word>[a-zA-Z]{1,32})(?P<number>-?\d{1,10})? ?|\\'(?P<hex>[0-9a-fA-F]{2})|\\(?P<sign>.)|(?P<brace>[{}])"
     r"|[\r\n]+|(?P<text>[^\\{}\r\n]+)|\\",
     re.S,
 )
-# fmt: off
-_CHARACTERS = {
-    "tab": "\t", "line": "\n", "lbr": "\n", "softline": "\n", "emdash": "\u2014", "endash": "\u2013", "emspace": " ",
-    "enspace": " ", "qmspace": " ", "bullet": "\u2022", "lquote": "\u2018", "rquote": "\u2019", "ldblquote": "\u201c",
-    "rdblquote": "\u201d", "zwj": "\u200d", "zwnj": "\u200c", "nestcell": " ", "nestrow": "\n",
-}
-_SIGNS = {"~": "\u00a0", "_": "-", "\\": "\\", "{": "{", "}": "}", "\t": "\t"}
-_LEFT_OUT = frozenset((  # destinations whose text is none of the document's
-    "author", "operator", "company", "subject", "keywords", "doccomm", "hlinkbase", "category", "manager", "comment",
-    "header", "headerf", "headerl", "headerr", "footer", "footerf", "footerl", "footerr", "ftnsep", "ftnsepc",
-    "ftncn", "aftnsep", "aftnsepc", "aftncn", "pict", "filetbl", "listtable", "listoverridetable", "revtbl", "rsidtbl",
-    "generator", "xmlnstbl", "themedata", "colorschememapping", "datastore", "latentstyles", "fldinst", "bkmkstart",
-    "bkmkend", "xe", "tc", "txe", "rxe", "sn", "sv", "nonshppict", "background", "template", "private", "atnid",
-    "atnref", "atndate", "atntime", "atnparent", "atnicn", "pgptbl", "mmathPr", "htmltag", "nextfile", "creatim",
-    "revtim", "printim", "buptim", "nonesttables", "objclass", "objname", "formfield", "datafield", "userprops",
-))
-_CHARSETS = {
-    77: "mac_roman", 128: "cp932", 129: "cp949", 130: "johab", 134: "gbk", 136: "big5", 161: "cp1253", 162: "cp1254",
-    163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874", 238: "cp1250",
-    254: "cp437", 255: "cp850",
-}
-# fmt: on
-_READ = (
-    "fonttbl",
-    "colortbl",
-    "stylesheet",
-    "title",
-    "footnote",
-    "annotation",
-    "atnauthor",
-    "listtext",
-    "pntext",
-    "objdata",
-)
-_INSIDE = frozenset(("shpinst", "shptxt", "ud", "nesttableprops", "shppict", "upr", "fldrslt", "result", "field"))
 _SMALLEST_READABLE = 4  # half-points
 _WHITE = (255, 255, 255)
 _DEEPEST_LIST = 8
@@ -178,8 +144,8 @@ class RtfReader:
             self._star = True
         elif sign in "\r\n":
             self._end_paragraph()
-        elif sign in _SIGNS:
-            self._put(_SIGNS[sign])
+        elif sign in SIGNS:
+            self._put(SIGNS[sign])
 
     def _word(self, word: str, number: int | None) -> None:
         if word == "u":
@@ -190,12 +156,12 @@ class RtfReader:
             return
         self._flush()
         star, self._star = self._star, False
-        if word in _LEFT_OUT or (star and word not in _READ and word not in _INSIDE):
+        if word in LEFT_OUT or (star and word not in READ and word not in INSIDE):
             self._state.target = ""
-        elif word in _READ:
+        elif word in READ:
             self._open(word)
-        elif word in _CHARACTERS:
-            self._put(_CHARACTERS[word])
+        elif word in CHARACTERS:
+            self._put(CHARACTERS[word])
         elif word == "upr":
             self._state.target = "" if self._state.target == "body" else self._state.target
         elif word == "ud":
@@ -445,8 +411,8 @@ class RtfReader:
         self._state.font = -1 if number is None else number
 
     def _charset(self, number: int | None) -> None:
-        if self._state.target == "fonttbl" and number in _CHARSETS:
-            self._fonts[self._state.font] = _CHARSETS[number]
+        if self._state.target == "fonttbl" and number in CHARSETS:
+            self._fonts[self._state.font] = CHARSETS[number]
 
     def _code_page(self, number: int | None) -> None:
         try:

@@ -10,13 +10,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-_PATIENCE_S = 60.0
+_PATIENCE_S = 30.0
 # The browser reads its orders from the file descriptor 3 and answers to 4.
 _ONTO_3_AND_4 = """
 import fcntl, os, sys
@@ -82,21 +82,35 @@ class Page:
         self.until(there)
         self.js(f"{there}.click()")
 
+    def open_view(self, name: str) -> None:
+        """Opens a view of the console: ask, quarantine, sources or jobs."""
+        self.js(f"location.hash = '#/{name}'")
+        self.until(f"document.getElementById('view-{name}').checkVisibility()")
+
     def fill_in(self, selector: str, value: str) -> None:
         chosen = json.dumps(selector)
         self.until(f"document.querySelector({chosen})")
-        self.js(f"{{ const its = document.querySelector({chosen}); its.value = {json.dumps(value)}; "
-                "its.dispatchEvent(new Event('change')); }")
+        self.js(
+            f"{{ const its = document.querySelector({chosen}); its.value = {json.dumps(value)}; "
+            "its.dispatchEvent(new Event('change')); }"
+        )
 
-    def upload(self, **files: str) -> None:
-        """Chooses files by their names, with `_` for the dot."""
-        made = ",".join(f"new File([{json.dumps(text)}], {json.dumps(its.replace('_', '.'))})" for its, text in files.items())
-        self.js(f"upload([{made}])")
+    def upload(self, files: Mapping[str, bytes]) -> None:
+        """Chooses files by their names, as somebody would in the browser's dialog."""
+        bytes_of = "(text) => Uint8Array.from(atob(text), (its) => its.charCodeAt(0))"
+        given = json.dumps([[name, base64.b64encode(data).decode()] for name, data in files.items()])
+        self.js(f"""{{ const chosen = new DataTransfer(), bytesOf = {bytes_of};
+            for (const [name, text] of {given}) chosen.items.add(new File([bytesOf(text)], name));
+            document.getElementById("files").files = chosen.files;
+            document.getElementById("files").dispatchEvent(new Event("change")); }}""")
+
+    def narrow(self, width: int) -> None:
+        self.do("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
 
     def picture(self, file: Path, width: int, *, dark: bool = False) -> None:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.do("Emulation.setEmulatedMedia", features=scheme)
-        self.do("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+        self.narrow(width)
         shot = self.do("Page.captureScreenshot", captureBeyondViewport=True)
         file.write_bytes(base64.b64decode(shot["data"]))
 
@@ -136,7 +150,13 @@ def browser(profile: Path) -> Iterator[Page]:
     assert PROGRAM is not None
     read_orders, orders = os.pipe()
     answers, write_answers = os.pipe()
-    options = ["--headless=new", "--remote-debugging-pipe", f"--user-data-dir={profile}", "--no-first-run", "--disable-gpu"]
+    options = [
+        "--headless=new",
+        "--remote-debugging-pipe",
+        f"--user-data-dir={profile}",
+        "--no-first-run",
+        "--disable-gpu",
+    ]
     options += ["--disable-dev-shm-usage", "--disable-background-networking", "--disable-extensions", "--lang=en"]
     options += ["--hide-scrollbars"]
     options += ["--no-sandbox"] if os.geteuid() == 0 else []  # root has none

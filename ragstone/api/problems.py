@@ -127,6 +127,8 @@ def _explained(error: Mapping[str, Any]) -> tuple[str, str | None]:
     _where, *path = error["loc"]
     if error["type"] == "json_invalid":
         return f"the body is not JSON: {error['ctx']['error']}", None
+    if not path and error["type"] == "value_error":  # of the body as a whole: one field that does not fit another
+        return str(error["msg"]).removeprefix("Value error, "), None
     if not path:
         return "the body is missing or is not of the form that is asked for", None
     if path[0] == "file":

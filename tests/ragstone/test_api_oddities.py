@@ -110,6 +110,8 @@ def test_bodies_that_do_not_fit_are_explained(client: TestClient) -> None:
     nameless = refused(client.post("/v1/documents", files={"file": ("", b"text")}))
     assert nameless["field"] == "file"
     assert "UploadFile" not in nameless["detail"]
+    nowhere = refused(client.put("/v1/sources/docs", json={"kind": "folder", "location": "docs"}))
+    assert nowhere["detail"] == "'docs' is no folder: write its whole path"
 
 
 def test_probes_may_use_head(client: TestClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ingest.types import Job
 from ragstone.commands.options import collection_option, echo_json, existing, json_option, progress_shown, reading
 from ragstone.errors import BadRequest
 from ragstone.exit_codes import ANSWER_IS_NO
-from ragstone.following import followed, require_done
+from ragstone.following import require_done, watched
 from ragstone.names import source_name
 from ragstone.rendering import one_line
 from ragstone.settings import LoadedSettings
@@ -123,15 +124,18 @@ def remove(loaded: LoadedSettings, name: str) -> None:
 @click.argument("source", required=False, callback=_name)
 @click.option("--again", is_flag=True, help="Fetch what seems unchanged too.")
 @json_option
-@click.pass_context
-def refresh(context: click.Context, source: str | None, again: bool, as_json: bool) -> None:
+@click.pass_obj
+def refresh(loaded: LoadedSettings, source: str | None, again: bool, as_json: bool) -> None:
     """Bring a source up to date, or all."""
-    loaded: LoadedSettings = context.obj
     application = existing(loaded)
     jobs = application.sources.request(source, again=again)
     if not jobs:
         raise BadRequest("there are no sources: add one by `ragstone sources add NAME KIND LOCATION`")
-    ended = [_followed(application, job_id, as_json) for job_id in jobs]
+    application.worker.start()
+    try:
+        ended = [_watched(application, job_id, as_json) for job_id in jobs]
+    finally:
+        application.worker.stop()
     found = [its for its in application.sources.all() if source in (None, its.name)]
     if as_json:
         echo_json({"jobs": [job.model_dump(mode="json") for job in ended]})
@@ -140,7 +144,7 @@ def refresh(context: click.Context, source: str | None, again: bool, as_json: bo
     for job in ended:
         require_done(job)
     if any(its.last_run is not None and its.last_run.failed for its in found):
-        context.exit(ANSWER_IS_NO)
+        sys.exit(ANSWER_IS_NO)
 
 
 @click.command()
@@ -194,9 +198,9 @@ def _work(application: Application, said_of: str | None = None) -> None:
         application.close()
 
 
-def _followed(application: Application, job_id: str, quiet: bool) -> Job:
+def _watched(application: Application, job_id: str, quiet: bool) -> Job:
     with progress_shown("refresh", quiet) as advance:
-        for job in followed(application, job_id):
+        for job in watched(application, job_id):
             left = "" if job.eta_s is None else f"about {job.eta_s:.0f} s left"
             advance(left, job.done, job.total)
     return job

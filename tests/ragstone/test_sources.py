@@ -306,9 +306,13 @@ def test_refresh_watch_and_daemon_as_programs(tmp_path: Path, folder: Path, embe
     data = tmp_path / "data"
     data.mkdir()
     ragstone(data, "sources", "add", "s", "folder", str(folder))
-    done = ragstone(data, "refresh", "s")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "b.md").write_text("The large pump weighs 90 kg.")
+    ragstone(data, "sources", "add", "t", "folder", str(other))
+    done = ragstone(data, "refresh")
     assert done.returncode == 0, done.stderr
-    assert "1 items, 1 new or changed" in done.stdout
+    assert done.stdout.count("1 items, 1 new or changed") == 2
     (folder / "bad.pdf").write_bytes(b"%PDF-1.4 no")
     assert ragstone(data, "refresh", "s", "--json").returncode == 1
     assert "bad.pdf" in ragstone(data, "sources", "items", "s", "--state", "failed").stdout
@@ -323,7 +327,6 @@ def test_refresh_watch_and_daemon_as_programs(tmp_path: Path, folder: Path, embe
             said, complaint = process.communicate(timeout=60)
         assert process.returncode == 0, complaint
         assert "items" in said
-    assert findings(application_in(data)) == [] or True  # the spaces differ: only that it can be asked
 
 
 @pytest.mark.models

@@ -353,8 +353,8 @@ def slow_application(folder: Path) -> Application:
 
 def test_a_worker_killed_again_and_again_loses_and_doubles_nothing(tmp_path: Path, folder: Path) -> None:
     """Whenever it is killed, a refresh makes the index equal to the folder in the end."""
-    chance = random.Random(int(os.environ.get("RAGSTONE_TEST_SEED", "1")))
-    rounds = int(os.environ.get("RAGSTONE_TEST_KILLS", "6"))
+    chance = random.Random(int(os.environ.get("TEST_SEED", "1")))
+    rounds = int(os.environ.get("TEST_KILLS", "6"))
     data = tmp_path / "data"
     application = slow_application(data)
     application.sources.put("s", _settings(folder))

@@ -59,6 +59,18 @@ def page(tab: Page, url: str) -> Iterator[Page]:
     assert faults == []
 
 
+def note_calls(page: Page) -> None:
+    """Keeps what the page sends from now on: the path, and of an upload its password and the names of its files."""
+    page.js("""{ const sent = fetch;
+        window.calls = [];
+        window.fetch = (url, options) => {
+            const form = options?.body instanceof FormData ? options.body : new FormData();
+            const call = [url, form.get("password"), form.getAll("file").map(({ name }) => name)];
+            if (options?.method === "POST") calls.push(call);
+            return sent(url, options);
+        }; }""")
+
+
 # The page as it is written
 
 
@@ -104,17 +116,16 @@ def test_a_file_under_a_password_is_sent_again_with_one(page: Page) -> None:
 
     letter = io.BytesIO()
     Document().save(letter)
-    page.js(
-        "{ window.sent = []; const its = fetch; window.fetch = (url, options) => { const form = options?.body;"
-        " if (form instanceof FormData) sent.push([form.get('password'), form.get('file').name]);"
-        " return its(url, options); }; }"
-    )
+    note_calls(page)
     page.upload({"letter.docx": locked(letter.getvalue(), "newt"), "valve.md": VALVE})
     page.sees("1 of 2 files can be searched, 1 without a password.")
     page.fill_in("#uploads [type=password]", "toad")
     page.press("Send again with it", "#uploads")
-    page.until("sent.length === 2")
-    assert page.js("sent") == [[None, "letter.docx"], ["toad", "letter.docx"]]
+    page.until("calls.length === 2")
+    assert page.js("calls") == [
+        ["/v1/documents", None, ["letter.docx", "valve.md"]],
+        ["/v1/documents", "toad", ["letter.docx"]],
+    ]
     page.sees("not taken", "#uploads li:first-child")
     page.until("document.querySelector('#uploads [type=password]').value === ''")  # it is asked for once more
     assert "toad" not in page.js("document.body.outerHTML")
@@ -142,9 +153,11 @@ def test_what_is_held_is_shown_as_text_and_released(page: Page) -> None:
     page.sees(f"default/{BAD_NAME}", "#quarantine-list")
     page.sees("Instructions, score ", "#quarantine-list")
     assert page.js("document.querySelector('img')") is None
+    note_calls(page)
     page.says_yes = False
     page.press(f"Release {BAD_NAME}")
-    page.sees("held", "#quarantine-list .tag")
+    page.until("true")  # what was asked is answered
+    assert page.js("calls") == []
     page.says_yes = True
     page.press(f"Release {BAD_NAME}")
     page.sees("can be searched now", "#quarantine-told")
@@ -201,6 +214,12 @@ def test_a_source_is_added_refreshed_changed_and_removed(page: Page, url: str, t
     page.press("Add", "#source-form")
     page.sees("'docs' is no folder: write its whole path", "#source-problem")
     page.fill_in("[name=location]", str(folder))
+    page.fill_in("[name=schedule]", "often")
+    page.press("Add", "#source-form")
+    page.sees("'often' is no schedule", "#source-problem")
+    assert page.js("document.activeElement.name") == "schedule"
+    assert page.js("document.activeElement.ariaInvalid") == "true"
+    page.fill_in("[name=schedule]", "")
     page.press("Add", "#source-form")
     page.sees("docs was added.", "#sources-told")
     page.press("Refresh now: docs")
@@ -248,13 +267,10 @@ def test_a_job_that_was_given_up_can_be_tried_again(page: Page, url: str, applic
         connection.execute(update(schema.jobs).values(state="dead", done=0, total=9))
     page.open_view("jobs")
     page.sees("given up", "#jobs-dead .tag")
-    page.js(
-        "{ const its = fetch; window.fetch = (url, options) => {"
-        " if (options?.method === 'POST') window.posted = url; return its(url, options); }; }"
-    )
+    note_calls(page)
     page.press(f"Try again: Reading of files, {job_id}")
-    page.until("window.posted")
-    assert page.js("posted") == f"/v1/jobs/{job_id}/retry"
+    page.until("calls.length")
+    assert page.js("calls[0][0]") == f"/v1/jobs/{job_id}/retry"
 
 
 @in_a_browser
@@ -279,6 +295,22 @@ def test_those_who_may_not_decide_are_told_so(page: Page, url: str, application:
 
 
 # For all
+
+
+@in_a_browser
+def test_the_focus_stays_where_it_is_while_a_list_changes(page: Page) -> None:
+    page.js(
+        "window.list = document.body.appendChild(element('ul'));"
+        "window.show = (...entries) => fill(list, entries, ([key]) => key, ([key]) =>"
+        " element('li', { id: key }, element('button', { 'data-act': 'stop' }, key)));"
+    )
+    page.js("show(['a', 1], ['b', 1], ['c', 1]); list.querySelector('#b button').focus(); window.a = list.firstChild")
+    page.js("show(['new', 1], ['a', 1], ['b', 2], ['c', 2])")
+    assert page.js("list.innerText.split(/\\s+/)") == ["new", "a", "b", "c"]
+    assert page.js("document.activeElement.textContent") == "b"
+    assert page.js("a.isConnected") is True
+    page.js("show(['b', 2], ['c', 2])")
+    assert page.js("document.activeElement.textContent") == "b"
 
 
 @in_a_browser

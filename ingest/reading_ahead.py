@@ -71,8 +71,10 @@ class ReadingAhead:
             self._forget(key)
 
     def close(self) -> None:
-        """Ends what is being read."""
+        """Ends what is being read, and forgets it."""
         self._extractor.close()
+        self._futures.clear()
+        self._tries.clear()
 
     def _forget(self, key: _Key) -> None:
         del self._futures[key]

@@ -71,23 +71,33 @@ class ReadingProcesses:
 
     def __init__(self, at_a_time: int) -> None:
         """`at_a_time` files are read beside those that take long."""
-        self._threads = ThreadPoolExecutor(at_a_time + _SLOW, "extraction")
+        self._at_a_time = at_a_time
+        self._threads: ThreadPoolExecutor | None = None
         self._own = threading.local()
         self._running: set[ReadingProcess] = set()
         self._closed = False
         self._lock = threading.Lock()
 
     def submit(self, data: bytes, name: str, reading: Reading, examination: Examination) -> Future[Examined]:
-        return self._threads.submit(self._read, data, name, reading, examination)
+        with self._lock:
+            if self._threads is None:
+                self._closed = False
+                self._own = threading.local()
+                self._threads = ThreadPoolExecutor(self._at_a_time + _SLOW, "extraction")
+            return self._threads.submit(self._read, data, name, reading, examination)
 
     def close(self) -> None:
-        self._closed = True
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Ends what is being read, and all processes; the next file starts new ones."""
         with self._lock:
-            running = list(self._running)
+            threads, self._threads = self._threads, None
+            running, self._running = list(self._running), set()
+            self._closed = True
+        if threads is None:
+            return
+        threads.shutdown(wait=False, cancel_futures=True)
         for process in running:
             process.end()
-        self._threads.shutdown()
+        threads.shutdown()
 
     def _read(self, data: bytes, name: str, reading: Reading, examination: Examination) -> Examined:
         process: ReadingProcess | None = getattr(self._own, "process", None)

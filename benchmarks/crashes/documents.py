@@ -10,7 +10,6 @@ from random import Random
 from ingest.chunking import chunk
 from ingest.identity import document_id_of
 from ingest.loaders.registry import extract
-from ragstone.settings import Settings
 from retrieval.hash_embedder import HashEmbedder
 
 CHUNK_TOKENS = 20
@@ -69,7 +68,7 @@ def queries(random: Random, count: int) -> list[str]:
 @lru_cache(maxsize=10_000)
 def chunk_ids(content: Content, uri: str, chunk_tokens: int = CHUNK_TOKENS) -> tuple[str, ...]:
     """What the content's chunks are to be, in their order."""
-    extracted = extract(content.text.encode(), uri, Settings().ingest.max_text_mib)
+    extracted = extract(content.text.encode(), uri)
     embedder = HashEmbedder()
     spans = chunk(extracted, count_tokens=embedder.count_tokens, chunk_tokens=chunk_tokens, overlap_tokens=0)
     return tuple(span.chunk_id for span in spans)

@@ -26,7 +26,7 @@ class BucketReader:
         try:
             self._files: Any = fsspec.filesystem(protocol, skip_instance_cache=True, **settings.options)
         except ImportError as error:
-            needed = "pip install 'ragstone[s3]'" if protocol in ("s3", "s3a") else str(error)
+            needed = "pip install s3fs" if protocol in ("s3", "s3a") else str(error)
             raise MissingDriver(f"{protocol}:// needs a package: {needed}") from error
         except Exception as error:
             raise RefusedDocument(f"{protocol}:// can't be opened: {_said(error)}") from error

@@ -174,5 +174,5 @@ def test_secrets_are_not_stored(options: dict[str, Any]) -> None:
 def test_an_unknown_protocol_and_a_missing_package_are_said() -> None:
     with pytest.raises(RefusedDocument, match="nope://"):
         BucketReader(SourceSettings(kind="bucket", location="nope://bucket"))
-    with pytest.raises(MissingDriver, match=r"ragstone\[s3\]"):
+    with pytest.raises(MissingDriver, match=r"pip install s3fs"):
         BucketReader(SourceSettings(kind="bucket", location="s3://bucket"))

@@ -111,7 +111,7 @@ def test_bodies_that_do_not_fit_are_explained(client: TestClient) -> None:
     assert nameless["field"] == "file"
     assert "UploadFile" not in nameless["detail"]
     nowhere = refused(client.put("/v1/sources/docs", json={"kind": "folder", "location": "docs"}))
-    assert nowhere["detail"] == "'docs' is no folder: write its whole path"
+    assert nowhere["detail"] == "location: 'docs' is no folder: write its whole path"
 
 
 def test_probes_may_use_head(client: TestClient) -> None:

@@ -195,7 +195,7 @@ def _waiting(rows: Any, notes: dict[str, str], spaces: dict[str, Any]) -> Iterat
             yield (
                 kind,
                 tuple(
-                    None if each.get("erased") else (each["uri"], each["content_hash"], notes.get(each["batch"]))
+                    None if each.get("erased") else (each["uri"], each["content_hash"], notes.get(each.get("batch")))
                     for each in left
                 ),
             )

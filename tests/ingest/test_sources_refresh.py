@@ -320,7 +320,7 @@ def test_an_upload_goes_before_the_rest_of_a_refresh(catalog: Catalog, tmp_path:
     followed.ingestion._embedder = Noting
     followed.refresh()
     place = order.index(next(text for text in order if "by hand" in text))
-    assert 3 <= place <= 6
+    assert 3 <= place <= 12
     assert len(followed.shown()) == 31
 
 

@@ -358,16 +358,16 @@ def test_a_worker_killed_again_and_again_loses_and_doubles_nothing(tmp_path: Pat
     data = tmp_path / "data"
     application = slow_application(data)
     application.sources.put("s", _settings(folder))
+    killed_at: list[int] = []
     for number in range(rounds):
         _change(folder, chance, number)
         worker = WorkerProcess(partial(slow_application, data))
         (job_id,) = application.sources.request("s")
         worker.start()
         try:
-            deadline = time.monotonic() + chance.uniform(0.05, 2.5)
-            until(lambda worker=worker: worker._started is not None)  # type: ignore[misc]
-            while time.monotonic() < deadline and application.queue.get(job_id).state not in FINISHED:
-                time.sleep(0.005)
+            until(lambda job_id=job_id: application.queue.get(job_id).state != "queued")  # type: ignore[misc]
+            time.sleep(chance.uniform(0, 0.6))
+            killed_at.append(application.queue.get(job_id).done)
             started = worker._started
             assert started is not None
             os.kill(started[0].pid or 0, signal.SIGKILL)  # it is started again by itself
@@ -380,6 +380,7 @@ def test_a_worker_killed_again_and_again_loses_and_doubles_nothing(tmp_path: Pat
         shown = {its.uri: application.catalog.version_text(its.document_id, its.version) for its in documents}
         assert shown == there
     application.close()
+    assert any(killed_at), killed_at  # some kills came in the middle
     after = slow_application(data)
     assert findings(after) == []
     after.close()

@@ -139,8 +139,8 @@ class Preparing:
                 continue
             try:
                 self._reading.start(upload)
-            except IngestError:
-                continue  # it is told when it is this file's turn
+            except Exception:
+                continue  # it is raised again when it is this file's turn, and told as the file's own
 
     def _drafted(self, upload: Upload) -> _Draft | Held | DocumentOutcome | None:
         """The file as chunks, or why not, or None while it is being read. It costs nothing but itself."""

@@ -281,3 +281,23 @@ def test_personal_data_is_replaced_before_anything_is_stored(
         assert catalog.content_hashes(connection) == set()
     again = run(ingestion, tmp_path, ("a.md", text))
     assert [outcome.state for outcome in again.documents] == ["unchanged"]
+
+
+def test_a_file_that_can_not_even_be_handed_over_costs_only_itself(
+    catalog: Catalog, originals: Originals, tmp_path: Path
+) -> None:
+    class Faulty(ReadHere):
+        def submit(self, data, name, *more):  # type: ignore[no-untyped-def]
+            if name == "b.md":
+                raise TypeError("a bug")
+            return super().submit(data, name, *more)
+
+    ingestion = Ingestion(catalog, originals, HashEmbedder(), IngestSettings(), Faulty())
+    job = run(ingestion, tmp_path, ("a.md", b"Newts swim."), ("b.md", b"Toads hop."), ("c.md", b"Frogs leap."))
+    assert [(its.uri, its.state) for its in job.documents] == [
+        ("a.md", "indexed"),
+        ("b.md", "failed"),
+        ("c.md", "indexed"),
+    ]
+    assert job.documents[1].problem is not None
+    assert job.documents[1].problem.code == "internal-error"

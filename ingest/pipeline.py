@@ -28,7 +28,7 @@ from ingest.history import NOT_COMMITTED, Committed, History
 from ingest.identity import document_id_of
 from ingest.jobs import UNFINISHED, ClaimedJob, JobQueue
 from ingest.originals import Originals
-from ingest.preparing import Prepared, Preparing
+from ingest.preparing import BegunVectors, Prepared, Preparing
 from ingest.quarantine import Held, hold
 from ingest.reading_ahead import ReadingAhead
 from ingest.sources import items
@@ -86,6 +86,7 @@ class Ingestion:
         self._in_use: Embedder | None = None  # as far as is known: a commit fails where another one is by now
         self._settings = settings
         self._reading = ReadingAhead(originals, extractor, settings)
+        self._begun = BegunVectors()
         self._slow: dict[str, ClaimedJob] = {}  # by document: a later job must not overtake the file that is being read
         self.queue = JobQueue(catalog)
 
@@ -196,7 +197,7 @@ class Ingestion:
         while left and not stop():
             # 1. Prepare some files: bytes to text, text to chunks, chunks to vectors.
             embedder = self._in_use = self._in_use or self._embedder()
-            preparing = Preparing(self.catalog, self._reading, self._settings, embedder, stop)
+            preparing = Preparing(self.catalog, self._reading, self._settings, embedder, stop, self._begun)
             group = preparing.group(left, lambda upload: self._is_overtaking(upload, job))
             self._note_slow(job, group.slow)
             # 2. One transaction shows all of them and notes what became of each.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ingest.background import background
@@ -29,6 +29,9 @@ SPECIAL_TOKENS = 2
 # A file that takes longer to read lets others go first.
 _PATIENCE_S = 3.0
 
+# Chunks whose vectors are kept of groups that were stopped.
+_MOST_BEGUN = 50_000
+
 # A file with what is to be committed of it, or what became of it.
 Prepared = tuple[Upload, PreparedVersion | Held | DocumentOutcome]
 
@@ -53,8 +56,28 @@ class _Draft:
     notes: tuple[str, ...]
 
 
+class BegunVectors:
+    """What was embedded of groups that were stopped: a file of many chunks is not begun anew each time it gives way."""
+
+    def __init__(self) -> None:
+        self._space_id = ""
+        self._vectors: dict[str, Vectors] = {}  # by chunk
+
+    def take(self, chunks: Collection[str], embedder: Embedder) -> dict[str, Vectors]:
+        """Those of the chunks that were begun with this embedder."""
+        if self._space_id != embedder.space.space_id:
+            return {}
+        return {chunk_id: self._vectors.pop(chunk_id) for chunk_id in chunks if chunk_id in self._vectors}
+
+    def keep(self, vectors: Mapping[str, Vectors], embedder: Embedder) -> None:
+        """Keeps these for the next time; what was kept of jobs that never went on goes when it is too much."""
+        if self._space_id != embedder.space.space_id or len(self._vectors) > _MOST_BEGUN:
+            self._space_id, self._vectors = embedder.space.space_id, {}
+        self._vectors.update(vectors)
+
+
 class Preparing:
-    """Prepares groups with one embedder, until `stop` says True."""
+    """Prepares groups with one embedder, until `stop` says True. `begun` outlives it."""
 
     def __init__(
         self,
@@ -63,7 +86,9 @@ class Preparing:
         settings: IngestSettings,
         embedder: Embedder,
         stop: Callable[[], bool],
+        begun: BegunVectors,
     ) -> None:
+        self._begun = begun
         self._catalog = catalog
         self._reading = reading
         self._settings = settings
@@ -181,12 +206,18 @@ class Preparing:
     def _with_vectors(self, drafts: Sequence[_Draft]) -> list[Prepared]:
         """Each draft as a version, or what became of it; those that `stop` came before are left out."""
         missing = self._missing(drafts)
-        inputs = {its.chunk_id: its.input for draft in drafts for its in draft.spans if its.chunk_id in missing}
+        # Those with limits must not learn, by the time it takes, what others have begun.
+        resumed = self._begun.take(missing, self._embedder) if _may_know_all(drafts) else {}
+        wanted = missing - resumed.keys()
+        inputs = {its.chunk_id: its.input for draft in drafts for its in draft.spans if its.chunk_id in wanted}
         try:
             vectors = self._embedded(inputs)
             failed: set[str] = set()
         except Exception:
             vectors, failed = self._embedded_one_by_one(inputs)
+        vectors |= resumed
+        if not failed and len(vectors) < len(missing):
+            self._begun.keep(vectors, self._embedder)
         prepared: list[Prepared] = []
         for draft in drafts:
             lacking = missing & {its.chunk_id for its in draft.spans}
@@ -256,6 +287,10 @@ class Preparing:
             spans=draft.spans,
             vectors=its,
         )
+
+
+def _may_know_all(drafts: Sequence[_Draft]) -> bool:
+    return all(draft.upload.readable is None for draft in drafts)
 
 
 def _said_of(redacted: Mapping[str, int] | None) -> list[str]:

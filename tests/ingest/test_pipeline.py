@@ -301,3 +301,28 @@ def test_a_file_that_can_not_even_be_handed_over_costs_only_itself(
     ]
     assert job.documents[1].problem is not None
     assert job.documents[1].problem.code == "internal-error"
+
+
+def test_a_large_file_that_gives_way_again_and_again_is_embedded_once(
+    catalog: Catalog, originals: Originals, tmp_path: Path
+) -> None:
+    embedded: list[str] = []
+
+    class Counting(HashEmbedder):
+        def embed_documents(self, texts):  # type: ignore[no-untyped-def]
+            embedded.extend(texts)
+            return super().embed_documents(texts)
+
+    settings = IngestSettings(chunk_tokens=20, embed_batch=2)
+    ingestion = Ingestion(catalog, originals, Counting(), settings, ReadHere())
+    text = "\n\n".join(f"## Newt {number}\n\nIt swims in pond {number} all day long." for number in range(12))
+    job_id = ingestion.submit([IncomingFile("large.md", "large.md", text.encode())], "default", None)
+    job = ingestion.queue.claim()
+    assert job is not None
+    for _ in range(20):
+        begun = len(embedded)
+        if not ingestion.ingest(job, lambda: len(embedded) >= begun + 4).left:  # noqa: B023
+            break
+    outcome = ingestion.queue.get(job_id).documents[0]
+    assert outcome.state == "indexed"
+    assert len(embedded) == len(set(embedded)) == catalog.counts()["chunks"]

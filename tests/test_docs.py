@@ -74,6 +74,12 @@ def test_every_module_says_what_it_is_for() -> None:
 
 @pytest.mark.models
 def test_the_commands_in_the_readme_run(tmp_path: Path, language_model_file: Path, embedder_folder: Path) -> None:
+    docs = tmp_path / "docs.git"
+    docs.mkdir()
+    (docs / "returns.md").write_text("# Returns\n\nA pump can be returned within thirty days.\n")
+    git = ("git", "-C", str(docs), "-c", "user.name=Ann", "-c", "user.email=ann@example.org")
+    for arguments in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "-m", "Returns")):
+        subprocess.run([*git, *arguments], check=True)
     handbook = tmp_path / "handbook"
     handbook.mkdir()
     (handbook / "warranty.md").write_text("# Warranty\n\nThe warranty of the pump lasts five years.\n")
@@ -85,9 +91,9 @@ def test_the_commands_in_the_readme_run(tmp_path: Path, language_model_file: Pat
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     said = ""
     embedder = f"{embedder_folder} --document-prefix 'passage: '"
-    # The examples' revision, document and folder are none that this small folder has.
+    # The examples' revision, document, folder and repository are none that there are here.
     here = {"--as-of 3": "--as-of 1", "rollback 3": "rollback 1", "use-embedder DIR": f"use-embedder {embedder}"}
-    here["d-0123"] = document_id_of("default", "warranty.md")
+    here |= {"d-0123": document_id_of("default", "warranty.md"), "https://example.org/docs.git": docs.as_uri()}
     for command in commands:
         for example, value in here.items():
             command = command.replace(example, value)

@@ -8,8 +8,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: models ## Ingest examples/, ask three questions, print cited and verified answers
 	examples/demo.sh $(BIN)/ragstone
 
-test: models ## All tests, those of the embedded models too
-	$(BIN)/pytest
+test: models ## All tests, those of the embedded models too; two files at a time
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-install: .venv/.installed ## Both extras, `cpu` and `gpu`, in environments of their own (some GB, needs the network)
 	$(BIN)/pytest -m network

@@ -33,7 +33,10 @@ class ExtractionSettings(BaseModel):
     wall_s: float = Field(180, gt=0, description="Time that reading one file may take")
     max_unpacked_mib: float = Field(400, gt=0, description="What a packed file (DOCX, ZIP...) may unpack to")
     max_expansion: float = Field(200, ge=1, description="How many times larger a packed file may become, above 10 MiB")
-    max_files: int = Field(1000, ge=1, description="Parts, attachments and members of one file")
+    max_files: int = Field(1000, ge=1, description="Attachments, messages and members of one file")
+    max_parts: int = Field(
+        20_000, ge=1, description="Parts that an office file or a book is packed of: sheets, pictures"
+    )
     max_depth: int = Field(3, ge=0, description="How deep files may be nested in files: 0 leaves attachments out")
     max_pages: int = Field(5000, ge=1, description="Pages of one file")
     max_megapixels: float = Field(100, gt=0, description="Size of one picture")

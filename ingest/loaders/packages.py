@@ -35,10 +35,10 @@ def open_package(data: bytes, name: str, reading: Reading) -> zipfile.ZipFile:
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise CorruptDocument(f"{name}: the archive is damaged or cut off. Save it again, then upload it.") from error
     limits = reading.limits
-    if len(parts) > limits.max_files:
+    if len(parts) > limits.max_parts:
         raise LimitExceeded(
-            f"{name}: packs {len(parts)} files, the limit is {limits.max_files}. "
-            "Split it, or raise `ingest.extraction.max_files`."
+            f"{name}: packs {len(parts)} parts, the limit is {limits.max_parts}. "
+            "Split it, or raise `ingest.extraction.max_parts`."
         )
     unpacked = sum(part.file_size for part in parts)
     if unpacked > limits.max_unpacked_mib * MIB:

@@ -159,7 +159,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
     assert len(bomb) < 10_000
     for limits, said in (
         (ExtractionSettings(max_unpacked_mib=2), r"unpacks to 3\.0 MiB, the limit is 2 MiB"),
-        (ExtractionSettings(max_files=1), r"packs 2 files, the limit is 1"),
+        (ExtractionSettings(max_parts=1), r"packs 2 parts, the limit is 1"),
     ):
         with pytest.raises(LimitExceeded, match=rf"^bomb\.docx: {said}\."):
             extract(bomb, "bomb.docx", Reading(limits))

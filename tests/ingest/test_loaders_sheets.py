@@ -371,8 +371,8 @@ def test_what_web_programs_call_a_workbook_is_read_as_html() -> None:
 
 
 def test_a_workbook_larger_than_allowed_is_refused() -> None:
-    with pytest.raises(LimitExceeded, match=r"^a\.xlsx: packs \d+ files, the limit is 3\."):
-        extract(sheet_of({"A1": "newts"}), "a.xlsx", Reading(ExtractionSettings(max_files=3)))
+    with pytest.raises(LimitExceeded, match=r"^a\.xlsx: packs \d+ parts, the limit is 3\."):
+        extract(sheet_of({"A1": "newts"}), "a.xlsx", Reading(ExtractionSettings(max_parts=3)))
 
 
 def test_a_sheet_that_is_named_a_thousand_times_is_read_once() -> None:

@@ -18,14 +18,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
-from ingest.cutting import Span, halved, last_sentence, locate, split_sentences, trimmed
+from ingest.cutting import Span, halved, last_sentence, sentences, trimmed
 from ingest.text_blocks import Block, blocks, code_block, is_source_code, paragraphs_of_code, rows
 from ingest.types import ChunkSpan, Extracted, Heading
 
 _Path = tuple[Heading, ...]
 
 _PATH_SEPARATOR = " > "
-# No language has words this long, and the splitter would count such a run character by character.
+# No language has words this long, and a million characters need not be counted as one.
 _MAX_RUN = 1000
 _RUN = re.compile(rf"[^\s,.;\u3002\uff01\uff1f]{{1,{_MAX_RUN}}}")
 _WORD_START = re.compile(r"(?<!\S)\S")
@@ -275,10 +275,7 @@ class _Chunker:
         if tokens <= room:
             return [whole]
         even = _even(tokens, room)
-        located = locate(self._text, start, end, split_sentences(passage, self._count, min(room, even + even // 4)))
-        if located is not None:
-            return located
-        return halved(self._text, *whole, lambda start, end: self._tokens(start, end) <= room)
+        return sentences(self._text, *whole, self._tokens, min(room, even + even // 4))
 
     # -- the embedder's input
 

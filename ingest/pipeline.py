@@ -14,6 +14,7 @@ from ingest.background import background
 from ingest.batches import require_open
 from ingest.catalog import Catalog, Readable
 from ingest.config import IngestSettings
+from ingest.embedding_ahead import BegunVectors
 from ingest.errors import (
     BatchConflict,
     DocumentTooLarge,
@@ -28,7 +29,7 @@ from ingest.history import NOT_COMMITTED, Committed, History
 from ingest.identity import document_id_of
 from ingest.jobs import UNFINISHED, ClaimedJob, JobQueue
 from ingest.originals import Originals
-from ingest.preparing import BegunVectors, Prepared, Preparing
+from ingest.preparing import Prepared, Preparing
 from ingest.quarantine import Held, hold
 from ingest.reading_ahead import ReadingAhead
 from ingest.sources import items

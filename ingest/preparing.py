@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
-from ingest.background import background
 from ingest.bugs import logged_bug
 from ingest.catalog import Catalog
 from ingest.chunking import chunk
 from ingest.config import IngestSettings
+from ingest.embedding_ahead import BegunVectors, EmbeddingAhead
 from ingest.errors import CatalogUnavailable, Erased, IngestError, RefusedDocument
 from ingest.identity import canonical_json
 from ingest.quarantine import Held
@@ -28,9 +29,6 @@ SPECIAL_TOKENS = 2
 
 # A file that takes longer to read lets others go first.
 _PATIENCE_S = 3.0
-
-# Chunks whose vectors are kept of groups that were stopped.
-_MOST_BEGUN = 50_000
 
 # A file with what is to be committed of it, or what became of it.
 Prepared = tuple[Upload, PreparedVersion | Held | DocumentOutcome]
@@ -54,26 +52,7 @@ class _Draft:
     redacted: Mapping[str, int] | None
     spans: Sequence[ChunkSpan]
     notes: tuple[str, ...]
-
-
-class BegunVectors:
-    """What was embedded of groups that were stopped: a file of many chunks is not begun anew each time it gives way."""
-
-    def __init__(self) -> None:
-        self._space_id = ""
-        self._vectors: dict[str, Vectors] = {}  # by chunk
-
-    def take(self, chunks: Collection[str], embedder: Embedder) -> dict[str, Vectors]:
-        """Those of the chunks that were begun with this embedder."""
-        if self._space_id != embedder.space.space_id:
-            return {}
-        return {chunk_id: self._vectors.pop(chunk_id) for chunk_id in chunks if chunk_id in self._vectors}
-
-    def keep(self, vectors: Mapping[str, Vectors], embedder: Embedder) -> None:
-        """Keeps these for the next time; what was kept of jobs that never went on goes when it is too much."""
-        if self._space_id != embedder.space.space_id or len(self._vectors) > _MOST_BEGUN:
-            self._space_id, self._vectors = embedder.space.space_id, {}
-        self._vectors.update(vectors)
+    lacking: set[str] = field(default_factory=set)  # chunks that the catalog has no vector of, once that was looked up
 
 
 class Preparing:
@@ -104,6 +83,8 @@ class Preparing:
         """
         group = Group()
         drafts: list[_Draft] = []
+        fresh: list[_Draft] = []  # those of which nothing is embedded yet
+        begun: dict[str, Vectors] = {}
         # 1. The same bytes, prepared in the same way, need nothing.
         ahead = 2 * self._settings.extraction.processes
         near = uploads[: self._settings.commit_files + ahead]
@@ -111,32 +92,36 @@ class Preparing:
         unread = [its for its in near if not self._is_unchanged(its, current)]
         self._screening.look_up(unread)
         documents: set[str] = set()
-        chunks = 0
-        for upload in near[: self._settings.commit_files]:
-            if self._stop() or upload.document_id in documents or chunks >= self._settings.commit_chunks:
-                break
-            if any(its.document_id == upload.document_id for its in group.slow) or blocked(upload):
-                group.slow.append(upload)
-                continue
-            if self._is_unchanged(upload, current):
-                group.prepared.append((upload, self._unchanged(upload, current[upload.document_id])))
+        with EmbeddingAhead(self._embedder, self._settings.embed_batch, self._stop) as embedding:
+            for upload in near[: self._settings.commit_files]:
+                chunks = sum(len(its.spans) for its in drafts)
+                if self._stop() or upload.document_id in documents or chunks >= self._settings.commit_chunks:
+                    break
+                if any(its.document_id == upload.document_id for its in group.slow) or blocked(upload):
+                    group.slow.append(upload)
+                    continue
+                if self._is_unchanged(upload, current):
+                    group.prepared.append((upload, self._unchanged(upload, current[upload.document_id])))
+                    documents.add(upload.document_id)
+                    continue
+                # 2. Bytes to text with headings and pages, text to chunks; the files behind are read meanwhile.
+                del unread[: unread.index(upload)]
+                self._read_ahead(unread[: ahead + 1])
+                draft = self._drafted(upload)
+                if draft is None:
+                    group.slow.append(upload)
+                    continue
                 documents.add(upload.document_id)
-                continue
-            # 2. Bytes to text with headings and pages, text to chunks; the files behind are read meanwhile.
-            del unread[: unread.index(upload)]
-            self._read_ahead(unread[: ahead + 1])
-            draft = self._drafted(upload)
-            if draft is None:
-                group.slow.append(upload)
-                continue
-            documents.add(upload.document_id)
-            if not isinstance(draft, _Draft):
-                group.prepared.append((upload, draft))
-            else:
+                if not isinstance(draft, _Draft):
+                    group.prepared.append((upload, draft))
+                    continue
                 drafts.append(draft)
-                chunks += len(draft.spans)
-        # 3. Only chunks that the catalog has no vector of are embedded, all in one go.
-        group.prepared.extend(self._with_vectors(drafts))
+                fresh.append(draft)
+                # 3. Chunks that the catalog has no vector of are embedded while the next files are read and cut.
+                if sum(len(its.spans) for its in fresh) >= self._settings.embed_batch:
+                    self._begin(fresh, embedding, begun)
+            self._begin(fresh, embedding, begun)
+            group.prepared.extend(self._with_vectors(drafts, embedding, begun))
         places = {id(upload): place for place, upload in enumerate(near)}
         group.prepared.sort(key=lambda its: places[id(its[0])])
         return group
@@ -203,70 +188,40 @@ class Preparing:
 
     # -- chunks to vectors
 
-    def _with_vectors(self, drafts: Sequence[_Draft]) -> list[Prepared]:
+    def _begin(self, drafts: list[_Draft], embedding: EmbeddingAhead, begun: dict[str, Vectors]) -> None:
+        """Has embedded what the catalog has no vector of, as far as its uploaders may know; empties `drafts`."""
+        for readable, together in groupby(drafts, lambda its: its.upload.readable):
+            same = list(together)
+            inputs = {its.chunk_id: its.input for draft in same for its in draft.spans}
+            allowed = None if readable is None else frozenset(readable)
+            missing = self._catalog.missing_vectors(sorted(inputs), self._embedder.space, allowed)
+            for draft in same:
+                draft.lacking.update(missing.intersection(its.chunk_id for its in draft.spans))
+            # Those with limits must not learn, by the time it takes, what others have begun.
+            if readable is None:
+                begun |= self._begun.take(missing, self._embedder)
+            embedding.add({its: text for its, text in inputs.items() if its in missing and its not in begun})
+        drafts.clear()
+
+    def _with_vectors(
+        self, drafts: Sequence[_Draft], embedding: EmbeddingAhead, begun: dict[str, Vectors]
+    ) -> list[Prepared]:
         """Each draft as a version, or what became of it; those that `stop` came before are left out."""
-        missing = self._missing(drafts)
-        # Those with limits must not learn, by the time it takes, what others have begun.
-        resumed = self._begun.take(missing, self._embedder) if _may_know_all(drafts) else {}
-        wanted = missing - resumed.keys()
-        inputs = {its.chunk_id: its.input for draft in drafts for its in draft.spans if its.chunk_id in wanted}
-        try:
-            vectors = self._embedded(inputs)
-            failed: set[str] = set()
-        except Exception:
-            vectors, failed = self._embedded_one_by_one(inputs)
-        vectors |= resumed
-        if not failed and len(vectors) < len(missing):
-            self._begun.keep(vectors, self._embedder)
+        embedded, failed = embedding.finish()
+        vectors = embedded | begun
         prepared: list[Prepared] = []
+        complete = True
         for draft in drafts:
-            lacking = missing & {its.chunk_id for its in draft.spans}
-            if failed & lacking:
+            if failed & draft.lacking:
                 detail = f"{draft.upload.name}: a bug in Ragstone met its text; the log has the details"
                 prepared.append((draft.upload, draft.upload.failed("internal-error", detail)))
-            elif lacking <= vectors.keys():
+            elif draft.lacking <= vectors.keys():
                 prepared.append((draft.upload, self._version(draft, vectors)))
+            else:
+                complete = False
+        if not complete:
+            self._begun.keep(vectors, self._embedder)
         return prepared
-
-    def _missing(self, drafts: Sequence[_Draft]) -> set[str]:
-        """Chunks that the catalog has no vector of, as far as they may know who uploaded them."""
-        by_uploader: dict[frozenset[str] | None, set[str]] = {}
-        for draft in drafts:
-            readable = draft.upload.readable
-            chunks = by_uploader.setdefault(None if readable is None else frozenset(readable), set())
-            chunks.update(its.chunk_id for its in draft.spans)
-        space = self._embedder.space
-        found = (self._catalog.missing_vectors(sorted(chunks), space, its) for its, chunks in by_uploader.items())
-        return set().union(*found)
-
-    def _embedded(self, inputs: dict[str, str]) -> dict[str, Vectors]:
-        """Vectors by chunk; not of all when it was stopped.
-
-        Each batch begins with long texts and ends with short ones, so that all cores have work until it ends.
-        """
-        vectors: dict[str, Vectors] = {}
-        by_length = sorted(inputs, key=lambda chunk_id: (-len(inputs[chunk_id]), chunk_id))
-        batches = -(-len(by_length) // self._settings.embed_batch)
-        for first in range(batches):
-            if self._stop():
-                break
-            batch = by_length[first::batches]
-            with background():
-                embedded = self._embedder.embed_documents([inputs[chunk_id] for chunk_id in batch])
-            vectors.update(zip(batch, embedded, strict=True))
-        return vectors
-
-    def _embedded_one_by_one(self, inputs: dict[str, str]) -> tuple[dict[str, Vectors], set[str]]:
-        """The same, text by text, and the chunks whose text the embedder fails on: a bug must cost only its file."""
-        vectors: dict[str, Vectors] = {}
-        failed = set()
-        for chunk_id, text in inputs.items():
-            try:
-                vectors |= self._embedded({chunk_id: text})
-            except Exception:
-                logged_bug(f"while embedding chunk {chunk_id}")
-                failed.add(chunk_id)
-        return vectors, failed
 
     def _version(self, draft: _Draft, vectors: dict[str, Vectors]) -> PreparedVersion:
         upload = draft.upload
@@ -287,10 +242,6 @@ class Preparing:
             spans=draft.spans,
             vectors=its,
         )
-
-
-def _may_know_all(drafts: Sequence[_Draft]) -> bool:
-    return all(draft.upload.readable is None for draft in drafts)
 
 
 def _said_of(redacted: Mapping[str, int] | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -29,6 +29,10 @@ SPECIAL_TOKENS = 2
 
 # A file that takes longer to read lets others go first.
 _PATIENCE_S = 3.0
+
+# So many files are read ahead while they are small: some of them are read by one fork.
+_SMALL_AHEAD = 32
+_SMALL_AHEAD_BYTES = 1 << 20
 
 # A file with what is to be committed of it, or what became of it.
 Prepared = tuple[Upload, PreparedVersion | Held | DocumentOutcome]
@@ -87,7 +91,7 @@ class Preparing:
         begun: dict[str, Vectors] = {}
         # 1. The same bytes, prepared in the same way, need nothing.
         ahead = 2 * self._settings.extraction.processes
-        near = uploads[: self._settings.commit_files + ahead]
+        near = uploads[: self._settings.commit_files + max(ahead, _SMALL_AHEAD)]
         current = self._catalog.current_versions([its.document_id for its in near])
         unread = [its for its in near if not self._is_unchanged(its, current)]
         self._screening.look_up(unread)
@@ -106,7 +110,7 @@ class Preparing:
                     continue
                 # 2. Bytes to text with headings and pages, text to chunks; the files behind are read meanwhile.
                 del unread[: unread.index(upload)]
-                self._read_ahead(unread[: ahead + 1])
+                self._read_ahead(_next(unread, ahead + 1))
                 draft = self._drafted(upload)
                 if draft is None:
                     group.slow.append(upload)
@@ -242,6 +246,16 @@ class Preparing:
             spans=draft.spans,
             vectors=its,
         )
+
+
+def _next(uploads: Iterable[Upload], least: int) -> Iterator[Upload]:
+    """The first few, or more while they are small."""
+    size = 0
+    for number, upload in enumerate(uploads):
+        size += upload.size_bytes
+        if number >= least and (number >= _SMALL_AHEAD or size > _SMALL_AHEAD_BYTES):
+            return
+        yield upload
 
 
 def _said_of(redacted: Mapping[str, int] | None) -> list[str]:

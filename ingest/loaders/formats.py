@@ -90,6 +90,12 @@ COMPOUND_EXTENSIONS = (".doc", ".dot", ".xls", ".xlt", ".msg")
 EXTENSIONS = (*LOADERS, *PACKAGE_EXTENSIONS, *COMPOUND_EXTENSIONS)
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+# Written in Python, like all that they call.
+_PYTHON_ALONE = (
+    *(asciidoc.load, code.load, delimited.load, markdown.load, text.load),
+    *(markup.load_org, markup.load_restructuredtext, markup.load_latex),
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _HTML = re.compile(rb"\s*(<!doctype html|<html\b)", re.I)
 
 
@@ -117,6 +123,24 @@ def loader_of(data: bytes, name: str, reading: Reading) -> Loader:
             f"Open it in its program and save it again as {extension}."
         )
     return LOADERS.get(extension) or _loader_of_text(data, name, extension)
+
+
+def is_plain(data: bytes, name: str) -> bool:
+    """Whether a file is read by Python alone, and looks like nothing that is not: it can do no harm to its neighbours.
+
+    That is text in UTF-8, without control characters, with the extension of a format that is text.
+    """
+    loader = LOADERS.get(PurePosixPath(name.replace("\\", "/")).suffix.lower())
+    start = data.lstrip()
+    if loader not in _PYTHON_ALONE or start.startswith((b"%PDF-", rtf.SIGNATURE)):
+        return False
+    if images.is_picture(data) or archives.is_packed(data):
+        return False
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return not _CONTROL.search(text)
 
 
 def _loader_of_text(data: bytes, name: str, extension: str) -> Loader:

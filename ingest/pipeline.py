@@ -153,18 +153,21 @@ class Ingestion:
     ) -> list[DocumentOutcome]:
         """Adds the files to the originals and to `stored`; returns what became of those that are refused at once."""
         refused = []
+        accepted = []
         for file in files:
             try:
                 self._check_size(file)
+                accepted.append(file)
             except RefusedDocument as error:
                 refused.append(_refusal(document_id_of(collection, file.uri), file.uri, error))
-                continue
+        # One with limits must not learn, by the time it takes, that others have the same bytes.
+        hashes = self._originals.put_all([file.data for file in accepted], anew=readable is not None)
+        for file, content_hash in zip(accepted, hashes, strict=True):
             upload = Upload(
                 collection=collection,
                 uri=file.uri,
                 name=file.name,
-                # One with limits must not learn, by the time it takes, that others have the same bytes.
-                content_hash=self._originals.put(file.data, anew=readable is not None),
+                content_hash=content_hash,
                 size_bytes=len(file.data),
                 metadata=metadata if file.metadata is None else file.metadata,
                 batch=batch,

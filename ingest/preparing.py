@@ -110,7 +110,7 @@ class Preparing:
                     continue
                 # 2. Bytes to text with headings and pages, text to chunks; the files behind are read meanwhile.
                 del unread[: unread.index(upload)]
-                self._read_ahead(_next(unread, ahead + 1))
+                self._read_ahead(list(_next(unread, ahead + 1)))
                 draft = self._drafted(upload)
                 if draft is None:
                     group.slow.append(upload)
@@ -147,7 +147,10 @@ class Preparing:
 
     # -- bytes to chunks
 
-    def _read_ahead(self, uploads: Iterable[Upload]) -> None:
+    def _read_ahead(self, uploads: Sequence[Upload]) -> None:
+        """Has all of them read once the half of them is: some at a time are read with less effort."""
+        if self._reading.has_begun(uploads[len(uploads) // 2]):
+            return
         for upload in uploads:
             if upload.erased:
                 continue

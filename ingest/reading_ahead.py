@@ -39,6 +39,9 @@ class ReadingAhead:
             data = self._originals.read(upload.content_hash)
             self._futures[key] = self._extractor.submit(data, upload.name, reading, self._examination)
 
+    def has_begun(self, upload: Upload) -> bool:
+        return _key(upload) in self._futures
+
     def take(self, upload: Upload, patience_s: float) -> Examined | None:
         """The document, or None while it is still being read. Raises RefusedDocument and ReaderBug."""
         self.start(upload)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from ingest.errors import DataFolderUnusable
+from ingest.screening.folding import INVISIBLE
 from ragstone.api.inputs import encodable, revision_or_time
 from ragstone.errors import BadRequest
 from ragstone.names import collection_name
@@ -20,6 +22,9 @@ from ragstone.wiring import Application
 from retrieval.errors import EmptyIndex
 
 _STEPS_SHOWN = 10
+
+# C0 stands in JSON as escapes by itself; this is C1, separators, directions and what is invisible.
+_UNSEEN = re.compile(f"[\x7f-\x9f\u2028\u2029\ufeff\ufff9-\ufffb]|{INVISIBLE.pattern}")
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -89,7 +94,9 @@ def reading(loaded: LoadedSettings) -> Application:
 
 
 def echo_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """As JSON in which what a terminal obeys, or nobody sees, is escaped: its content stays the same."""
+    said = json.dumps(value, ensure_ascii=False, indent=2)
+    click.echo(_UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], said))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
+from ingest.errors import NotFound
 from ingest.extraction.process import ReadHere
 from ingest.history import History
 from ingest.originals import Originals
@@ -158,3 +159,30 @@ def test_asking_once_more_for_all_of_it_is_a_decision(watched: Watched) -> None:
     watched.register.request("pages", again=True)
     watched.refresh()
     assert len(watched.texts()) == 5
+
+
+def test_whoever_decides_on_a_refresh_reads_what_it_would_change(watched: Watched) -> None:
+    for number in range(10):
+        watched.write(number, "Moved.\n")
+    watched.write(50, page(50))
+    (watched.folder / "19.md").unlink()
+    watched.refresh()
+    (item,) = watched.quarantine.list()
+    shown = watched.quarantine.read(item.item_id)
+    assert (shown.text, shown.changes_total) == (None, 12)
+    changes = {its.uri: its for its in shown.changes}
+    assert (changes["3.md"].change, changes["3.md"].characters_after) == ("changed", len("Moved.\n"))
+    assert (changes["50.md"].change, changes["50.md"].characters_before) == ("added", None)
+    assert (changes["19.md"].change, changes["19.md"].characters_after) == ("removed", None)
+    first = watched.quarantine.changes(item.item_id, 5)
+    second = watched.quarantine.changes(item.item_id, 100, first[-1].document_id)
+    assert [*first, *second] == shown.changes
+    moved = watched.quarantine.changed_text(item.item_id, changes["3.md"].document_id, 2, 7)
+    assert moved.before is not None and moved.after is not None
+    assert (moved.before.text, moved.after.text) == (page(3)[2:9], "ved.\n")
+    gone = watched.quarantine.changed_text(item.item_id, changes["19.md"].document_id)
+    assert (gone.before and gone.before.text, gone.after) == (page(19), None)
+    with pytest.raises(NotFound):
+        watched.quarantine.changed_text(item.item_id, "d-none")
+    watched.quarantine.reject(item.item_id)
+    assert "it was rejected" in str(watched.quarantine.read(item.item_id).text_problem)

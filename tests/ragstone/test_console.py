@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -166,6 +167,50 @@ def test_what_is_held_is_shown_as_text_and_released(page: Page) -> None:
     page.until("document.querySelector('#held').hidden")
     assert len(page.asked) == 2
     assert "From then on it can be found" in page.asked[0]
+
+
+@in_a_browser
+def test_the_whole_text_of_what_is_held_is_shown_inert_with_what_was_found_marked(page: Page) -> None:
+    before = "<b id=evil>\u202ePumps\u200b \U0001f600</b> \x1b[31m. " + "They pump. " * 10_000
+    page.upload({"bad.md": f"{before}{SAID}. Behind.".encode()})
+    page.sees("1 held", "nav")
+    page.open_view("quarantine")
+    page.press("Whole text", "#quarantine-list")
+    page.sees("100,000 of 110,1", "#quarantine-list")
+    page.sees("<b id=evil>U+202EPumpsU+200B \U0001f600</b>", "#quarantine-list .whole")
+    assert page.js("document.querySelector('#evil')") is None
+    assert page.js("[...document.querySelectorAll('.unseen')].map((its) => its.textContent)")[:2] == [
+        "U+202E",
+        "U+200B",
+    ]
+    page.press("Show more of it", "#quarantine-list")
+    page.sees(SAID, "#quarantine-list mark")
+    page.sees("Behind.", "#quarantine-list .whole")
+    assert page.js("[...document.querySelectorAll('#quarantine-list mark')].at(-1).textContent").startswith(SAID)
+    page.until("[...document.querySelectorAll('#quarantine-list button')].at(-3).hidden")  # there is no more of it
+
+
+@in_a_browser
+def test_what_a_held_refresh_would_change_can_be_read(page: Page, url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"{number}.md").write_text(f"The valve {number} opens at three bar, and closes at two. " * 9)
+    settings = {"kind": "folder", "location": str(folder), "watch": False}
+    httpx.put(f"{url}/v1/sources/docs", json=settings).raise_for_status()
+    for text in ("", "Moved."):
+        for number in range(12 if text else 0):
+            (folder / f"{number}.md").write_text(text)
+        job_id = httpx.post(f"{url}/v1/index/refresh").json()["job_id"]
+        deadline = time.monotonic() + 20
+        while httpx.get(f"{url}/v1/jobs/{job_id}").json()["state"] != "done" and time.monotonic() < deadline:
+            time.sleep(0.05)
+    page.open_view("quarantine")
+    page.press("What it would change", "#quarantine-list")
+    page.sees("changed: 3.md (characters: 459 → 6)", "#quarantine-list")
+    page.js("document.querySelector('#quarantine-list .read li details').open = true")
+    page.sees("opens at three bar", "#quarantine-list .whole")
+    page.sees("Moved.", "#quarantine-list .whole")
 
 
 @in_a_browser

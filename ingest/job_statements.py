@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, case, func, literal_column, or_, select, true, update
 
-from ingest import schema
+from ingest import schema, statements
 from ingest.catalog import Readable
 from ingest.statements import aware
-from ingest.types import DocumentOutcome, Job, Problem
+from ingest.types import DocumentOutcome, Job, JobSummary, Problem
 from ingest.uploads import has_passwords, without_passwords
 
 # `failed`: none of its files was taken, or it can't be done; `dead`: tried again and again, and given up.
 FINISHED = ("done", "failed", "cancelled", "dead")
+# The kind of the job that brings a source up to date.
+REFRESH = "refresh"
+# So many files and problems of each job are in a list of jobs.
+_SHOWN = 3
 # A job that came no further in so many attempts is given up.
 MOST_ATTEMPTS = 10
 # Seconds before the next attempt: none after the first ones, then twice as long each time.
@@ -107,22 +112,79 @@ def may_read(row: Any, readable: Readable) -> bool:
 
 
 def job_of(row: Any) -> Job:
-    started, finished = row["started_at"], row["finished_at"]
+    outcomes = row["outcomes"]
     return Job(
-        job_id=row["job_id"],
-        kind=row["kind"],
-        state=row["state"],
-        done=row["done"],
-        total=row["total"],
-        eta_s=_eta_s(row) if row["state"] == "running" else None,
-        attempts=row["attempts"],
-        not_before=aware(row["not_before"]) if row["not_before"] else None,
+        **_facts_of(row),
+        source=source_of(row["kind"], row["payload"]),
+        counts=Counter(outcome["state"] for outcome in outcomes),
         problems=tuple(Problem(**problem) for problem in row["problems"]),
-        documents=tuple(DocumentOutcome(**outcome) for outcome in row["outcomes"]),
-        created_at=aware(row["created_at"]),
-        started_at=aware(started) if started else None,
-        finished_at=aware(finished) if finished else None,
+        problems_total=len(row["problems"]),
+        documents=tuple(DocumentOutcome(**outcome) for outcome in outcomes),
     )
+
+
+def source_of(kind: str, payload: Mapping[str, Any]) -> str | None:
+    """The source that a job is a refresh of."""
+    return payload.get("source") if kind == REFRESH else None
+
+
+def summaries(connection: Connection, numbers: Sequence[int]) -> list[JobSummary]:
+    """The jobs of these numbers, the newest first. What can be long is counted where it is: it is not read."""
+    table = schema.jobs
+    light = [column for column in table.c if column.name not in ("payload", "outcomes", "problems")]
+    first = [table.c.problems[place].label(f"problem_{place}") for place in range(_SHOWN)]
+    named = [table.c.outcomes[place]["uri"].as_string().label(f"uri_{place}") for place in range(_SHOWN)]
+    source = case((table.c.kind == REFRESH, table.c.payload["source"].as_string())).label("source")
+    problems = func.json_array_length(table.c.problems).label("problems_total")
+    query = select(*light, source, problems, *first, *named).order_by(table.c.number.desc())
+    found: list[JobSummary] = []
+    for part in statements.parts(numbers):
+        counts = _counted(connection, part)
+        for row in connection.execute(query.where(table.c.number.in_(part))).mappings():
+            met = [row[f"problem_{place}"] for place in range(_SHOWN)]
+            uris = [row[f"uri_{place}"] for place in range(_SHOWN)]
+            its = JobSummary(
+                **_facts_of(row),
+                source=row["source"],
+                counts=counts.get(row["number"], {}),
+                problems=tuple(Problem(**problem) for problem in met if problem is not None),
+                problems_total=row["problems_total"],
+                uris=tuple(uri for uri in uris if uri is not None),
+            )
+            found.append(its)
+    return found
+
+
+def _counted(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[str, int]]:
+    """How many files of each job came to each state."""
+    table = schema.jobs
+    unfold = func.json_each if connection.dialect.name == "sqlite" else func.json_array_elements
+    each = unfold(table.c.outcomes).table_valued("value")
+    state = each.c.value.op("->>")(literal_column("'state'"))
+    query = select(table.c.number, state.label("state"), func.count().label("files")).select_from(
+        table.join(each, true())
+    )
+    found: dict[int, dict[str, int]] = {}
+    for row in connection.execute(query.where(table.c.number.in_(numbers)).group_by(table.c.number, state)):
+        found.setdefault(row.number, {})[row.state] = row.files
+    return found
+
+
+def _facts_of(row: Any) -> dict[str, Any]:
+    started, finished = row["started_at"], row["finished_at"]
+    return {
+        "job_id": row["job_id"],
+        "kind": row["kind"],
+        "state": row["state"],
+        "done": row["done"],
+        "total": row["total"],
+        "eta_s": _eta_s(row) if row["state"] == "running" else None,
+        "attempts": row["attempts"],
+        "not_before": aware(row["not_before"]) if row["not_before"] else None,
+        "created_at": aware(row["created_at"]),
+        "started_at": aware(started) if started else None,
+        "finished_at": aware(finished) if finished else None,
+    }
 
 
 def _eta_s(row: Any) -> float | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from time import monotonic
 from typing import Any
 
@@ -17,7 +18,7 @@ from ingest.catalog import Catalog, Readable
 from ingest.errors import NotAllowed, NotFound
 from ingest.job_statements import PROGRESS, RECORD, due, ended_as, fail_attempt, forget_passwords, job_of, may_read
 from ingest.statements import Guard, unguarded
-from ingest.types import DocumentOutcome, Job, Problem
+from ingest.types import DocumentOutcome, Job, JobState, JobSummary, Problem
 from ingest.uploads import Upload, left_of, payload_of
 
 # The kind of the job that ingests uploads.
@@ -26,8 +27,7 @@ INGEST = "ingest"
 FILL_SPACE = "fill-space"
 # The kind of the job that takes away what retention no longer keeps.
 PURGE = "purge"
-# The kind of the job that brings a source up to date.
-REFRESH = "refresh"
+REFRESH = job_statements.REFRESH
 # Long work that lets all other jobs go first.
 BACKGROUND = (FILL_SPACE, REFRESH)
 # A job tells of so many problems; a source's items have their own.
@@ -320,32 +320,38 @@ class JobQueue:
         table = schema.jobs
         with self._catalog.reading() as connection:
             if readable is not None:
-                its = select(table.c.collections).where(table.c.job_id == job_id)
-                row = connection.execute(its).mappings().one_or_none()
-                if row is None or not may_read(row, readable):
-                    raise NotFound(f"no job {job_id}")
+                _number_of(connection, job_id, readable)
             row = connection.execute(select(table).where(table.c.job_id == job_id)).mappings().one_or_none()
         if row is None:
             raise NotFound(f"no job {job_id}")
         return job_of(row)
 
-    def list(self, limit: int = 100, readable: Readable = None) -> Sequence[Job]:
-        """The newest first; with `readable`, those that work on these collections only."""
-        found: list[Job] = []
+    def list(
+        self,
+        limit: int = 100,
+        readable: Readable = None,
+        states: Collection[JobState] = (),
+        after: str | None = None,
+    ) -> Sequence[JobSummary]:
+        """The newest first, behind the job `after`; with `readable`, those that work on these collections only.
+
+        With `states` those in one of them. Raises NotFound where there is no job `after`.
+        """
         table = schema.jobs
-        query = select(table).order_by(table.c.number.desc())
+        query = select(table.c.number, table.c.collections).order_by(table.c.number.desc())
+        if states:
+            query = query.where(table.c.state.in_(states))
         if readable is None:
             query = query.limit(limit)
         else:  # the database leaves out what is surely another's
             named = [cast(table.c.collections, Text).contains(json.dumps(name), autoescape=True) for name in readable]
             query = query.where(or_(false(), *named))
         with self._catalog.reading() as connection:
-            for row in connection.execute(query).mappings():
-                if may_read(row, readable):
-                    found.append(job_of(row))
-                if len(found) == limit:
-                    break
-        return found
+            if after is not None:
+                query = query.where(table.c.number < _number_of(connection, after, readable))
+            rows = connection.execute(query).mappings()
+            numbers = list(islice((row["number"] for row in rows if may_read(row, readable)), limit))
+            return job_statements.summaries(connection, numbers)
 
     def remove_old(self, days: float, now: datetime | None = None) -> int:
         """Removes the jobs that ended more than so many days ago; returns how many."""
@@ -384,6 +390,16 @@ _TAKE, _TAKE_BUT_UPLOADS = job_statements.take(_OLDEST), job_statements.take(_OL
 _ENDED_THE_WORKER = Problem(
     code="gave-up", detail=f"the process that did this job ended {MOST_ATTEMPTS} times while it was at it"
 )
+
+
+def _number_of(connection: Connection, job_id: str, readable: Readable) -> int:
+    """Raises NotFound."""
+    table = schema.jobs
+    query = select(table.c.number, table.c.collections).where(table.c.job_id == job_id)
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None or not may_read(row, readable):
+        raise NotFound(f"no job {job_id}")
+    return int(row["number"])
 
 
 def _new_id() -> str:

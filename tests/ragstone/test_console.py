@@ -16,7 +16,7 @@ from browser import PROGRAM, Page, browser
 from office_documents import locked
 from running import running
 from service import application_in
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from ingest import schema
 from ingest.keys import Action, Grant, KeyRing
@@ -296,7 +296,7 @@ def test_a_source_that_cannot_be_listed_says_why(page: Page, url: str, tmp_path:
     page.sees("there is no folder", "#sources-list .problem")
     page.sees("to be tried again", "#sources-list .tag")
     page.open_view("jobs")
-    page.press("Cancel: Refresh of a source, " + httpx.get(f"{url}/v1/jobs").json()["jobs"][0]["job_id"])
+    page.press("Cancel: Refresh of the source broken, " + httpx.get(f"{url}/v1/jobs").json()["jobs"][0]["job_id"])
     page.sees("stopped", "#jobs-ended .tag")
     page.sees("Nothing runs, and nothing waits.")
 
@@ -316,6 +316,26 @@ def test_a_job_that_was_given_up_can_be_tried_again(page: Page, url: str, applic
     page.press(f"Try again: Reading of files, {job_id}")
     page.until("calls.length")
     assert page.js("calls[0][0]") == f"/v1/jobs/{job_id}/retry"
+
+
+@in_a_browser
+def test_jobs_are_listed_page_by_page_with_their_counts(page: Page, url: str, application: Application) -> None:
+    reply = httpx.post(
+        f"{url}/v1/documents", params={"wait": True}, files=[("file", (f"{n}.md", b"")) for n in range(5)]
+    )
+    job_id = reply.json()["job_id"]
+    page.open_view("jobs")
+    page.sees("5 of 5 done · 5 failed", "#jobs-ended")
+    page.sees("0.md, 1.md, 2.md and 2 more", "#jobs-ended")
+    page.press("5 problems", "#jobs-ended")
+    page.sees("4.md is empty", "#jobs-ended")
+    with application.catalog.writing() as connection:
+        row = dict(connection.execute(select(schema.jobs)).mappings().one())
+        rows = [{**row, "number": row["number"] + n, "job_id": f"j-{n}"} for n in range(1, 120)]
+        connection.execute(insert(schema.jobs), rows)
+    page.press("Show more", "#view-jobs")
+    page.sees(job_id, "#jobs-ended")  # the oldest of all
+    page.until("document.querySelectorAll('#jobs-ended > li').length === 120")
 
 
 @in_a_browser

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, bindparam, case, func, literal_column
 
 from ingest import schema, statements
 from ingest.catalog import Readable
+from ingest.errors import NotFound
 from ingest.statements import aware
 from ingest.types import DocumentOutcome, Job, JobSummary, Problem
 from ingest.uploads import has_passwords, without_passwords
@@ -19,6 +20,8 @@ from ingest.uploads import has_passwords, without_passwords
 FINISHED = ("done", "failed", "cancelled", "dead")
 # The kind of the job that brings a source up to date.
 REFRESH = "refresh"
+# In the payload of a refresh: since when its items are done, which is when all of them were listed.
+PACED_FROM = "paced_from"
 # So many files and problems of each job are in a list of jobs.
 _SHOWN = 3
 # A job that came no further in so many attempts is given up.
@@ -111,10 +114,20 @@ def may_read(row: Any, readable: Readable) -> bool:
     return readable is None or (bool(row["collections"]) and set(row["collections"]) <= set(readable))
 
 
+def number_of(connection: Connection, job_id: str, readable: Readable) -> int:
+    """Of a job that may be read. Raises NotFound."""
+    table = schema.jobs
+    query = select(table.c.number, table.c.collections).where(table.c.job_id == job_id)
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None or not may_read(row, readable):
+        raise NotFound(f"no job {job_id}")
+    return int(row["number"])
+
+
 def job_of(row: Any) -> Job:
     outcomes = row["outcomes"]
     return Job(
-        **_facts_of(row),
+        **_facts_of(row, row["payload"].get(PACED_FROM)),
         source=source_of(row["kind"], row["payload"]),
         counts=Counter(outcome["state"] for outcome in outcomes),
         problems=tuple(Problem(**problem) for problem in row["problems"]),
@@ -134,9 +147,11 @@ def summaries(connection: Connection, numbers: Sequence[int]) -> list[JobSummary
     light = [column for column in table.c if column.name not in ("payload", "outcomes", "problems")]
     first = [table.c.problems[place].label(f"problem_{place}") for place in range(_SHOWN)]
     named = [table.c.outcomes[place]["uri"].as_string().label(f"uri_{place}") for place in range(_SHOWN)]
-    source = case((table.c.kind == REFRESH, table.c.payload["source"].as_string())).label("source")
+    of_refresh = [
+        case((table.c.kind == REFRESH, table.c.payload[its].as_string())).label(its) for its in ("source", PACED_FROM)
+    ]
     problems = func.json_array_length(table.c.problems).label("problems_total")
-    query = select(*light, source, problems, *first, *named).order_by(table.c.number.desc())
+    query = select(*light, *of_refresh, problems, *first, *named).order_by(table.c.number.desc())
     found: list[JobSummary] = []
     for part in statements.parts(numbers):
         counts = _counted(connection, part)
@@ -144,7 +159,7 @@ def summaries(connection: Connection, numbers: Sequence[int]) -> list[JobSummary
             met = [row[f"problem_{place}"] for place in range(_SHOWN)]
             uris = [row[f"uri_{place}"] for place in range(_SHOWN)]
             its = JobSummary(
-                **_facts_of(row),
+                **_facts_of(row, row["paced_from"]),
                 source=row["source"],
                 counts=counts.get(row["number"], {}),
                 problems=tuple(Problem(**problem) for problem in met if problem is not None),
@@ -170,7 +185,7 @@ def _counted(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[s
     return found
 
 
-def _facts_of(row: Any) -> dict[str, Any]:
+def _facts_of(row: Any, paced_from: str | None) -> dict[str, Any]:
     started, finished = row["started_at"], row["finished_at"]
     return {
         "job_id": row["job_id"],
@@ -178,7 +193,7 @@ def _facts_of(row: Any) -> dict[str, Any]:
         "state": row["state"],
         "done": row["done"],
         "total": row["total"],
-        "eta_s": _eta_s(row) if row["state"] == "running" else None,
+        "eta_s": _eta_s(row, paced_from) if row["state"] == "running" else None,
         "attempts": row["attempts"],
         "not_before": aware(row["not_before"]) if row["not_before"] else None,
         "created_at": aware(row["created_at"]),
@@ -187,10 +202,11 @@ def _facts_of(row: Any) -> dict[str, Any]:
     }
 
 
-def _eta_s(row: Any) -> float | None:
+def _eta_s(row: Any, paced_from: str | None) -> float | None:
     """Seconds left at the pace so far; None before the first file is done."""
-    if not row["done"] or row["started_at"] is None:
+    since = row["started_at"] if paced_from is None else datetime.fromisoformat(paced_from)
+    if not row["done"] or since is None:
         return None
-    elapsed: float = (datetime.now(UTC) - aware(row["started_at"])).total_seconds()
+    elapsed: float = (datetime.now(UTC) - aware(since)).total_seconds()
     left: int = row["total"] - row["done"]
     return round(elapsed / int(row["done"]) * left, 1)

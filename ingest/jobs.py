@@ -188,6 +188,13 @@ class JobQueue:
             connection.execute(update(table).where(its).values({**again, "cancel_requested": False}))
         return self.get(job_id)
 
+    def begin(self, connection: Connection, job_id: str, total: int | None) -> None:
+        """A running refresh has so many items to do from now on, in the caller's transaction; None: it lists them."""
+        now = None if total is None else datetime.now(UTC).isoformat()
+        self.set_payload(connection, job_id, **{job_statements.PACED_FROM: now})
+        its = schema.jobs.c.job_id == job_id
+        connection.execute(update(schema.jobs).where(its).values(done=0, total=total or 0))
+
     def report(self, job_id: str, done: int, total: int) -> None:
         """How far a running task is."""
         with self._catalog.writing(may_be_lost=True) as connection:
@@ -266,13 +273,16 @@ class JobQueue:
             forget_passwords(connection, job_id)
         return ended
 
-    def finish(self, job_id: str, guard: Guard = unguarded) -> None:
-        """Ends a running job: cancelled when it was asked to stop, failed when no file was taken, done otherwise."""
+    def finish(self, job_id: str, guard: Guard = unguarded, *, stopped: bool = False) -> None:
+        """Ends a running job: cancelled when it was asked to stop, failed when no file was taken, done otherwise.
+
+        `stopped`: it was asked so before it came to its end, however much of it was done.
+        """
         table = schema.jobs
         with self._catalog.writing(may_be_lost=True) as connection:
             guard(connection)
             row = connection.execute(select(table).where(table.c.job_id == job_id)).mappings().one()
-            cancelled = row["done"] < row["total"] and row["cancel_requested"]
+            cancelled = row["cancel_requested"] and (stopped or row["done"] < row["total"])
             state = "cancelled" if cancelled else ended_as(row["outcomes"])
             running = (table.c.job_id == job_id) & (table.c.state == "running")
             connection.execute(update(table).where(running).values(state=state, finished_at=datetime.now(UTC)))
@@ -320,7 +330,7 @@ class JobQueue:
         table = schema.jobs
         with self._catalog.reading() as connection:
             if readable is not None:
-                _number_of(connection, job_id, readable)
+                job_statements.number_of(connection, job_id, readable)
             row = connection.execute(select(table).where(table.c.job_id == job_id)).mappings().one_or_none()
         if row is None:
             raise NotFound(f"no job {job_id}")
@@ -348,7 +358,7 @@ class JobQueue:
             query = query.where(or_(false(), *named))
         with self._catalog.reading() as connection:
             if after is not None:
-                query = query.where(table.c.number < _number_of(connection, after, readable))
+                query = query.where(table.c.number < job_statements.number_of(connection, after, readable))
             rows = connection.execute(query).mappings()
             numbers = list(islice((row["number"] for row in rows if may_read(row, readable)), limit))
             return job_statements.summaries(connection, numbers)
@@ -390,16 +400,6 @@ _TAKE, _TAKE_BUT_UPLOADS = job_statements.take(_OLDEST), job_statements.take(_OL
 _ENDED_THE_WORKER = Problem(
     code="gave-up", detail=f"the process that did this job ended {MOST_ATTEMPTS} times while it was at it"
 )
-
-
-def _number_of(connection: Connection, job_id: str, readable: Readable) -> int:
-    """Raises NotFound."""
-    table = schema.jobs
-    query = select(table.c.number, table.c.collections).where(table.c.job_id == job_id)
-    row = connection.execute(query).mappings().one_or_none()
-    if row is None or not may_read(row, readable):
-        raise NotFound(f"no job {job_id}")
-    return int(row["number"])
 
 
 def _new_id() -> str:

@@ -82,7 +82,7 @@ class Refreshing:
         if goes_on is None:
             held = run.said.problem
             self._end(run, "done" if held is None else "held", held or run.not_listed())
-            report(run.fetching.to_fetch + 1, run.fetching.to_fetch + 1)
+            report(run.fetching.to_fetch, run.fetching.to_fetch)
         elif queue.cancel_requested(job.job_id):
             self._end(run, "cancelled")
         return goes_on
@@ -141,6 +141,7 @@ class Refreshing:
         with self._ingestion.catalog.writing(may_be_lost=True) as connection:
             self._guard(connection)
             self._ingestion.queue.set_payload(connection, job.job_id, uploads=[], batch=None, **{BEGUN: True})
+            self._ingestion.queue.begin(connection, job.job_id, None)
             self._register.note_run(connection, source.name, said)
         # What a worker stored that was killed then is fetched again, if the source still has it.
         self._ingestion.remove_unused({upload.content_hash for upload in job.uploads})
@@ -177,10 +178,10 @@ class Refreshing:
         """What the list tells before anything is fetched."""
         catalog, queue = self._ingestion.catalog, self._ingestion.queue
         back = [its for its, item in run.known.items() if item.state == items.KEPT and its in run.fetching.listed]
-        if back:
-            with catalog.writing(may_be_lost=True) as connection:
-                self._guard(connection)
-                items.came_back(connection, back)
+        with catalog.writing(may_be_lost=True) as connection:
+            self._guard(connection)
+            items.came_back(connection, back)
+            queue.begin(connection, run.job_id, run.fetching.to_fetch)
         if self._needs_care(run):
             run.batch = self._history.open_batch(f"refresh of the source {run.source.name}")
             with catalog.writing() as connection:
@@ -207,6 +208,7 @@ class Refreshing:
         files: list[IncomingFile] = []
         outcomes: list[DocumentOutcome] = []
         marks: dict[str, str | None] = {}  # of those that are as they were
+        before_these = len(run.states)
         for arrival in arrivals:
             document_id, item, problem = arrival.document_id, arrival.item, arrival.problem
             if problem is not None:
@@ -236,6 +238,8 @@ class Refreshing:
                 self._guard(connection)
                 items.set_marks(connection, marks)
                 self._note_outcomes(connection, run, outcomes)
+        if not outcomes and len(run.states) > before_these:
+            self._ingestion.queue.report(run.job_id, *run.progress())
 
     def _incoming(self, run: Run, arrival: Arrival, content_hash: str) -> IncomingFile:
         """A file; one that was renamed or moved brings along what was noted of it."""
@@ -279,8 +283,7 @@ class Refreshing:
         items.put_erased(connection, run.source.name, erased)
         said = [its.problem for its in outcomes if its.problem is not None and its.problem.code != Erased.code]
         if outcomes:
-            total = run.fetching.to_fetch + 1
-            self._ingestion.queue.advance(connection, run.job_id, min(len(run.states), total - 1), total, said)
+            self._ingestion.queue.advance(connection, run.job_id, *run.progress(), said)
 
     # -- 3. ending
 

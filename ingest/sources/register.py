@@ -93,7 +93,8 @@ class SourceRegister:
             with self._catalog.writing() as connection:
                 waiting = _waiting(connection, source.name, again)
                 payload = {"source": source.name, "again": again}
-                jobs.append(waiting or self._queue.enqueue_task(connection, REFRESH, payload, [source.collection]))
+                of = [source.collection]
+                jobs.append(waiting or self._queue.enqueue_task(connection, REFRESH, payload, of, total=0))
                 if waiting is not None and hurry:
                     self._queue.hurry(connection, waiting)
         return jobs
@@ -173,6 +174,7 @@ def _waiting(connection: Connection, name: str, again: bool) -> str | None:
 def _refreshes(connection: Connection, name: str, states: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
     table = schema.jobs
     query = select(table.c.job_id, table.c.payload).where(table.c.kind == REFRESH, table.c.state.in_(states))
+    query = query.order_by(table.c.number)
     return [(job_id, payload) for job_id, payload in connection.execute(query) if payload["source"] == name]
 
 

@@ -91,8 +91,8 @@ def _line(job: Job | JobSummary) -> str:
     when = job.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     later = f", tried again at {job.not_before.astimezone():%H:%M:%S}" if job.not_before and job.attempts else ""
     what = job.kind if job.source is None else f"{job.kind} of {job.source}"
-    said = f"{job.done} of {job.total}{f' ({counts})' if counts else ''}"
-    return one_line(f"{job.job_id}  {when}  {what} {job.state}, {said}{left}{later}{problem}")
+    far = f", {job.done} of {job.total}{f' ({counts})' if counts else ''}" if job.total else ""
+    return one_line(f"{job.job_id}  {when}  {what} {job.state}{far}{left}{later}{problem}")
 
 
 COMMANDS = (jobs,)

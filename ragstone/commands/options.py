@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
@@ -99,24 +99,30 @@ def echo_json(value: Any) -> None:
     click.echo(_UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], said))
 
 
+class Advance(Protocol):
+    """Shows how far something is; `note` says more of it, and is no step of its own."""
+
+    def __call__(self, step: str, done: int, total: int, note: str = "") -> None: ...
+
+
 @contextmanager
-def progress_shown(label: str, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+def progress_shown(label: str, quiet: bool) -> Iterator[Advance]:
     """A bar on a terminal, a line for each tenth elsewhere, nothing with --json."""
     if sys.stderr.isatty() and not quiet:
         with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
 
-            def advance(step: str, done: int, total: int) -> None:
-                bar.label = f"{label}: {step}"
+            def advance(step: str, done: int, total: int, note: str = "") -> None:
+                bar.label = f"{label}: {', '.join(filter(None, (step, note)))}"
                 bar.update(round(1000 * done / max(1, total)) - bar.pos)
 
             yield advance
         return
     last: list[object] = []
 
-    def say(step: str, done: int, total: int) -> None:
+    def say(step: str, done: int, total: int, note: str = "") -> None:
         tenths = _STEPS_SHOWN * done // max(1, total)
         if not quiet and last != [step, tenths]:
             last[:] = [step, tenths]
-            click.echo(f"{step} {100 * tenths // _STEPS_SHOWN} %")
+            click.echo(f"{step} {100 * tenths // _STEPS_SHOWN} %{f', {note}' if note else ''}")
 
     yield say

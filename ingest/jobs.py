@@ -364,11 +364,12 @@ class JobQueue:
             return job_statements.summaries(connection, numbers)
 
     def remove_old(self, days: float, now: datetime | None = None) -> int:
-        """Removes the jobs that ended more than so many days ago; returns how many."""
-        table = schema.jobs
+        """Removes the jobs that ended more than so many days ago; returns how many. The last of each source stays."""
+        table, sources = schema.jobs, schema.sources
         before = (now or datetime.now(UTC)) - max(timedelta(days=days), _LOOKED_UP)
         with self._catalog.reading() as connection:
-            old = (table.c.state.in_(FINISHED), table.c.finished_at < before)
+            last = select(sources.c.name).where(sources.c.last_run["job_id"].as_string() == table.c.job_id).exists()
+            old = (table.c.state.in_(FINISHED), table.c.finished_at < before, ~last)
             if not statements.count(connection, table, *old):
                 return 0
         with self._catalog.writing() as connection:

@@ -24,7 +24,7 @@ from ingest.jobs import ClaimedJob
 from ingest.loaders.reading import Reading
 from ingest.pipeline import IncomingFile
 from ingest.sources.daemon import SourceDaemon
-from ingest.sources.types import Fetched, Listed, SourceReader, SourceSettings
+from ingest.sources.types import Fetched, LastRun, Listed, SourceReader, SourceSettings
 from ingest.worker import Worker
 
 ONE_BY_ONE = IngestSettings(commit_files=1, chunk_tokens=40)
@@ -615,6 +615,44 @@ def test_a_refresh_that_ends_its_worker_again_and_again_is_given_up(followed: Fo
     assert followed.queue.retry(job_id).state == "queued"
     followed.worker.work_off()
     assert followed.queue.get(job_id).state == "done"
+
+
+def test_the_run_of_a_refresh_that_was_given_up_has_failed_with_the_reason_and_the_time(
+    followed: Followed, folder: Path
+) -> None:
+    write(folder, "a.md")
+    followed.refresh()
+    (job_id,) = followed.register.request("s")
+    with followed.catalog.writing() as connection:  # what each worker notes that is killed then
+        followed.register.note_run(connection, "s", LastRun(job_id=job_id, started_at=datetime.now(UTC)))
+    for _ in range(10):
+        run = followed.register.get("s").last_run
+        assert run is not None and (run.state, run.finished_at) == ("running", None)
+        assert followed.queue.claim() is not None
+        followed.queue.requeue_abandoned()
+        with followed.catalog.writing() as connection:
+            connection.execute(update(schema.jobs).values(not_before=None))
+    job_now = followed.queue.get(job_id)
+    run = followed.register.get("s").last_run
+    assert run is not None and run.problem is not None
+    assert (run.state, run.problem.code, run.finished_at) == ("failed", "gave-up", job_now.finished_at)
+    assert run.finished_at is not None
+    later = datetime.now(UTC) + timedelta(days=400)
+    assert followed.queue.remove_old(30, later) == 1  # the other refresh: this one tells how the last went
+    assert followed.register.get("s").last_run == run
+    followed.queue.retry(job_id)
+    assert followed.refresh().state == "done"
+
+
+def test_a_refresh_that_is_stopped_while_it_waits_to_be_tried_again_is_cancelled(
+    followed: Followed, folder: Path
+) -> None:
+    followed.put("s", "folder", folder / "none")
+    run = followed.refresh()
+    assert (run.state, run.problem and run.problem.code) == ("waiting", "try-again")
+    followed.queue.request_cancel(run.job_id)
+    ended = followed.register.get("s").last_run
+    assert ended is not None and (ended.state, ended.problem) == ("cancelled", run.problem)
 
 
 def test_a_job_counts_the_items_that_may_have_changed_and_no_more(followed: Followed, folder: Path) -> None:

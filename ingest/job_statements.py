@@ -104,6 +104,14 @@ def cancel(connection: Connection, its: Any) -> None:
     connection.execute(update(table).where(waiting).values(state="cancelled", finished_at=datetime.now(UTC)))
 
 
+def batches_left(connection: Connection) -> list[tuple[str, str]]:
+    """Refreshes that have ended and still name a batch, each with its batch."""
+    table = schema.jobs
+    batch = table.c.payload["batch"].as_string()
+    its = (table.c.kind == REFRESH, table.c.state.in_(FINISHED), batch.is_not(None))
+    return [(job_id, name) for job_id, name in connection.execute(select(table.c.job_id, batch).where(*its))]
+
+
 def ended_as(outcomes: Sequence[dict[str, Any]]) -> str:
     """Failed when no file was taken."""
     return "failed" if outcomes and all(outcome["state"] == "failed" for outcome in outcomes) else "done"

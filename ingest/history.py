@@ -161,12 +161,19 @@ class History:
 
     # Batches
 
-    def open_batch(self, note: str = "") -> str:
-        """A new batch on top of the head; returns its id."""
+    def open_batch(
+        self,
+        note: str = "",
+        guard: Guard = unguarded,
+        record: Callable[[Connection, str], None] = lambda connection, batch_id: None,
+    ) -> str:
+        """A new batch on top of the head; returns its id, with which `record` is called in the same transaction."""
         batch_id = f"b-{uuid.uuid4().hex[:20]}"
         with self._catalog.writing() as connection:
+            guard(connection)
             values = {"batch_id": batch_id, "base_revision": statements.head(connection), "state": "open", "note": note}
             connection.execute(insert(schema.batches).values(**values, created_at=datetime.now(UTC)))
+            record(connection, batch_id)
         return batch_id
 
     def batches(self) -> list[Batch]:

@@ -163,5 +163,10 @@ def _to_sources(connection: Connection) -> None:
         connection.execute(text("ALTER TABLE versions ADD COLUMN redacted JSON"))
 
 
+def _to_held_texts(connection: Connection) -> None:
+    """6: what was read of uploads that are held back."""
+    schema.quarantine_texts.create(connection, checkfirst=True)
+
+
 # Each entry brings the schema from its place + 1 to the next number. Never edit one that has been released; append.
-STEPS: tuple[Step, ...] = (_to_chunk_numbers, _to_marks, _to_attempts, _to_sources)
+STEPS: tuple[Step, ...] = (_to_chunk_numbers, _to_marks, _to_attempts, _to_sources, _to_held_texts)

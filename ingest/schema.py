@@ -362,6 +362,16 @@ quarantine = Table(
     Column("decided_by", Characters),
 )
 
+# What was read of uploads that are held back, until it is decided.
+quarantine_texts = Table(
+    "quarantine_texts",
+    metadata,
+    Column("item_id", ForeignKey("quarantine.item_id"), primary_key=True),
+    Column("title", Characters, nullable=False),
+    Column("text", Characters, nullable=False),
+    Column("hidden", JSON, nullable=False),  # text that nobody sees who opens the file
+)
+
 # Signatures of what documents show now, by which near copies are found: see `ingest.screening.minhash`.
 signatures = Table(
     "signatures",

@@ -21,6 +21,9 @@ from ingest.types import Problem
 
 log = logging.getLogger(__name__)
 
+# How a job ended: to its end, before it since somebody asked, or to be tried again.
+_Ended = Literal["done", "stopped", "tried"]
+
 # How long an idle worker sleeps when nobody wakes it: jobs of other processes are found by looking.
 POLL_S = 0.5
 MOST_PATIENCE_S = 60.0
@@ -277,7 +280,7 @@ class Worker:
             self._end(job, "done")
         self._ingestion.remove_unused(ingested.unneeded | {upload.content_hash for upload in ingested.left})
 
-    def _end(self, job: ClaimedJob, ended: Problem | float | Literal["done", "tried"]) -> None:
+    def _end(self, job: ClaimedJob, ended: Problem | float | _Ended) -> None:
         queue = self._ingestion.queue
         if ended == "tried":
             return
@@ -286,9 +289,9 @@ class Worker:
         elif isinstance(ended, float) or self._stopping.is_set():
             queue.put_back(job.job_id, self._lease.require, ended if isinstance(ended, float) else 0)
         else:
-            queue.finish(job.job_id, self._lease.require)
+            queue.finish(job.job_id, self._lease.require, stopped=ended == "stopped")
 
-    def _task_done(self, job: ClaimedJob, *, give_way_to_uploads: bool) -> Problem | float | Literal["done", "tried"]:
+    def _task_done(self, job: ClaimedJob, *, give_way_to_uploads: bool) -> Problem | float | _Ended:
         """Does a job of another kind, or says why it can't be done. What may pass is raised, and tried again."""
         queue = self._ingestion.queue
 
@@ -318,4 +321,6 @@ class Worker:
             return Problem(code=getattr(error, "code", "internal-error"), detail=str(error))
         except Exception:
             return Problem(code="internal-error", detail=logged_bug(f"in a job of the kind {job.kind}"))
-        return "done" if goes_on is None or queue.cancel_requested(job.job_id) else float(goes_on)
+        if goes_on is None:
+            return "done"
+        return "stopped" if queue.cancel_requested(job.job_id) else float(goes_on)

@@ -63,6 +63,10 @@ class Run:
         more = f" (and {len(unlisted) - 1} more)" if len(unlisted) > 1 else ""
         return Problem(code="not-listed", detail=f"{unlisted[0].reason}{more} What was in it before stays.")
 
+    def progress(self) -> tuple[int, int]:
+        """How many are done of the items that are new or may have changed."""
+        return min(len(self.states), self.fetching.to_fetch), self.fetching.to_fetch
+
     def counts(self) -> dict[str, int]:
         """What became of the items so far."""
         counted = Counter(self.states.values())

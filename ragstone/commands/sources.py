@@ -12,6 +12,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from ingest.jobs import FINISHED
 from ingest.sources.types import SourceInfo, SourceSettings
 from ingest.types import Job
 from ragstone.commands.options import collection_option, echo_json, existing, json_option, progress_shown, reading
@@ -201,8 +202,11 @@ def _work(application: Application, said_of: str | None = None) -> None:
 def _watched(application: Application, job_id: str, quiet: bool) -> Job:
     with progress_shown("refresh", quiet) as advance:
         for job in watched(application, job_id):
-            left = "" if job.eta_s is None else f"about {job.eta_s:.0f} s left"
-            advance(left, job.done, job.total)
+            ended = job.state in FINISHED
+            left = "" if ended or job.eta_s is None else f", about {job.eta_s:.0f} s left"
+            said = f"{job.done} of {job.total} items{left}" if job.total else ""
+            all_done = job.state == "done"  # of a source that is as it was, too, which has nothing to do
+            advance(job.source or "refresh", job.total or 1 if all_done else job.done, job.total, said)
     return job
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ingest import schema, statements
 from ingest.catalog import Catalog
 from ingest.collection_settings import Collections
 from ingest.erasure import Erasure
@@ -141,6 +142,8 @@ def test_an_erased_document_leaves_nothing_in_the_quarantine(
     ingestion.sweep()
     assert quarantine.list() == []
     assert originals.hashes() == set()
+    with catalog.reading() as connection:
+        assert statements.count(connection, schema.quarantine_texts) == 0
 
 
 def test_a_flood_of_near_copies_is_held_back_from_its_limit_on(
@@ -157,3 +160,48 @@ def test_a_flood_of_near_copies_is_held_back_from_its_limit_on(
     assert {item.uri for item in held} == {f"{number}.md" for number in range(20, 25)}
     # Elsewhere, and when there are fewer of them, they are welcome.
     assert put(ingestion, files[0].data, uri="a.md", collection="other").state == "indexed"
+
+
+def test_whoever_decides_reads_the_whole_text_and_sees_where_a_finding_stands(
+    ingestion: Ingestion, quarantine: Quarantine
+) -> None:
+    long = b"The pump weighs 11 kg. It stands in the cellar.\n" * 20
+    put(ingestion, CLEAN + b"\n\n" + long + "Caf\u00e9\u200b \U0001f600. ".encode() + HOSTILE + b"\n\n" + long)
+    item = quarantine.read(quarantine.list()[0].item_id)
+    assert item.text is not None
+    assert item.text.count("in the cellar") == 40
+    assert (item.title, item.text_start, item.text_characters) == ("Pump", 0, len(item.text))
+    (finding,) = [its for its in item.findings if its.kind == "instructions"]
+    assert "Ignore all previous instructions" in item.text[finding.start : finding.end]
+    parts = [quarantine.read(item.item_id, start, 700).text or "" for start in range(0, len(item.text), 700)]
+    assert "".join(parts) == item.text  # offsets count characters, whatever their bytes
+    assert quarantine.read(item.item_id, len(item.text)).text == ""
+
+
+@pytest.mark.parametrize("decision", ["release", "reject"])
+def test_a_text_is_kept_only_until_it_is_decided(
+    ingestion: Ingestion, catalog: Catalog, quarantine: Quarantine, decision: str
+) -> None:
+    put(ingestion, HOSTILE)
+    put(ingestion, HOSTILE + b" At once.")  # in place of the one before
+    (item,) = quarantine.list()
+    assert str(quarantine.read(item.item_id).text).endswith("At once.")
+    getattr(quarantine, decision)(item.item_id)
+    decided = quarantine.read(item.item_id)
+    assert decided.text is None
+    assert f"it was {decided.state}" in str(decided.text_problem)
+    with catalog.reading() as connection:
+        assert statements.count(connection, schema.quarantine_texts) == 0
+
+
+def test_what_an_older_version_held_back_says_how_it_can_be_read(
+    ingestion: Ingestion, catalog: Catalog, quarantine: Quarantine
+) -> None:
+    put(ingestion, HOSTILE)
+    with catalog.writing() as connection:
+        connection.execute(schema.quarantine_texts.delete())
+    (item,) = quarantine.list()
+    assert "upload it again" in str(quarantine.read(item.item_id).text_problem)
+    put(ingestion, HOSTILE)
+    (again,) = quarantine.list()
+    assert quarantine.read(again.item_id).text == HOSTILE.decode()

@@ -320,6 +320,8 @@ class JobQueue:
             query = select(schema.jobs.c.cancel_requested).where(schema.jobs.c.job_id == job_id)
             requested = bool(connection.execute(query).scalar_one())
         self._looked = monotonic()
+        if requested:  # it is not taken back, and whoever asks once more at once must hear the same
+            self._cancelled.add(job_id)
         return requested
 
     def get(self, job_id: str, readable: Readable = None) -> Job:

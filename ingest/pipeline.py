@@ -14,7 +14,7 @@ from ingest.background import background
 from ingest.batches import require_open
 from ingest.catalog import Catalog, Readable
 from ingest.config import IngestSettings
-from ingest.embedding_ahead import BegunVectors
+from ingest.embedding_ahead import Begun
 from ingest.errors import (
     BatchConflict,
     DocumentTooLarge,
@@ -87,7 +87,7 @@ class Ingestion:
         self._in_use: Embedder | None = None  # as far as is known: a commit fails where another one is by now
         self._settings = settings
         self._reading = ReadingAhead(originals, extractor, settings)
-        self._begun = BegunVectors()
+        self._begun = Begun()
         self._slow: dict[str, ClaimedJob] = {}  # by document: a later job must not overtake the file that is being read
         self.queue = JobQueue(catalog)
 
@@ -274,6 +274,10 @@ class Ingestion:
             in_use = self.catalog.content_hashes(connection, content_hashes) | self.queue.hashes_in_use(connection)
             for content_hash in set(content_hashes) - in_use:
                 self._originals.remove(content_hash)
+
+    def wait_for(self, job: ClaimedJob, left: Sequence[Upload]) -> None:
+        """Files of these documents that later jobs have wait for the job, which gives way to others."""
+        self._note_slow(job, left)
 
     def _note_slow(self, job: ClaimedJob, slow: Sequence[Upload]) -> None:
         """Remembers the files of the job that take long to read, and forgets those that did."""

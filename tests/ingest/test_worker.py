@@ -21,7 +21,8 @@ from ingest.erasure import Erasure
 from ingest.errors import CatalogUnavailable, IngestError, NotAllowed, NotFound
 from ingest.extraction.process import ReadHere
 from ingest.history import History
-from ingest.jobs import FILL_SPACE, FINISHED
+from ingest.identity import document_id_of
+from ingest.jobs import FILL_SPACE, FINISHED, JobQueue
 from ingest.leases import Holder, Lease, this_process
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
@@ -136,6 +137,77 @@ def test_a_cancelled_job_stops_between_batches(catalog: Catalog, originals: Orig
     assert {outcome.state for outcome in job.documents} == {"indexed"}  # whose chunks were embedded by then
     assert 1 <= len(job.documents) < 10
     assert len(originals.hashes()) == len(job.documents)
+
+
+def test_that_another_process_cancelled_a_job_is_heard_each_time(ingestion: Ingestion, catalog: Catalog) -> None:
+    job_id = submit(ingestion, "a.md")
+    assert ingestion.queue.claim() is not None
+    JobQueue(catalog).request_cancel(job_id)  # that of another process
+    wait_until(lambda: ingestion.queue.cancel_requested(job_id))
+    assert ingestion.queue.cancel_requested(job_id)  # else a job that was to stop would be begun anew
+
+
+def test_a_large_file_lets_later_uploads_go_first_and_is_not_begun_anew(
+    catalog: Catalog, originals: Originals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.worker._TURN_S", 0.1)
+    embedded: list[str] = []
+    small: list[str] = []
+    others_come = threading.Lock()
+
+    class SlowEmbedder(HashEmbedder):
+        def embed_documents(self, texts):  # type: ignore[no-untyped-def]
+            embedded.extend(texts)
+            if others_come.acquire(blocking=False):
+                small.append(submit(ingestion, "b.md"))
+                # A later version of the large file, which must not overtake it.
+                small.append(ingestion.submit([IncomingFile("a.md", "a.md", b"The newest.")], "default", {}))
+            time.sleep(0.05)
+            return super().embed_documents(texts)
+
+    read: list[str] = []
+
+    class Counting(ReadHere):
+        def submit(self, data, name, reading, examination):  # type: ignore[no-untyped-def]
+            read.append(name)
+            return super().submit(data, name, reading, examination)
+
+    settings = IngestSettings(embed_batch=1, chunk_tokens=16)
+    ingestion = Ingestion(catalog, originals, SlowEmbedder(), settings, Counting())
+    text = "\n\n".join(f"The valve {number} of the long pipe is opened in spring and closed." for number in range(30))
+    large = ingestion.submit([IncomingFile("a.md", "a.md", text.encode())], "default", {})
+    worker = Worker(ingestion)
+    worker.start()
+    try:
+        wait_until(lambda: len(small) == 2)
+        jobs = [wait_for(ingestion, job_id) for job_id in (large, *small)]
+    finally:
+        worker.stop()
+    assert [job.state for job in jobs] == ["done"] * 3
+    finished = [job.finished_at for job in jobs]
+    assert finished[1] < finished[0] < finished[2]  # type: ignore[operator]
+    assert len(embedded) == len(set(embedded)) > 30
+    assert read == ["a.md", "b.md", "a.md"]
+    assert catalog.version_text(document_id_of("default", "a.md"), 2) == "The newest."
+
+
+def test_a_file_that_takes_too_long_to_cut_is_refused(catalog: Catalog, originals: Originals) -> None:
+    class SlowCounter(HashEmbedder):
+        def count_tokens(self, text: str) -> int:
+            time.sleep(0.01 if "newts" in text else 0)
+            return super().count_tokens(text)
+
+    ingestion = Ingestion(catalog, originals, SlowCounter(), IngestSettings(cutting_s=0.05), ReadHere())
+    paragraphs = "\n\n".join(f"{number} newts swim." for number in range(30))
+    job_id = ingestion.submit(
+        [IncomingFile("a.md", "a.md", paragraphs.encode()), IncomingFile("b.md", "b.md", b"toads")], "default", {}
+    )
+    Worker(ingestion).work_off()
+    refused, done = ingestion.queue.get(job_id).documents
+    assert done.state == "indexed"
+    assert refused.problem is not None
+    assert refused.problem.code == "limit-exceeded"
+    assert refused.problem.detail.startswith("a.md: cutting its text into passages took over 0.05 s")
 
 
 def test_a_queued_job_is_cancelled_at_once(ingestion: Ingestion, tmp_path: Path) -> None:

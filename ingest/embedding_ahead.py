@@ -87,10 +87,10 @@ class EmbeddingAhead:
         while len(self._waiting) >= self._batch:
             self._begin()
 
-    def finish(self) -> tuple[dict[str, Vectors], set[str]]:
+    def finish(self, report: Callable[[float], None]) -> tuple[dict[str, Vectors], set[str]]:
         """Vectors by chunk, of shape (dimension,), and the chunks that the embedder fails on.
 
-        When it was stopped, those of batches that were not begun are in neither.
+        When it was stopped, those of batches that were not begun are in neither. `report` takes the share that is done.
         """
         while self._waiting:
             self._begin()
@@ -105,6 +105,7 @@ class EmbeddingAhead:
                 vectors |= future.result()
             except Exception:
                 self._one_by_one(inputs, vectors, failed)
+            report(len(vectors) / len(self._asked))
         return vectors, failed
 
     def _begin(self) -> None:

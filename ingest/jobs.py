@@ -201,13 +201,19 @@ class JobQueue:
             its = schema.jobs.c.job_id == job_id
             connection.execute(update(schema.jobs).where(its).values(done=done, total=total))
 
+    def report_part(self, job_id: str, part: float) -> None:
+        """Work is done that comes to so many files, beside those that are done."""
+        with self._catalog.writing(may_be_lost=True) as connection:
+            its = (schema.jobs.c.job_id == job_id) & (schema.jobs.c.state == "running")
+            connection.execute(update(schema.jobs).where(its).values(part=part))
+
     def advance(
         self, connection: Connection, job_id: str, done: int, total: int, problems: Sequence[Problem] = ()
     ) -> None:
         """How far a running task has come, in the caller's transaction, with the problems that it met since."""
         table = schema.jobs
         its = table.c.job_id == job_id
-        values: dict[str, Any] = {"done": done, "total": total, "attempts": 0}
+        values: dict[str, Any] = {"done": done, "total": total, "part": 0.0, "attempts": 0}
         if problems:
             known = connection.execute(select(table.c.problems).where(its)).scalar_one()
             new = [problem.model_dump(mode="json") for problem in problems]
@@ -264,6 +270,7 @@ class JobQueue:
             "state": ended_as(known) if ended else "running",
             "finished_at": datetime.now(UTC) if ended else None,
             "done": done,
+            "part": 0.0,
             "outcomes": known,
             "problems": row.problems + [outcome["problem"] for outcome in new if outcome["problem"] is not None],
             "attempts": 0,

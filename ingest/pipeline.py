@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,8 @@ from ingest.types import DocumentOutcome, Embedder, Job, Problem, Space
 from ingest.uploads import Upload, has_passwords, payload_of
 
 MIB = 1024 * 1024
+# How often it is said how far the files at hand are.
+_REPORT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +200,19 @@ class Ingestion:
         """
         left = list(job.uploads)
         unneeded: set[str] = set()
+        reported = time.monotonic()
+
+        def report(files: float) -> None:
+            nonlocal reported
+            if time.monotonic() > reported + _REPORT_S:
+                self.queue.report_part(job.job_id, files)
+                reported = time.monotonic()
+
         self._reading.keep_only([*left, *(its for other in self._slow.values() for its in other.uploads)])
         while left and not stop():
             # 1. Prepare some files: bytes to text, text to chunks, chunks to vectors.
             embedder = self._in_use = self._in_use or self._embedder()
-            preparing = Preparing(self.catalog, self._reading, self._settings, embedder, stop, self._begun)
+            preparing = Preparing(self.catalog, self._reading, self._settings, embedder, stop, self._begun, report)
             group = preparing.group(left, lambda upload: self._is_overtaking(upload, job))
             self._note_slow(job, group.slow)
             # 2. One transaction shows all of them and notes what became of each.

@@ -72,7 +72,10 @@ class Preparing:
         embedder: Embedder,
         stop: Callable[[], bool],
         begun: Begun,
+        report: Callable[[float], None] = lambda files: None,
     ) -> None:
+        """`report` takes how many files the work comes to that is done on those at hand."""
+        self._report = report
         self._begun = begun
         self._catalog = catalog
         self._reading = reading
@@ -230,7 +233,13 @@ class Preparing:
         self, drafts: Sequence[_Draft], embedding: EmbeddingAhead, begun: dict[str, Vectors]
     ) -> list[Prepared]:
         """Each draft as a version, or what became of it; those that `stop` came before are left out."""
-        embedded, failed = embedding.finish()
+        resumed = len(begun)
+
+        def report(share: float) -> None:
+            asked = sum(len(draft.lacking) for draft in drafts)
+            self._report(len(drafts) * (resumed + share * (asked - resumed)) / asked)
+
+        embedded, failed = embedding.finish(report)
         vectors = embedded | begun
         prepared: list[Prepared] = []
         stopped: dict[Hashable, CutFile] = {}

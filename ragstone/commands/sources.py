@@ -206,7 +206,7 @@ def _watched(application: Application, job_id: str, quiet: bool) -> Job:
             left = "" if ended or job.eta_s is None else f", about {job.eta_s:.0f} s left"
             said = f"{job.done} of {job.total} items{left}" if job.total else ""
             all_done = job.state == "done"  # of a source that is as it was, too, which has nothing to do
-            advance(job.source or "refresh", job.total or 1 if all_done else job.done, job.total, said)
+            advance(job.source or "refresh", job.total or 1 if all_done else job.done + job.part, job.total, said)
     return job
 
 

@@ -191,6 +191,33 @@ def test_a_large_file_lets_later_uploads_go_first_and_is_not_begun_anew(
     assert catalog.version_text(document_id_of("default", "a.md"), 2) == "The newest."
 
 
+def test_one_large_file_says_how_far_it_is(
+    catalog: Catalog, originals: Originals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.pipeline._REPORT_S", 0.0)
+    seen: list[Job] = []
+
+    class Watched(HashEmbedder):
+        def embed_documents(self, texts):  # type: ignore[no-untyped-def]
+            time.sleep(0.02)
+            seen.append(ingestion.queue.get(job_id))
+            return super().embed_documents(texts)
+
+    ingestion = Ingestion(catalog, originals, Watched(), IngestSettings(embed_batch=1, chunk_tokens=16), ReadHere())
+    text = "\n\n".join(f"The valve {number} of the long pipe is opened in spring and closed." for number in range(30))
+    job_id = ingestion.submit([IncomingFile("a.md", "a.md", text.encode())], "default", {})
+    Worker(ingestion).work_off()
+    parts = [job.part for job in seen]
+    assert parts == sorted(parts)
+    assert parts[0] == 0
+    assert 0.8 < parts[-1] < 1
+    assert all(job.done == 0 and job.total == 1 for job in seen)
+    assert seen[0].eta_s is None
+    assert seen[-1].eta_s is not None
+    ended = ingestion.queue.get(job_id)
+    assert (ended.done, ended.part, ended.eta_s) == (1, 0, None)
+
+
 def test_a_file_that_takes_too_long_to_cut_is_refused(catalog: Catalog, originals: Originals) -> None:
     class SlowCounter(HashEmbedder):
         def count_tokens(self, text: str) -> int:

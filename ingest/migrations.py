@@ -170,5 +170,19 @@ def _to_held_texts(connection: Connection) -> None:
     schema.quarantine_texts.create(connection, checkfirst=True)
 
 
+def _to_staged_signatures(connection: Connection) -> None:
+    """7: signatures of versions that are staged."""
+    if "signature" not in {column["name"] for column in inspect(connection).get_columns("staged")}:
+        kind = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
+        connection.execute(text(f"ALTER TABLE staged ADD COLUMN signature {kind}"))
+
+
 # Each entry brings the schema from its place + 1 to the next number. Never edit one that has been released; append.
-STEPS: tuple[Step, ...] = (_to_chunk_numbers, _to_marks, _to_attempts, _to_sources, _to_held_texts)
+STEPS: tuple[Step, ...] = (
+    _to_chunk_numbers,
+    _to_marks,
+    _to_attempts,
+    _to_sources,
+    _to_held_texts,
+    _to_staged_signatures,
+)

@@ -278,6 +278,7 @@ staged = Table(
     Column("version", Integer),
     Column("prepared_with", Characters),
     Column("metadata", JSON),  # null: the document keeps what it has
+    Column("signature", LargeBinary),  # that of `signatures`, put there when the batch is promoted; null: not known
 )
 
 staged_occurrences = Table(

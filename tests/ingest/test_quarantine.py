@@ -9,6 +9,7 @@ from ingest.catalog import Catalog
 from ingest.collection_settings import Collections
 from ingest.erasure import Erasure
 from ingest.errors import NotFound, QuarantineConflict
+from ingest.history import History
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.quarantine import Quarantine
@@ -205,3 +206,33 @@ def test_what_an_older_version_held_back_says_how_it_can_be_read(
     put(ingestion, HOSTILE)
     (again,) = quarantine.list()
     assert quarantine.read(again.item_id).text == HOSTILE.decode()
+
+
+@pytest.mark.parametrize("by_an_older_version", [False, True])
+def test_what_a_promoted_batch_shows_counts_in_a_flood(
+    ingestion: Ingestion, catalog: Catalog, quarantine: Quarantine, by_an_older_version: bool
+) -> None:
+    page = "The northern valve of the great reservoir is opened by hand each spring, when the snow has gone. " * 5
+    files = [IncomingFile(f"{n}.md", f"{n}.md", f"{page} Copy {n}.".encode()) for n in range(21)]
+    assert put(ingestion, CLEAN, uri="0.md").state == "indexed"
+    history = History(catalog)
+    batch = history.open_batch()
+    ingestion.submit(files[:10], "default", None, batch)
+    ingestion.submit(files[10:20], "default", None, batch)
+    Worker(ingestion).work_off()
+    if by_an_older_version:
+        with catalog.writing() as connection:
+            connection.execute(schema.staged.update().values(signature=None))
+    dropped = history.open_batch()
+    ingestion.submit([files[20]], "other", None, dropped)
+    Worker(ingestion).work_off()
+    history.drop_batch(dropped)
+    with catalog.reading() as connection:
+        assert statements.count(connection, schema.signatures) == 1  # what is staged counts for nobody
+    history.promote(batch)
+    held = put(ingestion, files[20].data, uri="20.md")
+    assert held.state == "quarantined"
+    assert [its.findings[0].kind for its in quarantine.list()] == ["flood"]
+    with catalog.reading() as connection:
+        assert statements.count(connection, schema.signatures) == 20
+    assert put(ingestion, CLEAN, uri="21.md").state == "indexed"  # 0.md is no copy of it any more

@@ -65,16 +65,26 @@ class Requests:
     def close(self) -> None:
         self._client.close()
 
-    def get(self, address: str, mark: str | None, max_bytes: int, *, cut: bool = False) -> Page:
+    def get(
+        self,
+        address: str,
+        mark: str | None,
+        max_bytes: int,
+        require: Callable[[str], None] = lambda address: None,
+        *,
+        cut: bool = False,
+    ) -> Page:
         """The page, unless it is as it was at `mark`; with `cut`, its first `max_bytes` are enough.
 
-        Raises NotFound, DocumentTooLarge, RefusedDocument, and TryAgain for what may pass.
+        `require` raises for an address that may not be asked: it sees the first one and each that redirects lead to.
+        Raises what it raises, NotFound, DocumentTooLarge, RefusedDocument, and TryAgain for what may pass.
         """
         said = said_of(mark)
         conditions = {"If-None-Match": said.get("etag"), "If-Modified-Since": said.get("modified")}
         headers = {name: value for name, value in conditions.items() if value is not None}
         at = address
         for _ in range(_MAX_REDIRECTS + 1):
+            require(at)
             try:
                 with self._asked(at, headers) as reply:
                     if reply.has_redirect_location:

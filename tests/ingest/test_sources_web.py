@@ -131,6 +131,43 @@ def test_robots_are_minded(followed: Followed, server: Site) -> None:
     assert "/docs/private/a" not in server.asked
 
 
+@pytest.mark.parametrize("depth", [0, 1])
+def test_robots_are_minded_where_redirects_lead(followed: Followed, server: Site, depth: int) -> None:
+    with site() as other:
+        server.put("/robots.txt", "User-agent: *\nDisallow: /private/\n", media_type="text/plain")
+        other.put("/robots.txt", "User-agent: *\nDisallow: /closed\n", media_type="text/plain")
+        server.put("/d/", page("redir", "far", "free"))
+        server.put("/d/redir", status=302, location="/d/redir2")
+        server.put("/d/redir2", status=302, location="/private/secret")
+        server.put("/private/secret", page(text="the secret"))
+        server.put("/d/far", status=301, location=f"{other.url}/closed")
+        server.put("/d/free", status=301, location=f"{other.url}/open")
+        other.put("/closed", page(text="closed"))
+        other.put("/open", page(text="open"))
+        pages = "redir", "far", "free"
+        starts = f"{server.url}/d/" if depth else " ".join(f"{server.url}/d/{name}" for name in pages)
+        followed.put("s", "web", starts, depth=depth)
+        assert followed.refresh().failed == 2
+        problems = {its.uri: its.problem for its in followed.register.items("s", 10)}
+        assert "robots.txt" in str(problems[f"{server.url}/d/redir"])
+        assert "robots.txt" in str(problems[f"{server.url}/d/far"])
+        assert f"{server.url}/d/free" in followed.shown()
+        assert "/private/secret" not in server.asked
+        assert other.asked == ["/robots.txt", "/open"]
+        assert server.asked.count("/robots.txt") == 1
+
+
+def test_a_sitemap_that_is_not_for_programs_is_not_read(followed: Followed, server: Site) -> None:
+    server.put("/robots.txt", "User-agent: *\nDisallow: /sitemap\n", media_type="text/plain")
+    server.put("/sitemap.xml", sitemap(server, "/a"))
+    followed.put("s", "sitemap", f"{server.url}/sitemap.xml")
+    run = followed.refresh()
+    assert run.state == "failed"
+    assert run.problem is not None
+    assert "robots.txt" in run.problem.detail
+    assert server.asked == ["/robots.txt"]
+
+
 def test_a_site_whose_robots_cannot_be_had_is_asked_later(followed: Followed, server: Site) -> None:
     server.put("/robots.txt", status=503)
     server.put("/a", page())

@@ -39,16 +39,22 @@ _EXTENSIONS = {
     "application/xml": ".xml",
     "text/xml": ".xml",
 }
+# What the charset of a type is said of; XML and JSON tell it themselves.
+_TEXTS = ("text/html", "application/xhtml+xml", "text/plain", "text/markdown", "text/csv")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What came back for an address; `data` is None when it is as it was. `address` is where redirects led."""
+    """What came back for an address; `data` is None when it is as it was. `address` is where redirects led.
+
+    `charset` is what the server says of the encoding of text, where it says something.
+    """
 
     address: str
     data: bytes | None
     mark: str | None
     name: str
+    charset: str | None = None
 
 
 class Requests:
@@ -159,7 +165,8 @@ class Requests:
         known = {name: value for name, value in marks.items() if value}
         media_type = reply.headers.get("content-type", "").split(";")[0].strip().lower()
         said = json.dumps(known, sort_keys=True) if known else None
-        return Page(address, bytes(data), said, name_of(address, media_type))
+        charset = reply.charset_encoding if media_type in _TEXTS else None
+        return Page(address, bytes(data), said, name_of(address, media_type), charset)
 
     def _be_polite(self) -> None:
         wait = self._last_request + self._limits.delay_s - time.monotonic()

@@ -7,12 +7,13 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import IO
 
 from ingest.config import WebSettings
 from ingest.errors import DocumentTooLarge, NotFound, RefusedDocument, TryAgain
+from ingest.sources.charsets import in_utf_8
 from ingest.sources.links import links, sitemap_entries
 from ingest.sources.locations import web_address
 from ingest.sources.requests import MIB, Page, Requests, name_of, said_of
@@ -168,7 +169,8 @@ class WebReader:
 
     def _asked(self, address: str, mark: str | None, max_bytes: int) -> Page:
         """What came back for an address, where robots.txt of each site on the way there lets programs ask."""
-        return self._requests.get(address, mark, max_bytes, self._robots.require)
+        page = self._requests.get(address, mark, max_bytes, self._robots.require)
+        return page if page.data is None else replace(page, data=in_utf_8(page.data, page.charset))
 
     def _keep(self, address: str, page: Page) -> None:
         if page.data is None:

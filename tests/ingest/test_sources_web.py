@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from following import Followed
+from following import Followed, document
 from web_server import Site, site
 
 from ingest.catalog import Catalog
@@ -369,6 +369,41 @@ def test_types_that_servers_name_decide_the_format(followed: Followed, server: S
     assert followed.refresh().taken == 2
     documents, _ = followed.catalog.documents(None, 10, None)
     assert {document.media_type for document in documents} == {"text/plain", "text/markdown"}
+
+
+CZECH = "Příliš žluťoučký kůň úpěl ďábelské ódy."
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "expected"),
+    [
+        (page(text=CZECH).encode("iso-8859-2"), "text/html; charset=ISO-8859-2", CZECH),
+        (page(text="Łódź").encode("iso-8859-2"), "text/html;charset=iso-8859-2", "Łódź"),
+        (("<meta charset=windows-1251>" + page(text=CZECH)).encode("cp1250"), 'text/html; charset="cp1250"', CZECH),
+        (b"\xef\xbb\xbf" + page(text=CZECH).encode(), "text/html; charset=iso-8859-2", CZECH),
+        (page(text=CZECH).encode(), "text/html; charset=ISO-8859-1", CZECH),
+        (page(text=CZECH).encode(), "text/html; charset=nonsense", CZECH),
+        (page(text="Привет").encode("koi8-r"), "text/html; charset=koi8-r", "Привет"),
+        ("Łódź".encode("iso-8859-2"), "text/plain; charset=iso-8859-2", "Łódź"),
+        ("# 見出し".encode("shift_jis"), "text/markdown; charset=Shift_JIS", "見出し"),
+        ("Łódź".encode("utf-16-le"), "text/plain; charset=utf-16", "Łódź"),
+    ],
+)
+def test_the_server_says_how_a_page_is_encoded(
+    followed: Followed, server: Site, body: bytes, media_type: str, expected: str
+) -> None:
+    server.put("/a", body, media_type=media_type)
+    followed.put("s", "web", f"{server.url}/a")
+    assert followed.refresh().taken == 1
+    assert expected in followed.catalog.version_text(document(f"{server.url}/a"), 1)
+    server.pages["/a"].etag = False
+    assert followed.refresh().unchanged == 1
+
+
+def test_links_are_read_in_the_encoding_that_the_server_says(server: Site) -> None:
+    server.put("/d/", page("Łódź").encode("iso-8859-2"), media_type="text/html; charset=iso-8859-2")
+    server.put("/d/%C5%81%C3%B3d%C5%BA", page())
+    assert listed(server, "web", "/d/", depth=1) == ["/d/", "/d/Łódź"]
 
 
 def test_a_server_that_cannot_be_reached_is_said(followed: Followed) -> None:

@@ -7,12 +7,13 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import IO
 
 from ingest.config import WebSettings
 from ingest.errors import DocumentTooLarge, NotFound, RefusedDocument, TryAgain
+from ingest.sources.charsets import in_utf_8
 from ingest.sources.links import links, sitemap_entries
 from ingest.sources.locations import web_address
 from ingest.sources.requests import MIB, Page, Requests, name_of, said_of
@@ -108,8 +109,7 @@ class WebReader:
         stored = self._stored(address)
         before = (stored[1] if stored else b"", address)
         try:
-            self._robots.require(address)
-            page = self._requests.get(address, stored[0] if stored else None, int(self._limits.max_page_mib * MIB))
+            page = self._asked(address, stored[0] if stored else None, int(self._limits.max_page_mib * MIB))
         except NotFound:
             if depth == 0:
                 raise TryAgain(f"{address} is not there: nothing is removed") from None
@@ -130,7 +130,7 @@ class WebReader:
         while maps and not stop():
             address = maps.popleft()
             try:
-                page = self._requests.get(address, None, _MAX_SITEMAP_BYTES)
+                page = self._asked(address, None, _MAX_SITEMAP_BYTES)
             except NotFound as error:
                 raise TryAgain(f"the sitemap {address} is not there: nothing is removed") from error
             for kind, location, changed in sitemap_entries(page.data or b"", address, _MAX_SITEMAP_BYTES):
@@ -153,8 +153,7 @@ class WebReader:
         if isinstance(kept, Exception):
             raise kept
         if kept is None:
-            self._robots.require(item.key)
-            page = self._requests.get(item.key, mark, max_bytes)
+            page = self._asked(item.key, mark, max_bytes)
             data, said, name = page.data, page.mark, page.name
         else:
             data, said, name = self._bytes_at(kept.place), kept.mark, kept.name
@@ -167,6 +166,11 @@ class WebReader:
 
     def close(self) -> None:
         self._open.close()
+
+    def _asked(self, address: str, mark: str | None, max_bytes: int) -> Page:
+        """What came back for an address, where robots.txt of each site on the way there lets programs ask."""
+        page = self._requests.get(address, mark, max_bytes, self._robots.require)
+        return page if page.data is None else replace(page, data=in_utf_8(page.data, page.charset))
 
     def _keep(self, address: str, page: Page) -> None:
         if page.data is None:

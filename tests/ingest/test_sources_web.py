@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from following import Followed
+from following import Followed, document
 from web_server import Site, site
 
 from ingest.catalog import Catalog
@@ -129,6 +129,43 @@ def test_robots_are_minded(followed: Followed, server: Site) -> None:
     followed.put("t", "web", f"{server.url}/docs/private/a", depth=1)
     assert followed.refresh("t").state == "failed"
     assert "/docs/private/a" not in server.asked
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_robots_are_minded_where_redirects_lead(followed: Followed, server: Site, depth: int) -> None:
+    with site() as other:
+        server.put("/robots.txt", "User-agent: *\nDisallow: /private/\n", media_type="text/plain")
+        other.put("/robots.txt", "User-agent: *\nDisallow: /closed\n", media_type="text/plain")
+        server.put("/d/", page("redir", "far", "free"))
+        server.put("/d/redir", status=302, location="/d/redir2")
+        server.put("/d/redir2", status=302, location="/private/secret")
+        server.put("/private/secret", page(text="the secret"))
+        server.put("/d/far", status=301, location=f"{other.url}/closed")
+        server.put("/d/free", status=301, location=f"{other.url}/open")
+        other.put("/closed", page(text="closed"))
+        other.put("/open", page(text="open"))
+        pages = "redir", "far", "free"
+        starts = f"{server.url}/d/" if depth else " ".join(f"{server.url}/d/{name}" for name in pages)
+        followed.put("s", "web", starts, depth=depth)
+        assert followed.refresh().failed == 2
+        problems = {its.uri: its.problem for its in followed.register.items("s", 10)}
+        assert "robots.txt" in str(problems[f"{server.url}/d/redir"])
+        assert "robots.txt" in str(problems[f"{server.url}/d/far"])
+        assert f"{server.url}/d/free" in followed.shown()
+        assert "/private/secret" not in server.asked
+        assert other.asked == ["/robots.txt", "/open"]
+        assert server.asked.count("/robots.txt") == 1
+
+
+def test_a_sitemap_that_is_not_for_programs_is_not_read(followed: Followed, server: Site) -> None:
+    server.put("/robots.txt", "User-agent: *\nDisallow: /sitemap\n", media_type="text/plain")
+    server.put("/sitemap.xml", sitemap(server, "/a"))
+    followed.put("s", "sitemap", f"{server.url}/sitemap.xml")
+    run = followed.refresh()
+    assert run.state == "failed"
+    assert run.problem is not None
+    assert "robots.txt" in run.problem.detail
+    assert server.asked == ["/robots.txt"]
 
 
 def test_a_site_whose_robots_cannot_be_had_is_asked_later(followed: Followed, server: Site) -> None:
@@ -332,6 +369,41 @@ def test_types_that_servers_name_decide_the_format(followed: Followed, server: S
     assert followed.refresh().taken == 2
     documents, _ = followed.catalog.documents(None, 10, None)
     assert {document.media_type for document in documents} == {"text/plain", "text/markdown"}
+
+
+CZECH = "Příliš žluťoučký kůň úpěl ďábelské ódy."
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "expected"),
+    [
+        (page(text=CZECH).encode("iso-8859-2"), "text/html; charset=ISO-8859-2", CZECH),
+        (page(text="Łódź").encode("iso-8859-2"), "text/html;charset=iso-8859-2", "Łódź"),
+        (("<meta charset=windows-1251>" + page(text=CZECH)).encode("cp1250"), 'text/html; charset="cp1250"', CZECH),
+        (b"\xef\xbb\xbf" + page(text=CZECH).encode(), "text/html; charset=iso-8859-2", CZECH),
+        (page(text=CZECH).encode(), "text/html; charset=ISO-8859-1", CZECH),
+        (page(text=CZECH).encode(), "text/html; charset=nonsense", CZECH),
+        (page(text="Привет").encode("koi8-r"), "text/html; charset=koi8-r", "Привет"),
+        ("Łódź".encode("iso-8859-2"), "text/plain; charset=iso-8859-2", "Łódź"),
+        ("# 見出し".encode("shift_jis"), "text/markdown; charset=Shift_JIS", "見出し"),
+        ("Łódź".encode("utf-16-le"), "text/plain; charset=utf-16", "Łódź"),
+    ],
+)
+def test_the_server_says_how_a_page_is_encoded(
+    followed: Followed, server: Site, body: bytes, media_type: str, expected: str
+) -> None:
+    server.put("/a", body, media_type=media_type)
+    followed.put("s", "web", f"{server.url}/a")
+    assert followed.refresh().taken == 1
+    assert expected in followed.catalog.version_text(document(f"{server.url}/a"), 1)
+    server.pages["/a"].etag = False
+    assert followed.refresh().unchanged == 1
+
+
+def test_links_are_read_in_the_encoding_that_the_server_says(server: Site) -> None:
+    server.put("/d/", page("Łódź").encode("iso-8859-2"), media_type="text/html; charset=iso-8859-2")
+    server.put("/d/%C5%81%C3%B3d%C5%BA", page())
+    assert listed(server, "web", "/d/", depth=1) == ["/d/", "/d/Łódź"]
 
 
 def test_a_server_that_cannot_be_reached_is_said(followed: Followed) -> None:

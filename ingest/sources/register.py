@@ -177,7 +177,7 @@ def _refreshes(connection: Connection, name: str, states: Sequence[str]) -> list
 
 
 def _source(row: Any) -> SourceInfo:
-    settings = SourceSettings(**row["settings"])
+    settings = SourceSettings.stored(row["settings"])
     last = row["last_run"]
     return SourceInfo(
         name=row["name"],

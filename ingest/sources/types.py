@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from ingest.sources.locations import check_branch, check_location, check_options
+from ingest.sources.locations import check_branch, check_location
 from ingest.sources.schedule import Schedule
+from ingest.sources.secrets import require_no_secret, require_no_secret_option
 from ingest.types import DocumentState, Problem
 
 SourceKind = Literal["folder", "web", "sitemap", "git", "bucket"]
@@ -40,10 +41,17 @@ class SourceSettings(BaseModel):
     subfolder: str = Field("", max_length=1000)  # git: only what is below
     options: dict[str, Any] = {}  # buckets: of the file system, such as endpoint_url; never a secret
 
+    @classmethod
+    def stored(cls, values: object) -> SourceSettings:
+        """Settings as the catalog has them, which were checked when they came. Raises ValidationError."""
+        return cls.model_validate(values, context={_STORED: True})
+
     @field_validator("location")
     @classmethod
     def _location_is_one(cls, location: str, info: ValidationInfo) -> str:
         if "kind" in info.data:
+            if not _is_stored(info):
+                require_no_secret(info.data["kind"], location)
             check_location(info.data["kind"], location)
         return location
 
@@ -55,9 +63,19 @@ class SourceSettings(BaseModel):
 
     @field_validator("options")
     @classmethod
-    def _options_have_no_secrets(cls, options: dict[str, Any]) -> dict[str, Any]:
-        check_options(options)
+    def _options_have_no_secrets(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if not _is_stored(info):
+            require_no_secret_option(options)
         return options
+
+
+# The context for settings that come from the catalog.
+_STORED = "stored"
+
+
+def _is_stored(info: ValidationInfo) -> bool:
+    """What is refused only by now must not hinder those that read what was taken before."""
+    return bool(info.context and info.context.get(_STORED))
 
 
 class LastRun(BaseModel):

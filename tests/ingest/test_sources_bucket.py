@@ -176,3 +176,25 @@ def test_an_unknown_protocol_and_a_missing_package_are_said() -> None:
         BucketReader(SourceSettings(kind="bucket", location="nope://bucket"))
     with pytest.raises(MissingDriver, match=r"pip install s3fs"):
         BucketReader(SourceSettings(kind="bucket", location="s3://bucket"))
+
+
+def test_a_secret_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As docs/operations.md says."""
+    given: dict[str, Any] = {}
+
+    class Guarded(MemoryFileSystem):
+        protocol = "guarded"
+
+        def __init__(self, **options: Any) -> None:
+            given.update(options)
+            super().__init__()
+
+    fsspec.register_implementation("guarded", Guarded, clobber=True)
+    monkeypatch.setenv("FSSPEC_GUARDED_PASSWORD", "hunter2")
+    conf: dict[str, Any] = {}
+    fsspec.config.set_conf_env(conf)
+    monkeypatch.setattr(fsspec.config, "conf", conf)
+    monkeypatch.setitem(fsspec.config.apply_config.__globals__, "conf", conf)
+    settings = SourceSettings(kind="bucket", location="guarded://bucket/docs", options={"host": "example.org"})
+    BucketReader(settings)
+    assert given == {"host": "example.org", "password": "hunter2"}

@@ -81,7 +81,8 @@ def _is_stored(info: ValidationInfo) -> bool:
 class LastRun(BaseModel):
     """How the last refresh of a source went; `revision` is the head that it left.
 
-    `problem` says why it was not done, or what of the source could not be listed.
+    `problem` says why it was not done, or what of the source could not be listed. `notes` say of items that are left
+    out why they are, at most one for each reason.
     """
 
     job_id: str
@@ -95,8 +96,10 @@ class LastRun(BaseModel):
     quarantined: int = 0
     removed: int = 0
     renamed: int = 0
+    left_out: int = 0
     revision: int | None = None
     problem: Problem | None = None
+    notes: tuple[str, ...] = ()
 
 
 class SourceInfo(BaseModel):
@@ -155,6 +158,10 @@ class Fetched:
     name: str
 
 
+class LeftOut(Exception):
+    """The source has the item, and asks that it be in no index: as if it had it not. The message says so."""
+
+
 class SourceReader(Protocol):
     """Lists what a source has, and fetches it. Errors: TryAgain for what may pass, any RefusedDocument for one item."""
 
@@ -167,8 +174,8 @@ class SourceReader(Protocol):
         ...
 
     def fetch(self, item: Listed, mark: str | None, max_bytes: int) -> Fetched | None:
-        """The item, or None when it is as it was at `mark`. Raises DocumentTooLarge above `max_bytes`, and NotFound
-        when it has gone meanwhile."""
+        """The item, or None when it is as it was at `mark`. Raises DocumentTooLarge above `max_bytes`, NotFound when
+        it has gone meanwhile, and LeftOut."""
         ...
 
     def close(self) -> None:

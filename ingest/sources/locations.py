@@ -6,12 +6,7 @@ import re
 from pathlib import Path
 from urllib.parse import urldefrag, urlsplit
 
-# Kinds of fsspec that read this machine, other programs or the web: for those there are sources that mind links,
-# private addresses and the like.
-_NO_BUCKETS = re.compile(
-    "arrow_hdfs|async_?wrapper|asynclocal|blockcache|cached|dask|data|dir|dvc|file|filecache|generic|gist|git|github|"
-    "https?|jlab|jupyter|libarchive|local|pyscript|reference|simplecache|tar|wandb|zip"
-)
+from ingest.sources.protocols import check_bucket
 
 
 def check_location(kind: str, location: str) -> None:
@@ -24,9 +19,7 @@ def check_location(kind: str, location: str) -> None:
     if kind == "git":
         _check_repository(location)
     if kind == "bucket":
-        protocol, separator, _ = location.partition("://")
-        if not separator or _NO_BUCKETS.fullmatch(protocol) or "::" in location:
-            raise ValueError(f"{location!r} is no bucket: write an address such as s3://bucket/folder")
+        check_bucket(location)
 
 
 def check_branch(branch: str | None) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from ingest.sources.locations import check_branch, check_location
+from ingest.sources.protocols import check_bucket, require_readable
 from ingest.sources.schedule import Schedule
 from ingest.sources.secrets import require_no_secret, require_no_secret_option
 from ingest.types import DocumentState, Problem
@@ -53,6 +54,8 @@ class SourceSettings(BaseModel):
             if not _is_stored(info):
                 require_no_secret(info.data["kind"], location)
             check_location(info.data["kind"], location)
+            if info.data["kind"] == "bucket" and not _is_stored(info):
+                require_readable(check_bucket(location))
         return location
 
     @field_validator("branch")

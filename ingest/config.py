@@ -52,6 +52,7 @@ class WebSettings(BaseModel):
     timeout_s: float = Field(30, gt=0, description="Time for one request")
     delay_s: float = Field(0.2, ge=0, description="Between two requests")
     max_page_mib: float = Field(20, gt=0, description="Largest page whose links are followed")
+    noindex: bool = Field(True, description="Leave out pages that ask by `noindex` to be in no index")
     allow_private: bool = Field(False, description="Ask addresses inside this network too, such as 127.0.0.1")
 
 

@@ -47,7 +47,8 @@ _TEXTS = ("text/html", "application/xhtml+xml", "text/plain", "text/markdown", "
 class Page:
     """What came back for an address; `data` is None when it is as it was. `address` is where redirects led.
 
-    `charset` is what the server says of the encoding of text, where it says something.
+    `charset` is what the server says of the encoding of text, where it says something; `tags` are its headers
+    `X-Robots-Tag`, which an answer without data can have too.
     """
 
     address: str
@@ -55,6 +56,7 @@ class Page:
     mark: str | None
     name: str
     charset: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 class Requests:
@@ -142,8 +144,9 @@ class Requests:
         return sorted(found, key=lambda its: (":" in its, its))  # IPv4 first: it is had more often
 
     def _page(self, reply: httpx.Response, address: str, mark: str | None, max_bytes: int, cut: bool) -> Page:
+        tags = tuple(reply.headers.get_list("x-robots-tag"))
         if reply.status_code == httpx.codes.NOT_MODIFIED:
-            return Page(address, None, mark, name_of(address, ""))
+            return Page(address, None, mark, name_of(address, ""), tags=tags)
         if reply.status_code in _GONE:
             raise NotFound(f"{address} is gone ({reply.status_code})")
         if reply.status_code in _PASSING or reply.is_server_error:
@@ -166,7 +169,7 @@ class Requests:
         media_type = reply.headers.get("content-type", "").split(";")[0].strip().lower()
         said = json.dumps(known, sort_keys=True) if known else None
         charset = reply.charset_encoding if media_type in _TEXTS else None
-        return Page(address, bytes(data), said, name_of(address, media_type), charset)
+        return Page(address, bytes(data), said, name_of(address, media_type), charset, tags)
 
     def _be_polite(self) -> None:
         wait = self._last_request + self._limits.delay_s - time.monotonic()

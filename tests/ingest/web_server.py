@@ -18,6 +18,7 @@ class Page:
     etag: bool = True
     modified: str | None = None
     location: str | None = None
+    robots: tuple[str, ...] = ()  # headers X-Robots-Tag
 
 
 @dataclass
@@ -67,6 +68,8 @@ def site() -> Iterator[Site]:
                 self.send_header("Last-Modified", page.modified)
             if page.location is not None:
                 self.send_header("Location", page.location)
+            for tag in page.robots:
+                self.send_header("X-Robots-Tag", tag)
             self.send_header("Content-Type", page.media_type)
             if not same:
                 self.send_header("Content-Length", str(len(body)))

@@ -11,7 +11,7 @@ from ingest.bugs import logged_bug
 from ingest.catalog import Catalog
 from ingest.chunking import chunk
 from ingest.config import IngestSettings
-from ingest.errors import CatalogUnavailable, Erased, IngestError, RefusedDocument
+from ingest.errors import CatalogUnavailable, Erased, IngestError, ReaderUnavailable, RefusedDocument
 from ingest.identity import canonical_json
 from ingest.quarantine import Held
 from ingest.reading_ahead import ReadingAhead
@@ -183,8 +183,8 @@ class Preparing:
             notes = (*notes, *_said_of(examined.redacted))
             spans = self._chunked(extracted)
             return _Draft(upload, extracted, examined.signature, examined.redacted, spans, notes)
-        except CatalogUnavailable:
-            raise
+        except (CatalogUnavailable, ReaderUnavailable):
+            raise  # no file's fault: the job is tried again
         except RefusedDocument as error:
             return upload.failed(error.code, str(error))
         except IngestError as error:

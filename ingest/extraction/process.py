@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from ingest.errors import ReaderUnavailable
 from ingest.extraction import wire
 from ingest.extraction.wire import Examination, Examined, examine
 from ingest.loaders.reading import Reading
@@ -31,6 +33,9 @@ _FILES_A_PROCESS = 1000
 # What may go on beside the files that are read at a time: those that take long must not keep others from being read.
 _SLOW = 4
 _PATIENCE_S = 2.0
+# How long a process may take until it can read: it loads all loaders.
+_START_S = 120.0
+_LAST_WORDS = 500  # characters of what a process said that ended
 
 
 class Extractor(Protocol):
@@ -39,7 +44,7 @@ class Extractor(Protocol):
     def submit(self, data: bytes, name: str, reading: Reading, examination: Examination) -> Future[Examined]:
         """The document, as `ingest.loaders.registry.extract` reads it or what it raises; ReaderBug for a bug.
 
-        Then it is examined.
+        Then it is examined. ReaderUnavailable, which is no fault of the file, where nothing can be read at all.
         """
         ...
 
@@ -111,7 +116,7 @@ class ReadingProcesses:
                     process.end()
         try:
             return process.read(data, name, reading, examination)
-        except ReadingEnded:
+        except (ReadingEnded, ReaderUnavailable):
             self._forget(process)
             self._own.process = None
             raise
@@ -130,7 +135,15 @@ class ReadingProcess:
     """One process of `ingest.extraction.server`; used by one thread."""
 
     def __init__(self) -> None:
+        """Raises ReaderUnavailable."""
         self.files = 0
+        self.gives_up: list[str] = []
+        try:
+            self._start()
+        except OSError as error:
+            raise _unavailable(str(error)) from error
+
+    def _start(self) -> None:
         self._scratch = scratch = tempfile.mkdtemp(prefix="ragstone-reading-")
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         environment |= {
@@ -140,32 +153,60 @@ class ReadingProcess:
             "HOME": scratch,
             "OPENBLAS_NUM_THREADS": "1",  # a process with threads must not fork
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ingest.extraction.server", scratch],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            cwd=scratch,
-            start_new_session=True,  # an interrupt of the terminal is for us
-        )
+        self._said = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - it is open as long as the process
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "ingest.extraction.server", scratch],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                env=environment,
+                cwd=scratch,
+                start_new_session=True,  # an interrupt of the terminal is for us
+            )
+        except OSError:
+            self._said.close()
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
         self._in, self._out = self._process.stdin, self._process.stdout
-        self.gives_up: list[str] = []
 
     def read(self, data: bytes, name: str, reading: Reading, examination: Examination) -> Examined:
-        """Raises RefusedDocument, ReaderBug and ReadingEnded."""
+        """Raises RefusedDocument, ReaderBug, ReadingEnded, and ReaderUnavailable from a process that never began."""
         assert self._in is not None and self._out is not None
+        if not self.files:
+            self._await_start()
+        self.files += 1
         try:
-            if not self.files:
-                self.gives_up = json.loads(self._out.readline())["gives_up"]
-            self.files += 1
             self._in.write(wire.request(data, name, reading, examination))
             self._in.flush()
             reply = self._out.readline()
         except (OSError, ValueError) as error:
-            raise ReadingEnded(f"the process that reads files ended: {error}") from error
+            raise ReadingEnded(f"the process that reads files ended: {self._last_words() or error}") from error
         if not reply:
-            raise ReadingEnded("the process that reads files ended")
+            raise ReadingEnded(f"the process that reads files ended: {self._last_words()}")
         return wire.examined_of(reply)
+
+    def _await_start(self) -> None:
+        assert self._out is not None
+        poll = select.poll()
+        try:
+            poll.register(self._out, select.POLLIN)
+            if not poll.poll(_START_S * 1000):
+                raise _unavailable(f"it said nothing for {_START_S:g} s")
+            self.gives_up = json.loads(self._out.readline())["gives_up"]
+        except (OSError, ValueError) as error:
+            raise _unavailable(self._last_words() or "it ended without a word") from error
+
+    def _last_words(self) -> str:
+        """The last line of what the process wrote to its error output; all of it goes to the log."""
+        try:
+            self._said.seek(0)
+            said = self._said.read().decode("utf-8", "replace").strip()
+        except (OSError, ValueError):  # it was closed
+            return ""
+        if said:
+            log.error("the process that reads files said: %s", said)
+        return said.rpartition("\n")[2][:_LAST_WORDS]
 
     def end(self) -> None:
         """Ends the process, and what it is reading."""
@@ -178,4 +219,12 @@ class ReadingProcess:
             self._process.kill()
             self._process.wait()
         self._out.close()
+        self._said.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _unavailable(why: str) -> ReaderUnavailable:
+    return ReaderUnavailable(
+        f"the program that reads files could not be started: {why}. Mend that, or install Ragstone again; "
+        "what was uploaded waits until then."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from time import monotonic
@@ -43,13 +43,17 @@ _CANCEL_LOOK_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """A job that this worker has taken; `uploads` are those that are still to do."""
+    """A job that this worker has taken; `uploads` are those that are still to do.
+
+    `attempts`: how often it was taken since it last came further, this time included.
+    """
 
     number: int
     job_id: str
     kind: str
     payload: dict[str, Any]
     uploads: tuple[Upload, ...]
+    attempts: int = 1
 
 
 class JobQueue:
@@ -135,7 +139,7 @@ class JobQueue:
                 return None
         self._looked = monotonic()
         left = tuple(left_of(row["payload"], row["total"], row["outcomes"]))
-        return ClaimedJob(row["number"], row["job_id"], row["kind"], row["payload"], left)
+        return ClaimedJob(row["number"], row["job_id"], row["kind"], row["payload"], left, row["attempts"])
 
     def something_waits(self, *, uploads: bool = True) -> bool:
         """Whether a job that goes before those of the background is queued; without `uploads`, one of another kind."""
@@ -239,6 +243,11 @@ class JobQueue:
             guard(connection)
             connection.execute(update(schema.jobs).where(schema.jobs.c.job_id == job_id).values(values))
             forget_passwords(connection, job_id)
+
+    def add_given_up(self, connection: Connection, upload: Upload, problem: Problem) -> None:
+        """Adds a job for one file that is given up before it is begun, in the caller's transaction: for `retry`."""
+        job_id = self.enqueue(connection, [replace(upload, password=None)], [], upload.collection)
+        fail_attempt(connection, job_id, MOST_ATTEMPTS, problem)
 
     def requeue_abandoned(self, guard: Guard = unguarded) -> int:
         """Puts back what a dead worker left running; only the holder of the worker's lease may call this.

@@ -28,13 +28,14 @@ from ingest.errors import (
 from ingest.extraction.process import Extractor
 from ingest.history import NOT_COMMITTED, Committed, History
 from ingest.identity import document_id_of
-from ingest.jobs import UNFINISHED, ClaimedJob, JobQueue
+from ingest.jobs import INGEST, UNFINISHED, ClaimedJob, JobQueue
 from ingest.originals import Originals
 from ingest.preparing import Prepared, Preparing
 from ingest.quarantine import Held, hold
 from ingest.reading_ahead import ReadingAhead
 from ingest.sources import items
 from ingest.statements import Guard, PreparedVersion, unguarded
+from ingest.suspects import Suspects
 from ingest.types import DocumentOutcome, Embedder, Job, Problem, Space
 from ingest.uploads import Upload, has_passwords, payload_of
 
@@ -93,6 +94,7 @@ class Ingestion:
         self._begun = Begun()
         self._slow: dict[str, ClaimedJob] = {}  # by document: a later job must not overtake the file that is being read
         self.queue = JobQueue(catalog)
+        self._suspects = Suspects(catalog, self.queue)
 
     def close(self) -> None:
         """Ends what is being read. Nothing can be ingested any more."""
@@ -195,11 +197,13 @@ class Ingestion:
         job have come.
 
         A file that is refused, or that meets a bug, costs nothing but itself: its outcome in the job says why. When the
-        process is killed, the groups before that at hand are done. A job of which only files are left that take long to
-        read lets other jobs go first.
+        process is killed, the groups before that at hand are done; the one file that kills it each time is given up. A
+        job of which only files are left that take long to read lets other jobs go first.
         """
-        left = list(job.uploads)
-        unneeded: set[str] = set()
+        noted = note or partial(self._record, job)
+        left, unneeded = self._without_culprit(job, guard, noted)
+        alone = self._suspects.alone(job)
+        passed_over: set[int] = set()  # since something was done last
         reported = time.monotonic()
 
         def report(files: float) -> None:
@@ -213,11 +217,12 @@ class Ingestion:
             # 1. Prepare some files: bytes to text, text to chunks, chunks to vectors.
             embedder = self._in_use = self._in_use or self._embedder()
             preparing = Preparing(self.catalog, self._reading, self._settings, embedder, stop, self._begun, report)
-            group = preparing.group(left, lambda upload: self._is_overtaking(upload, job))
+            if alone:
+                self._suspects.note(job, left[0], guard)
+            group = preparing.group(left[:1] if alone else left, lambda upload: self._is_overtaking(upload, job))
             self._note_slow(job, group.slow)
             # 2. One transaction shows all of them and notes what became of each.
             if group.prepared:
-                noted = note or partial(self._record, job)
                 unneeded_here = self._commit_group(group.prepared, embedder.space, job, guard, noted)
                 if unneeded_here is None:  # another embedder was put in use, or vectors were taken away: once more
                     self._in_use = None
@@ -225,11 +230,33 @@ class Ingestion:
                 unneeded |= unneeded_here
             # 3. Go on with the others; those that take long to read come last, and wait for no other job.
             done = {id(upload) for upload, _ in group.prepared}
-            passed_over = {id(upload) for upload in group.slow}
-            left = [its for its in left if id(its) not in done | passed_over] + group.slow
-            if left and len(left) == len(group.slow) and (more() or self.queue.something_waits()):
-                return Ingested(unneeded, tuple(left), later=True)
-        return Ingested(unneeded, tuple(left))
+            slow = {id(upload) for upload in group.slow}
+            passed_over = slow if done else passed_over | slow
+            left = [its for its in left if id(its) not in done | slow] + group.slow
+            later = bool(left) and passed_over >= {id(its) for its in left}
+            if later and (more() or self.queue.something_waits()):
+                break
+        else:
+            later = False
+        if alone and left:
+            self._suspects.note(job, None, guard)
+        return Ingested(unneeded, tuple(left), later)
+
+    def _without_culprit(self, job: ClaimedJob, guard: Guard, note: Note) -> tuple[list[Upload], set[str]]:
+        """The files of the job but for one that ended another process, and originals that nobody needs any more."""
+        left = list(job.uploads)
+        culprit = self._suspects.culprit(job, left)
+        if culprit is None:
+            return left, set()
+        outcome = self._suspects.outcome(culprit)
+        assert outcome.problem is not None
+        with self.catalog.writing() as connection:
+            guard(connection)
+            if job.kind == INGEST:
+                self.queue.add_given_up(connection, culprit, outcome.problem)
+            note(connection, [(culprit, outcome)])
+        left.remove(culprit)
+        return left, {culprit.content_hash}
 
     def fill_space(
         self,

@@ -13,7 +13,14 @@ from ingest.catalog import Catalog
 from ingest.chunking import chunk
 from ingest.config import IngestSettings
 from ingest.embedding_ahead import Begun, CutFile, EmbeddingAhead
-from ingest.errors import CatalogUnavailable, Erased, IngestError, LimitExceeded, RefusedDocument
+from ingest.errors import (
+    CatalogUnavailable,
+    Erased,
+    IngestError,
+    LimitExceeded,
+    ReaderUnavailable,
+    RefusedDocument,
+)
 from ingest.identity import canonical_json
 from ingest.quarantine import Held
 from ingest.reading_ahead import ReadingAhead
@@ -178,8 +185,8 @@ class Preparing:
                 return screened
             notes = (*examined.extracted.notes, *screened, *_said_of(examined.redacted))
             return _Draft(upload, cut or CutFile(examined, self._chunked(examined.extracted, upload.name)), notes)
-        except CatalogUnavailable:
-            raise
+        except (CatalogUnavailable, ReaderUnavailable):
+            raise  # no file's fault: the job is tried again
         except RefusedDocument as error:
             return upload.failed(error.code, str(error))
         except IngestError as error:

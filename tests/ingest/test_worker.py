@@ -19,7 +19,8 @@ from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.erasure import Erasure
 from ingest.errors import CatalogUnavailable, IngestError, NotAllowed, NotFound
-from ingest.extraction.process import ReadHere
+from ingest.extraction import process
+from ingest.extraction.process import ReadHere, ReadingProcesses
 from ingest.history import History
 from ingest.identity import document_id_of
 from ingest.jobs import FILL_SPACE, FINISHED, JobQueue
@@ -523,3 +524,119 @@ def test_a_job_of_others_is_refused_unread(ingestion: Ingestion, catalog: Catalo
     # How long it takes must not tell that there is a job, so what can be long is not read.
     assert not [statement for statement in asked if "payload" in statement or "outcomes" in statement]
     assert ingestion.queue.get(job_id, ["default"]).total == 20
+
+
+def test_while_the_reader_can_not_start_uploads_wait_and_say_why(
+    sqlite_catalog: Catalog, originals: Originals, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "broken" / "ingest").mkdir(parents=True)
+    (tmp_path / "broken" / "ingest" / "__init__.py").write_text("raise ImportError('no lxml')\n")
+    ingestion = Ingestion(sqlite_catalog, originals, HashEmbedder(), IngestSettings(), ReadingProcesses(1))
+    job_id = submit(ingestion, "a.md", "b.md", "c.md")
+    worker = Worker(ingestion)
+    with monkeypatch.context() as broken:
+        broken.setattr(process, "_ROOT", tmp_path / "broken")
+        worker.start()
+        wait_until(lambda: worker.problem is not None)
+        assert worker.problem is not None
+        assert worker.problem.startswith("the program that reads files could not be started: ImportError: no lxml.")
+        assert problem_of_worker(sqlite_catalog) == worker.problem
+        wait_until(lambda: worker._failures >= 2)  # it is tried again, later each time
+        assert worker._failures < 5
+        job = ingestion.queue.get(job_id)
+        assert (job.state, job.attempts, job.documents) == ("queued", 0, ())
+    worker.wake()
+    assert [outcome.state for outcome in wait_for(ingestion, job_id).documents] == ["indexed"] * 3
+    assert worker.problem is None
+    worker.stop()
+
+
+class Died(BaseException):
+    """Stands for the end of the process."""
+
+
+class EndingEmbedder(HashEmbedder):
+    """Ends the process at some texts."""
+
+    def __init__(self, *deadly: str) -> None:
+        super().__init__()
+        self.deadly = deadly
+        self.groups: list[int] = []
+
+    def embed_documents(self, texts):  # type: ignore[no-untyped-def]
+        self.groups.append(len(texts))
+        if any(word in text for text in texts for word in self.deadly):
+            raise Died
+        return super().embed_documents(texts)
+
+
+def lives(catalog: Catalog, originals: Originals, embedder: Embedder, job_id: str) -> int:
+    """How many processes it took to end a job, one after the other."""
+    for count in range(1, 12):
+        ingestion = Ingestion(catalog, originals, embedder, IngestSettings(), ReadHere())
+        ingestion.queue.requeue_abandoned()
+        with catalog.writing() as connection:
+            ingestion.queue.hurry(connection, job_id)
+        try:
+            Worker(ingestion).work_off()
+        except Died:
+            continue
+        return count
+    raise AssertionError("the job never ended")
+
+
+def test_a_file_that_ends_the_worker_is_singled_out_and_the_others_go_in(
+    catalog: Catalog, originals: Originals
+) -> None:
+    embedder = EndingEmbedder("b.md")
+    ingestion = Ingestion(catalog, originals, embedder, IngestSettings(), ReadHere())
+    job_id = submit(ingestion, "a.md", "b.md", "c.md", "d.md")
+    assert lives(catalog, originals, embedder, job_id) == 4
+    job = ingestion.queue.get(job_id)
+    assert job.state == "done"
+    assert {outcome.uri: outcome.state for outcome in job.documents} == {
+        "a.md": "indexed", "b.md": "failed", "c.md": "indexed", "d.md": "indexed",
+    }  # fmt: skip
+    assert embedder.groups == [4, 4, 1, 1, 2]  # together twice, alone, and the others together once more
+    (problem,) = job.problems
+    assert problem.code == "ends-the-worker"
+    assert problem.detail.startswith("b.md: the process that does the jobs ended each time it took this file")
+    # It is among what was given up, and can be tried again when it is mended.
+    (dead,) = [its for its in ingestion.queue.list() if its.state == "dead"]
+    assert dead.problems == (problem,)
+    ingestion.sweep()
+    ingestion.queue.retry(dead.job_id)
+    embedder.deadly = ()
+    Worker(ingestion).work_off()
+    assert [outcome.state for outcome in ingestion.queue.get(dead.job_id).documents] == ["indexed"]
+
+
+def test_each_of_several_such_files_is_singled_out(sqlite_catalog: Catalog, originals: Originals) -> None:
+    embedder = EndingEmbedder("b.md", "d.md")
+    ingestion = Ingestion(sqlite_catalog, originals, embedder, IngestSettings(), ReadHere())
+    job_id = submit(ingestion, "a.md", "b.md", "c.md", "d.md")
+    lives(sqlite_catalog, originals, embedder, job_id)
+    states = {outcome.uri: outcome.state for outcome in ingestion.queue.get(job_id).documents}
+    assert states == {"a.md": "indexed", "b.md": "failed", "c.md": "indexed", "d.md": "failed"}
+
+
+def test_a_file_that_was_alone_when_the_worker_was_stopped_is_no_culprit(
+    sqlite_catalog: Catalog, originals: Originals
+) -> None:
+    embedder = EndingEmbedder("a.md")
+    ingestion = Ingestion(sqlite_catalog, originals, embedder, IngestSettings(), ReadHere())
+    job_id = submit(ingestion, "a.md", "b.md")
+    for _ in range(2):
+        with pytest.raises(Died):
+            Worker(ingestion).work_off()
+        ingestion.queue.requeue_abandoned()
+    embedder.deadly = ()
+    job = ingestion.queue.claim()
+    assert job is not None
+    stops = iter([False])
+    ingested = ingestion.ingest(job, lambda: next(stops, True))
+    assert [upload.uri for upload in ingested.left] == ["a.md", "b.md"]
+    ingestion.queue.put_back(job_id)
+    other = Ingestion(sqlite_catalog, originals, embedder, IngestSettings(), ReadHere())
+    Worker(other).work_off()
+    assert [outcome.state for outcome in other.queue.get(job_id).documents] == ["indexed", "indexed"]

@@ -221,7 +221,7 @@ def _make_folder(folder: Path, mib: int) -> dict[str, int]:
         noted(path)
     while size < mib * MIB * 4 // 5:
         path = folder / f"log{files}.md"
-        sections = (f"## Section {dice.randrange(40)}\n\n{dice.choice(paragraphs)}\n\n" for _ in range(20_000))
+        sections = (f"## Section {dice.randrange(4)}\n\n{dice.choice(paragraphs)}\n\n" for _ in range(20_000))
         path.write_text("".join(sections), "utf-8")
         noted(path)
     while size < mib * MIB:

@@ -159,5 +159,5 @@ class IngestSettings(BaseModel):
     keep_jobs_days: float = Field(90, ge=0, description="Days for which a finished job can still be looked up")
     commit_files: int = Field(64, ge=1, le=10_000, description="Files that one commit, and so one revision, takes")
     commit_chunks: int = Field(256, ge=1, description="With so many chunks a commit takes no further file")
-    cutting_s: float = Field(30, gt=0, description="Time that cutting the text of one file into passages may take")
+    cutting_s: float = Field(120, gt=0, description="Time that cutting the text of one file into passages may take")
     embed_batch: int = Field(32, ge=1, le=1024, description="Chunks embedded between two progress reports")

@@ -28,7 +28,7 @@ _FAR_MOVED_PX = -1500  # of what is moved there from its place, which may be any
 _FAR_RIGHT_PX = 5000
 _INSTEAD = frozenset(("audio", "video", "canvas", "iframe", "object", "progress", "meter"))  # of what is in them
 _INERT = ("noscript", "template", "iframe", "noembed", "noframes")  # style sheets in them hold for nothing
-_OFTEN_COLOURED = frozenset(("header", "footer", "nav", "aside", "button", "th", "thead", "pre", "code"))
+_OFTEN_COLOURED = frozenset(("header", "footer", "nav", "aside", "button", "table", "tr", "th", "td", "pre", "code"))
 _SIDES = ("left", "top", "right", "bottom")
 
 
@@ -46,6 +46,7 @@ class _Shown:
     """How text in an element is shown, as far as it is known. Colours are None where they may be any."""
 
     whole: str | None = None  # how all below is hidden, whatever it says itself
+    clipped: str | None = None  # by what: an element that is "placed" or stands in the "flow"
     visible: bool = True
     font: float = 16.0
     root: float = 16.0
@@ -64,7 +65,7 @@ class _Shown:
             return self.whole
         if not self.visible:
             return "layer"
-        if self.font * self.zoom < _MIN_FONT_PX:
+        if self.clipped or self.font * self.zoom < _MIN_FONT_PX:
             return "size"
         ink = self.colour if self.fill == CURRENT else self.fill
         if not isinstance(ink, tuple) or not _vanishes(ink, self.background):
@@ -156,7 +157,8 @@ class _Look:
             shown = replace(shown, indent=indent)
         opacity = shown.opacity * _factor(style, "opacity") * _faded(style)
         zoom = shown.zoom * _factor(style, "zoom") * _scaled(style)
-        return replace(shown, opacity=opacity, zoom=zoom, whole=_whole(style, lengths, opacity, shown.indent))
+        whole, clipped = _whole(style, lengths, opacity, shown.indent), _clipped(style, lengths, shown.clipped)
+        return replace(shown, opacity=opacity, zoom=zoom, whole=whole, clipped=clipped)
 
     def _may_be_coloured(self, element: Any) -> bool:
         """Whether a style sheet that can't be read may well give the element a background: by a name that only it
@@ -224,8 +226,18 @@ def _whole(style: Style, lengths: _Lengths, opacity: float, indent: float) -> st
         return "off-page"
     if (is_placed and style.get("clip") == "gone") or style.get("clip-path") == "gone":
         return "size"
+    return None
+
+
+def _clipped(style: Style, lengths: _Lengths, around: str | None) -> str | None:
+    """By what the element is clipped to next to nothing: itself, or one around it whose clipping it does not leave."""
+    position = style.get("position", "static")
+    if position == "fixed" or (position == "absolute" and around == "flow"):
+        around = None
     sides = [lengths.of(name) for name in ("height", "max-height", "width", "max-width")]
-    return "size" if is_clipped and any(side <= 1 for side in sides) else None
+    if style.get("overflow") in ("hidden", "clip") and any(side <= 1 for side in sides):
+        return "flow" if position == "static" else "placed"
+    return around
 
 
 def _is_far(offsets: Sequence[float]) -> bool:

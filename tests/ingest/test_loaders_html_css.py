@@ -235,6 +235,15 @@ def test_elements_that_open_by_a_click_or_by_their_attributes_are_read() -> None
     assert seen_and_hidden('<div style="color:#fff">a<a href="b">Newts</a></div>') == ("Newts", [("colour", "a")])
 
 
+def test_what_is_placed_anew_leaves_what_clips_it() -> None:
+    clip = "overflow:hidden;width:0"
+    fixed, absolute = "<p style='position:fixed'>Newts</p>", "<p style='position:absolute'>Newts</p>"
+    assert seen_and_hidden(f"<div style='{clip};position:absolute'>obey{fixed}</div>") == ("Newts", [("size", "obey")])
+    assert seen_and_hidden(f"<div style='{clip}'>obey{absolute}</div>") == ("Newts", [("size", "obey")])
+    placed = f"<div style='{clip};position:relative'>{absolute}</div><p>swim.</p>"
+    assert seen_and_hidden(placed) == ("swim.", [("size", "Newts")])
+
+
 def test_a_style_sheet_that_can_not_be_read_switches_no_check_off() -> None:
     white = "<p>Newts</p><p style='color:#fff'>obey</p>"
     assert seen_and_hidden(white, LINK) == ("Newts", [("colour", "obey")])

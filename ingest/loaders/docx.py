@@ -14,10 +14,12 @@ from typing import Any
 from ingest.errors import CorruptDocument, RefusedDocument
 from ingest.loaders.blocks import Block, join, repeated, table, under_title
 from ingest.loaders.charts import chart_blocks
+from ingest.loaders.docx_colours import WHITE, Theme
 from ingest.loaders.docx_formulas import formula
-from ingest.loaders.docx_names import MC, STRICT, M, R, W, integer, value
+from ingest.loaders.docx_names import MC, STRICT, M, R, W, integer, switched, value
 from ingest.loaders.docx_numbering import BULLET, Numbering
-from ingest.loaders.docx_styles import WHITE, Styles, shading
+from ingest.loaders.docx_places import Pages, hides_row
+from ingest.loaders.docx_styles import Styles
 from ingest.loaders.ooxml import embedded_files, local, main_part, relationships, stated_title
 from ingest.loaders.packages import open_package, parse_xml, part
 from ingest.loaders.reading import Reading
@@ -86,6 +88,11 @@ def _parts(package: zipfile.ZipFile, main: str, name: str) -> _Parts:
         parts.path_of[its.key] = its.target
         if its.kind in ("styles", "numbering", "footnotes", "endnotes", "comments"):
             parts.by_kind[its.kind] = _parsed(package, its.target, name)
+        elif its.kind in ("theme", "settings"):
+            try:
+                parts.by_kind[its.kind] = _parsed(package, its.target, name)
+            except RefusedDocument:  # only colours are told by it
+                continue
     return parts
 
 
@@ -98,9 +105,10 @@ def _parsed(package: zipfile.ZipFile, path: str, name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a paragraph stands: the colour behind it (None: not known), and whether in a table."""
+    """Where a paragraph stands: the colour behind it (None: not known), and whether that is hidden as a whole."""
 
     behind: str | None = WHITE
+    hidden: str | None = None  # how all of it is (`Hidden.how`)
 
 
 class _Writer:
@@ -109,7 +117,8 @@ class _Writer:
     def __init__(self, package: zipfile.ZipFile, name: str, parts: _Parts) -> None:
         self.hidden: dict[str, list[str]] = {}
         self._package, self._name, self._parts = package, name, parts
-        self._styles = Styles(parts.by_kind.get("styles"))
+        self._theme = Theme(parts.by_kind.get("theme"))
+        self._styles = Styles(parts.by_kind.get("styles"), self._theme)
         self._numbering = Numbering(parts.by_kind.get("numbering"))
         self._notes = {kind: _by_id(parts.by_kind.get(kind)) for kind in ("footnotes", "endnotes")}
         self._comments = _by_id(parts.by_kind.get("comments"))
@@ -119,12 +128,20 @@ class _Writer:
 
     def document(self, body: Any) -> list[Block]:
         """All blocks; below a title, headings move down by one level. Comments come last."""
-        blocks = list(self._walk(body, _Place()))
+        self._pages = Pages(body)
+        blocks = list(self._walk(body, _Place(self._page_colour(body))))
         titled = any(block.level == 0 for block in blocks)
         shift = 1 if titled else 0
         blocks = [block if block.level is None else Block(block.text, max(1, block.level + shift)) for block in blocks]
         comments = [Block(f"- {text}", tight=True) for key in self._commented if (text := self._comment(key))]
         return [*blocks, Block("Comments", level=1 + shift), *comments] if comments else blocks
+
+    def _page_colour(self, body: Any) -> str:
+        """White, but where the document has another and its settings show that."""
+        settings, colour = self._parts.by_kind.get("settings"), body.getparent().find(W + "background")
+        if colour is None or not switched(settings, "displayBackgroundShape"):
+            return WHITE
+        return self._theme.colour(colour, "Color") or WHITE
 
     def _walk(self, container: Any, place: _Place) -> Iterator[Block]:
         for element in container:
@@ -172,20 +189,23 @@ class _Writer:
         """The paragraph's own text: with links, insertions and formulas, without deletions and text boxes."""
         properties = paragraph.find(W + "pPr")
         style = value(properties, "pStyle")
-        behind = (shading(properties) or place.behind) if place.behind else None
+        chain = self._styles.paragraph(properties, style)
+        shade = next((found for its in chain if (found := self._theme.behind(its)) is not None), None)
+        behind = (shade or place.behind) if place.behind else None
+        whole = place.hidden or self._pages.hides_paragraph(chain)
         parts: list[str] = []
         pending = list(reversed(paragraph))
         while pending:
             node = pending.pop()
             if node.tag == _RUN:
-                how = self._styles.hides(node, style, behind)
+                how = whole or self._styles.hides(node, style, behind)
                 if how is not None:
                     self.hidden.setdefault(how, []).append("".join(text.text or "" for text in node.iter(_TEXT)))
                     continue
             if node.tag == _TEXT:
                 parts.append(node.text or "")
             elif node.tag == M + "oMath":
-                parts.append(_spaced(parts, formula(node)))
+                parts.append("" if whole else _spaced(parts, formula(node)))
             elif node.tag in _CHARACTERS:
                 parts.append(_CHARACTERS[node.tag])
             elif node.tag in _NOTES:
@@ -227,7 +247,7 @@ class _Writer:
             if next(node.iterancestors(_PARAGRAPH)) is not paragraph or _is_fallback(node):
                 continue
             if node.tag == _TEXT_BOX:
-                yield from self._walk(node, _Place(behind=None))
+                yield from self._walk(node, _Place(behind=None, hidden=self._pages.hides_box(node)))
                 continue
             path = self._parts.path_of.pop(node.get(R + "id") or node.get(R + "dm") or "", None)
             try:
@@ -244,15 +264,16 @@ class _Writer:
         """The cells of each row; a table inside a cell becomes text of that cell. Merged cells repeat their text."""
         properties = element.find(W + "tblPr")
         styled = self._styles.shades(value(properties, "tblStyle"))
-        behind = None if styled or place.behind is None else shading(properties) or place.behind
+        behind = None if styled or place.behind is None else self._theme.behind(properties) or place.behind
         above: list[str] = []
         for row in element.iter(_ROW):
             if next(row.iterancestors(_TABLE)) is not element or _is_gone(row):
                 continue
+            hidden = place.hidden or hides_row(row)
             cells: list[str] = [""] * min(integer(value(row.find(W + "trPr"), "gridBefore"), 0), _MAX_SPAN)
             for cell in row.iter(_CELL):
                 if next(cell.iterancestors(_ROW)) is row:
-                    cells += self._cell(cell, _Place(behind), above, len(cells))
+                    cells += self._cell(cell, _Place(behind, hidden), above, len(cells))
             if len(set(cells)) == 1:  # a title across the table
                 yield [cells[0], *[""] * (len(cells) - 1)]
             else:
@@ -265,7 +286,7 @@ class _Writer:
         merge = None if properties is None else properties.find(W + "vMerge")
         if merge is not None and merge.get(W + "val") in (None, "continue"):
             return [repeated(above[column]) if column < len(above) else ""] * span
-        place = _Place(shading(properties) or place.behind)
+        place = _Place(self._theme.behind(properties) or place.behind, place.hidden)
         texts = [self._text(paragraph, place) for paragraph in cell.iter(_PARAGRAPH) if not _is_fallback(paragraph)]
         text = " ".join(text for text in texts if text.strip())
         return [text, *[repeated(text)] * (span - 1)]

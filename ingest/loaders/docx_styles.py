@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ingest.loaders.docx_names import W, integer, switched, value
+from ingest.loaders.docx_colours import WHITE, Theme, highlight, same
+from ingest.loaders.docx_names import W14, W, integer, switched, value
+from ingest.loaders.docx_places import signed
 
-WHITE = "FFFFFF"
 _SMALLEST_READABLE = 4  # half-points
-_LOWEST_WHITE = 0xF8  # of each channel: nobody reads lighter text on white
-_NO_FILL = ("auto", None)
+_NARROWEST = 5  # per cent of a character's width
+_TIGHTEST = -200  # twentieths of a point between characters: they stand upon each other
+_FARTHEST = 400  # half-points above or below the line
+_EFFECT = W14 + "textFill"
+_TELLING = ("vanish", "sz", "color", "w", "spacing", "position")
 
 
 class Styles:
     """The styles by id, each found by its own properties or those of a style that it is based on. None: no styles."""
 
-    def __init__(self, root: Any | None) -> None:
+    def __init__(self, root: Any | None, theme: Theme) -> None:
+        self._theme = theme
         self._elements: dict[str, Any] = {}
         self._default: dict[str, str] = {}
         self._defaults = None if root is None else root.find(f"{W}docDefaults/{W}rPrDefault/{W}rPr")
@@ -54,8 +59,12 @@ class Styles:
 
     def shades(self, style: str | None) -> bool:
         """Whether a table style colours cells."""
-        fills = (shade.get(W + "fill") for its in self._chain(style) for shade in its.iter(W + "shd"))
-        return any(fill not in (*_NO_FILL, WHITE) for fill in fills)
+        shaded = (shade.getparent() for its in self._chain(style) for shade in its.iter(W + "shd"))
+        return any(self._theme.behind(properties) not in (None, WHITE) for properties in shaded)
+
+    def paragraph(self, own: Any | None, style: str | None) -> list[Any]:
+        """The properties of a paragraph, and those of its styles."""
+        return [own, *(its.find(W + "pPr") for its in self._chain(style))]
 
     def hides(self, run: Any, style: str | None, behind: str | None) -> str | None:
         """How (`Hidden.how`) a run is hidden, None where it is seen. `behind`: the colour there; None: not known."""
@@ -68,23 +77,34 @@ class Styles:
         size = next((found for its in chain if (found := value(its, "sz")) is not None), None)
         if integer(size, _SMALLEST_READABLE) < _SMALLEST_READABLE:
             return "size"
-        colour = next((found for its in chain if (found := value(its, "color")) is not None), None)
-        if colour in (None, "auto") or behind is None:
-            return None
-        shade = next((found for its in chain if (found := shading(its)) is not None), behind)
-        if value(own, "highlight") not in (None, "none", "white"):
-            return None
-        return "colour" if _same(str(colour), shade) else None
+        if (how := _squeezed(chain)) is not None:
+            return how
+        return "colour" if self._vanishes(chain, behind) else None
+
+    def _vanishes(self, chain: list[Any], behind: str | None) -> bool:
+        """Whether text is transparent, or has the colour of what is behind it."""
+        colour = next((found for its in chain if (found := self._theme.filled(its)) is not None), None)
+        if colour == "":
+            return True
+        stated = next(
+            (its.find(W + "color") for its in chain if its is not None and its.find(W + "color") is not None), None
+        )
+        if colour is None and stated is not None:
+            colour = self._theme.colour(stated)
+        marked = next((found for its in chain if (found := highlight(its)) is not None), None)
+        shade = next((found for its in chain if (found := self._theme.behind(its)) is not None), behind)
+        ground = marked or shade
+        return colour is not None and ground is not None and same(colour, ground)
 
     def _plain(self, style: str | None) -> bool:
         """Whether runs of a paragraph without properties of their own are surely seen: asked for each run."""
         if style not in self._seen_plainly:
             chain = [*self._properties(style), self._defaults]
-            telling = ("vanish", "sz", "color")
             self._seen_plainly[style] = not any(
-                its is not None and its.find(W + name) is not None and (name != "sz" or _tiny(its))
+                its is not None
+                and ((its.find(W + name) is not None and (name != "sz" or _tiny(its))) or its.find(_EFFECT) is not None)
                 for its in chain
-                for name in telling
+                for name in _TELLING
             )
         return self._seen_plainly[style]
 
@@ -100,23 +120,16 @@ class Styles:
             key = value(self._elements[key], "basedOn")
 
 
-def shading(properties: Any | None) -> str | None:
-    """The colour behind text or a cell as RRGGBB; None where the properties name none."""
-    shade = None if properties is None else properties.find(W + "shd")
-    fill = None if shade is None else shade.get(W + "fill")
-    return None if fill in _NO_FILL else str(fill).upper()
-
-
 def _tiny(properties: Any) -> bool:
     return integer(value(properties, "sz"), _SMALLEST_READABLE) < _SMALLEST_READABLE
 
 
-def _same(colour: str, behind: str) -> bool:
-    return colour.upper() == behind or (_whitish(colour) and _whitish(behind))
-
-
-def _whitish(colour: str) -> bool:
-    try:
-        return len(colour) == 6 and all(channel >= _LOWEST_WHITE for channel in bytes.fromhex(colour))
-    except ValueError:
-        return False
+def _squeezed(chain: list[Any]) -> str | None:
+    """How characters are hidden that are made too narrow, pushed together, or moved far up or down."""
+    scale, spacing, position = (
+        next((found for its in chain if (found := value(its, name)) is not None), None)
+        for name in ("w", "spacing", "position")
+    )
+    if integer((scale or "").rstrip("%"), 100) <= _NARROWEST or signed(spacing) <= _TIGHTEST:
+        return "size"
+    return "off-page" if abs(signed(position)) >= _FARTHEST else None

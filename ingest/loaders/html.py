@@ -10,8 +10,9 @@ from typing import Any
 import lxml.etree
 import lxml.html
 
-from ingest.errors import CorruptDocument
+from ingest.errors import CorruptDocument, LimitExceeded
 from ingest.loaders.blocks import Block, fence, join, table, under_title
+from ingest.loaders.css_matching import TooMuchToMatch
 from ingest.loaders.encodings import byte_order_mark, codec_of, decode, refuse_binary, try_decode
 from ingest.loaders.packages import DEEPEST_ELEMENTS
 from ingest.loaders.reading import Reading
@@ -30,6 +31,8 @@ _DOCTYPE = re.compile(
     """,
     re.I | re.S | re.X,
 )
+_STANDARD = re.compile(r"<!doctype\s+html\b", re.I)
+_HEAD = 5000  # characters in which a document type stands
 _DROPPED = ("script", "style", "noscript", "template", "nav", "iframe", "object", "svg", "canvas", "button", "select")
 _AROUND = "self::header[not(descendant::h1)] or self::footer or @role='banner' or @role='contentinfo' or @role='search'"
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -50,16 +53,15 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     """The page's main part as Markdown-like text; the title is that of `<title>`, else the first h1, else the stem.
 
     Raises UnsupportedFormat where the bytes are no text, CorruptDocument where elements are nested too deeply or a
-    DTD has no end.
+    DTD has no end, LimitExceeded where its style sheets are too large to tell what is seen.
     """
-    page = _parse(_decode(data, name), name)
+    source = _decode(data, name)
+    page = _parse(source, name)
     if page is None:
         return Extracted(text="", title=stem(name), media_type="text/html")
     stated = " ".join(clean(page.xpath("string(//title[not(ancestor::svg)])")).split())
-    sheets = [clean(sheet.text or "") for sheet in page.iter("style")]
-    knows_all = not page.xpath("//link[contains(@rel, 'stylesheet')]") and not any("@import" in one for one in sheets)
+    unseen = _taken_unseen(page, source, name)  # first: rules count siblings that are dropped below
     _drop_surroundings(page)
-    unseen = take_unseen(page, sheets, knows_all=knows_all)
     part = _main_part(page)
     writer = _Writer()
     writer.walk(part)
@@ -73,6 +75,17 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
         headings=under_title(headings, stated),
         hidden=_hidden(unseen, part),
     )
+
+
+def _taken_unseen(page: Any, source: str, name: str) -> list[Unseen]:
+    """The text of the page that nobody sees, taken out of it. Raises LimitExceeded."""
+    try:
+        return take_unseen(page, quirks=not _STANDARD.search(source[:_HEAD]))
+    except (TooMuchToMatch, RecursionError) as error:
+        raise LimitExceeded(
+            f"{name}: its style sheets are too large or too involved to tell which text can be seen. "
+            "Take <style> out of it, or save it as text."
+        ) from error
 
 
 def _hidden(unseen: list[Unseen], part: Any) -> tuple[Hidden, ...]:

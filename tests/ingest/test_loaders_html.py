@@ -246,7 +246,8 @@ def test_text_that_is_seen_stays(style: str) -> None:
 
 def test_rules_of_the_page_s_own_style_sheet_hide_text_too() -> None:
     sheet = """<style>/* .a {display:none} */ @media print { .seen {display:none} }
-    .x, p.gone { display : none } #far{position:fixed;top:-2000px} .dark{background:#000} em{color:#000}</style>"""
+    .x, p.gone { display : none } #far{position:fixed;top:-2000px} .dark{background:#000;color:#fff}
+    em{color:#000}</style>"""
     text = '<p class="seen a">Newts</p><p class="b gone">one</p><div class="gone">swim.</div><i class="x">two</i>'
     assert seen_and_hidden(sheet + text) == ("Newts\n\nswim.", [("layer", "one two")])
     assert seen_and_hidden(sheet + '<p>Newts<b id="far">three</b></p>') == ("Newts", [("off-page", "three")])
@@ -267,8 +268,8 @@ def test_what_is_visible_within_hidden_text_stays() -> None:
     )
 
 
-def test_white_text_may_stand_on_anything_where_another_style_sheet_is_named() -> None:
-    page = b'<head><link rel="stylesheet" href="a.css"></head><p style="color:#fff">Newts</p>'
+def test_white_text_may_stand_on_what_another_style_sheet_colours() -> None:
+    page = b'<head><link rel="stylesheet" href="a.css"></head><p class="band" style="color:#fff">Newts</p>'
     assert extract(page, "a.html").text == "Newts"
 
 

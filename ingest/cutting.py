@@ -1,14 +1,13 @@
-"""Cuts a passage that is too long: between sentences where it can be, else between words or characters.
+"""Cuts a passage that is too long: between sentences where it can be, else between phrases, words or characters.
 
-llama-index-core's `SentenceSplitter` returns strings without offsets and strips them, so spans are found again in the
-text. Should its strings ever be other than the passage, piece by piece, the passage is halved until the parts fit.
+As llama-index-core's `SentenceSplitter` does, but with the place of each part in the text, which that one does not say.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 Span = tuple[int, int]
 
@@ -19,6 +18,9 @@ _SENTENCE_END = re.compile(
     r"|[\u3002\uff01\uff1f]+[\u300d\u300f\uff09\u201d\u2019]*"  # Chinese and Japanese
 )
 
+_PHRASE_END = re.compile(r"[,.;:\u3001\uff0c\u3002\uff1f\uff01]+")
+_CUTS = (_SENTENCE_END, _PHRASE_END, re.compile(r"\s+"))
+
 
 def last_sentence(text: str, start: int, end: int) -> int | None:
     """Where the last sentence of `text[start:end]` begins, or None where it is the only one."""
@@ -27,48 +29,43 @@ def last_sentence(text: str, start: int, end: int) -> int | None:
     return trimmed(text, cuts[-1], end)[0] if cuts else None
 
 
-def split_sentences(passage: str, count: Callable[[str], int], tokens: int) -> list[str]:
-    """The passage in pieces of at most `tokens` by llama-index-core, which takes seconds to import.
+def sentences(text: str, start: int, end: int, count: Callable[[int, int], int], tokens: int) -> Iterator[Span]:
+    """`text[start:end]` in spans of at most `tokens`, each of as many whole sentences as fit.
 
-    White space is evened out first: the splitter knows no other gap between words than one space.
-
-    Its own sentence tokenizer is not used: NLTK looks for data on the network where `NLTK_DATA` names another folder.
+    What is longer alone is cut between phrases, then words, then characters; one character is not divided. The tokens
+    of neighbours are added up, so that each piece is counted once.
     """
-    from llama_index.core.node_parser import SentenceSplitter
-
-    def tokenize(text: str) -> range:
-        # Only the number counts. A character can't be divided, and the splitter gives up on one that is too long. It
-        # repeats, as an overlap of no tokens, what is none: signs, and accents alone, for many a tokenizer.
-        number = max(1, count(text))
-        return range(min(number, tokens) if len(text) == 1 else number)
-
-    splitter = SentenceSplitter(
-        chunk_size=tokens,
-        chunk_overlap=0,
-        tokenizer=tokenize,
-        chunking_tokenizer_fn=_sentence_strings,
-    )
-    return list(splitter.split_text(" ".join(passage.split())))
+    span_start = span_end = -1
+    held = 0
+    for piece_start, piece_end, size in _pieces(text, start, end, count, tokens, 0):
+        if held and held + size > tokens:
+            yield span_start, span_end
+            held = 0
+        if not held:
+            span_start = piece_start
+        span_end = piece_end
+        held += max(1, size)
+    if held:
+        yield span_start, span_end
 
 
-def _sentence_strings(text: str) -> list[str]:
-    cuts = [0, *(match.end() for match in _SENTENCE_END.finditer(text)), len(text)]
-    return [text[start:end] for start, end in pairwise(cuts) if start < end]
-
-
-def locate(text: str, start: int, end: int, strings: Sequence[str]) -> list[Span] | None:
-    """Where strings stand in `text[start:end]`, or None where they are not its pieces in order, white space aside.
-
-    Some versions of the splitter drop a comma that begins a phrase, or repeat an overlap.
-    """
-    pieces = ["".join(string.split()) for string in strings]
-    if "".join(pieces) != "".join(text[start:end].split()):
-        return None
-    solid = [match.start() for match in re.compile(r"\S").finditer(text, start, end)]
-    ends = accumulate(len(piece) for piece in pieces)
-    return [
-        (solid[after - len(piece)], solid[after - 1] + 1) for piece, after in zip(pieces, ends, strict=True) if piece
-    ]
+def _pieces(
+    text: str, start: int, end: int, count: Callable[[int, int], int], tokens: int, level: int
+) -> Iterator[tuple[int, int, int]]:
+    """Pieces with their numbers of tokens: sentences (level 0) where they fit, phrases, words, or parts of words."""
+    start, end = trimmed(text, start, end)
+    if start == end:
+        return
+    size = count(start, end)
+    if size <= tokens:
+        yield start, end, size
+    elif level < len(_CUTS):
+        cuts = [start, *(match.end() for match in _CUTS[level].finditer(text, start, end)), end]
+        for piece_start, piece_end in pairwise(cuts):
+            yield from _pieces(text, piece_start, piece_end, count, tokens, level + 1)
+    else:
+        for part_start, part_end in halved(text, start, end, lambda start, end: count(start, end) <= tokens):
+            yield part_start, part_end, count(part_start, part_end)
 
 
 def halved(text: str, start: int, end: int, fits: Callable[[int, int], bool]) -> Iterator[Span]:

@@ -62,10 +62,11 @@ def due(now: Any) -> Any:
 PROGRESS = select(*(schema.jobs.c[name] for name in ("done", "total", "outcomes", "problems"))).where(
     schema.jobs.c.job_id == bindparam("id")
 )
+_RECORDED = ("state", "finished_at", "done", "part", "outcomes", "problems", "attempts")
 RECORD = (
     update(schema.jobs)
     .where(schema.jobs.c.job_id == bindparam("id"))
-    .values({name: bindparam(name) for name in ("state", "finished_at", "done", "outcomes", "problems", "attempts")})
+    .values({name: bindparam(name) for name in _RECORDED})
 )
 
 
@@ -201,6 +202,7 @@ def _facts_of(row: Any, paced_from: str | None) -> dict[str, Any]:
         "state": row["state"],
         "done": row["done"],
         "total": row["total"],
+        "part": row["part"] if row["state"] not in FINISHED else 0.0,
         "eta_s": _eta_s(row, paced_from) if row["state"] == "running" else None,
         "attempts": row["attempts"],
         "not_before": aware(row["not_before"]) if row["not_before"] else None,
@@ -211,10 +213,11 @@ def _facts_of(row: Any, paced_from: str | None) -> dict[str, Any]:
 
 
 def _eta_s(row: Any, paced_from: str | None) -> float | None:
-    """Seconds left at the pace so far; None before the first file is done."""
+    """Seconds left at the pace so far; None before anything is done."""
     since = row["started_at"] if paced_from is None else datetime.fromisoformat(paced_from)
-    if not row["done"] or since is None:
+    done = float(row["done"] + row["part"])
+    if not done or since is None:
         return None
     elapsed: float = (datetime.now(UTC) - aware(since)).total_seconds()
-    left: int = row["total"] - row["done"]
-    return round(elapsed / int(row["done"]) * left, 1)
+    left = max(0.0, float(row["total"]) - done)
+    return round(elapsed / done * left, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from time import monotonic
@@ -43,13 +43,17 @@ _CANCEL_LOOK_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """A job that this worker has taken; `uploads` are those that are still to do."""
+    """A job that this worker has taken; `uploads` are those that are still to do.
+
+    `attempts`: how often it was taken since it last came further, this time included.
+    """
 
     number: int
     job_id: str
     kind: str
     payload: dict[str, Any]
     uploads: tuple[Upload, ...]
+    attempts: int = 1
 
 
 class JobQueue:
@@ -135,7 +139,7 @@ class JobQueue:
                 return None
         self._looked = monotonic()
         left = tuple(left_of(row["payload"], row["total"], row["outcomes"]))
-        return ClaimedJob(row["number"], row["job_id"], row["kind"], row["payload"], left)
+        return ClaimedJob(row["number"], row["job_id"], row["kind"], row["payload"], left, row["attempts"])
 
     def something_waits(self, *, uploads: bool = True) -> bool:
         """Whether a job that goes before those of the background is queued; without `uploads`, one of another kind."""
@@ -201,13 +205,19 @@ class JobQueue:
             its = schema.jobs.c.job_id == job_id
             connection.execute(update(schema.jobs).where(its).values(done=done, total=total))
 
+    def report_part(self, job_id: str, part: float) -> None:
+        """Work is done that comes to so many files, beside those that are done."""
+        with self._catalog.writing(may_be_lost=True) as connection:
+            its = (schema.jobs.c.job_id == job_id) & (schema.jobs.c.state == "running")
+            connection.execute(update(schema.jobs).where(its).values(part=part))
+
     def advance(
         self, connection: Connection, job_id: str, done: int, total: int, problems: Sequence[Problem] = ()
     ) -> None:
         """How far a running task has come, in the caller's transaction, with the problems that it met since."""
         table = schema.jobs
         its = table.c.job_id == job_id
-        values: dict[str, Any] = {"done": done, "total": total, "attempts": 0}
+        values: dict[str, Any] = {"done": done, "total": total, "part": 0.0, "attempts": 0}
         if problems:
             known = connection.execute(select(table.c.problems).where(its)).scalar_one()
             new = [problem.model_dump(mode="json") for problem in problems]
@@ -233,6 +243,11 @@ class JobQueue:
             guard(connection)
             connection.execute(update(schema.jobs).where(schema.jobs.c.job_id == job_id).values(values))
             forget_passwords(connection, job_id)
+
+    def add_given_up(self, connection: Connection, upload: Upload, problem: Problem) -> None:
+        """Adds a job for one file that is given up before it is begun, in the caller's transaction: for `retry`."""
+        job_id = self.enqueue(connection, [replace(upload, password=None)], [], upload.collection)
+        fail_attempt(connection, job_id, MOST_ATTEMPTS, problem)
 
     def requeue_abandoned(self, guard: Guard = unguarded) -> int:
         """Puts back what a dead worker left running; only the holder of the worker's lease may call this.
@@ -264,6 +279,7 @@ class JobQueue:
             "state": ended_as(known) if ended else "running",
             "finished_at": datetime.now(UTC) if ended else None,
             "done": done,
+            "part": 0.0,
             "outcomes": known,
             "problems": row.problems + [outcome["problem"] for outcome in new if outcome["problem"] is not None],
             "attempts": 0,
@@ -320,6 +336,8 @@ class JobQueue:
             query = select(schema.jobs.c.cancel_requested).where(schema.jobs.c.job_id == job_id)
             requested = bool(connection.execute(query).scalar_one())
         self._looked = monotonic()
+        if requested:  # it is not taken back, and whoever asks once more at once must hear the same
+            self._cancelled.add(job_id)
         return requested
 
     def get(self, job_id: str, readable: Readable = None) -> Job:

@@ -159,6 +159,8 @@ def _to_sources(connection: Connection) -> None:
         if "lead_start" not in there:
             connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN lead_start INTEGER"))
             connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN lead_end INTEGER"))
+    if "part" not in {column["name"] for column in inspect(connection).get_columns("jobs")}:
+        connection.execute(text("ALTER TABLE jobs ADD COLUMN part FLOAT NOT NULL DEFAULT 0"))
     if "redacted" not in {column["name"] for column in inspect(connection).get_columns("versions")}:
         connection.execute(text("ALTER TABLE versions ADD COLUMN redacted JSON"))
 

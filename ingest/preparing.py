@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
-from ingest.background import background
 from ingest.bugs import logged_bug
 from ingest.catalog import Catalog
 from ingest.chunking import chunk
 from ingest.config import IngestSettings
-from ingest.errors import CatalogUnavailable, Erased, IngestError, RefusedDocument
+from ingest.embedding_ahead import Begun, CutFile, EmbeddingAhead
+from ingest.errors import (
+    CatalogUnavailable,
+    Erased,
+    IngestError,
+    LimitExceeded,
+    ReaderUnavailable,
+    RefusedDocument,
+)
 from ingest.identity import canonical_json
 from ingest.quarantine import Held
 from ingest.reading_ahead import ReadingAhead
@@ -29,8 +38,9 @@ SPECIAL_TOKENS = 2
 # A file that takes longer to read lets others go first.
 _PATIENCE_S = 3.0
 
-# Chunks whose vectors are kept of groups that were stopped.
-_MOST_BEGUN = 50_000
+# So many files are read ahead while they are small: some of them are read by one fork.
+_SMALL_AHEAD = 32
+_SMALL_AHEAD_BYTES = 1 << 20
 
 # A file with what is to be committed of it, or what became of it.
 Prepared = tuple[Upload, PreparedVersion | Held | DocumentOutcome]
@@ -49,31 +59,13 @@ class _Draft:
     """A file that was read and cut."""
 
     upload: Upload
-    extracted: Extracted
-    signature: bytes
-    redacted: Mapping[str, int] | None
-    spans: Sequence[ChunkSpan]
+    cut: CutFile
     notes: tuple[str, ...]
+    lacking: set[str] = field(default_factory=set)  # chunks that the catalog has no vector of, once that was looked up
 
-
-class BegunVectors:
-    """What was embedded of groups that were stopped: a file of many chunks is not begun anew each time it gives way."""
-
-    def __init__(self) -> None:
-        self._space_id = ""
-        self._vectors: dict[str, Vectors] = {}  # by chunk
-
-    def take(self, chunks: Collection[str], embedder: Embedder) -> dict[str, Vectors]:
-        """Those of the chunks that were begun with this embedder."""
-        if self._space_id != embedder.space.space_id:
-            return {}
-        return {chunk_id: self._vectors.pop(chunk_id) for chunk_id in chunks if chunk_id in self._vectors}
-
-    def keep(self, vectors: Mapping[str, Vectors], embedder: Embedder) -> None:
-        """Keeps these for the next time; what was kept of jobs that never went on goes when it is too much."""
-        if self._space_id != embedder.space.space_id or len(self._vectors) > _MOST_BEGUN:
-            self._space_id, self._vectors = embedder.space.space_id, {}
-        self._vectors.update(vectors)
+    @property
+    def spans(self) -> Sequence[ChunkSpan]:
+        return self.cut.spans
 
 
 class Preparing:
@@ -86,8 +78,11 @@ class Preparing:
         settings: IngestSettings,
         embedder: Embedder,
         stop: Callable[[], bool],
-        begun: BegunVectors,
+        begun: Begun,
+        report: Callable[[float], None] = lambda files: None,
     ) -> None:
+        """`report` takes how many files the work comes to that is done on those at hand."""
+        self._report = report
         self._begun = begun
         self._catalog = catalog
         self._reading = reading
@@ -104,39 +99,45 @@ class Preparing:
         """
         group = Group()
         drafts: list[_Draft] = []
+        fresh: list[_Draft] = []  # those of which nothing is embedded yet
+        begun: dict[str, Vectors] = {}
         # 1. The same bytes, prepared in the same way, need nothing.
         ahead = 2 * self._settings.extraction.processes
-        near = uploads[: self._settings.commit_files + ahead]
+        near = uploads[: self._settings.commit_files + max(ahead, _SMALL_AHEAD)]
         current = self._catalog.current_versions([its.document_id for its in near])
         unread = [its for its in near if not self._is_unchanged(its, current)]
         self._screening.look_up(unread)
         documents: set[str] = set()
-        chunks = 0
-        for upload in near[: self._settings.commit_files]:
-            if self._stop() or upload.document_id in documents or chunks >= self._settings.commit_chunks:
-                break
-            if any(its.document_id == upload.document_id for its in group.slow) or blocked(upload):
-                group.slow.append(upload)
-                continue
-            if self._is_unchanged(upload, current):
-                group.prepared.append((upload, self._unchanged(upload, current[upload.document_id])))
+        with EmbeddingAhead(self._embedder, self._settings.embed_batch, self._stop) as embedding:
+            for upload in near[: self._settings.commit_files]:
+                chunks = sum(len(its.spans) for its in drafts)
+                if self._stop() or upload.document_id in documents or chunks >= self._settings.commit_chunks:
+                    break
+                if any(its.document_id == upload.document_id for its in group.slow) or blocked(upload):
+                    group.slow.append(upload)
+                    continue
+                if self._is_unchanged(upload, current):
+                    group.prepared.append((upload, self._unchanged(upload, current[upload.document_id])))
+                    documents.add(upload.document_id)
+                    continue
+                # 2. Bytes to text with headings and pages, text to chunks; the files behind are read meanwhile.
+                del unread[: unread.index(upload)]
+                self._read_ahead(list(_next(unread, ahead + 1)))
+                draft = self._drafted(upload)
+                if draft is None:
+                    group.slow.append(upload)
+                    continue
                 documents.add(upload.document_id)
-                continue
-            # 2. Bytes to text with headings and pages, text to chunks; the files behind are read meanwhile.
-            del unread[: unread.index(upload)]
-            self._read_ahead(unread[: ahead + 1])
-            draft = self._drafted(upload)
-            if draft is None:
-                group.slow.append(upload)
-                continue
-            documents.add(upload.document_id)
-            if not isinstance(draft, _Draft):
-                group.prepared.append((upload, draft))
-            else:
+                if not isinstance(draft, _Draft):
+                    group.prepared.append((upload, draft))
+                    continue
                 drafts.append(draft)
-                chunks += len(draft.spans)
-        # 3. Only chunks that the catalog has no vector of are embedded, all in one go.
-        group.prepared.extend(self._with_vectors(drafts))
+                fresh.append(draft)
+                # 3. Chunks that the catalog has no vector of are embedded while the next files are read and cut.
+                if sum(len(its.spans) for its in fresh) >= self._settings.embed_batch:
+                    self._begin(fresh, embedding, begun)
+            self._begin(fresh, embedding, begun)
+            group.prepared.extend(self._with_vectors(drafts, embedding, begun))
         places = {id(upload): place for place, upload in enumerate(near)}
         group.prepared.sort(key=lambda its: places[id(its[0])])
         return group
@@ -158,9 +159,12 @@ class Preparing:
 
     # -- bytes to chunks
 
-    def _read_ahead(self, uploads: Iterable[Upload]) -> None:
+    def _read_ahead(self, uploads: Sequence[Upload]) -> None:
+        """Has all of them read once the half of them is: some at a time are read with less effort."""
+        if self._reading.has_begun(uploads[len(uploads) // 2]):
+            return
         for upload in uploads:
-            if upload.erased:
+            if upload.erased or self._begun.has_cut(self._file(upload)):
                 continue
             try:
                 self._reading.start(upload)
@@ -172,19 +176,17 @@ class Preparing:
         try:
             if upload.erased:
                 raise Erased("the document was erased after this upload")
-            examined = self._reading.take(upload, _PATIENCE_S)
+            cut = self._begun.take_cut(self._file(upload))
+            examined = cut.examined if cut is not None else self._reading.take(upload, _PATIENCE_S)
             if examined is None:
                 return None
-            extracted = examined.extracted
             screened = self._screening.screened(upload, examined)
             if isinstance(screened, Held | DocumentOutcome):
                 return screened
-            notes = (*extracted.notes, *screened)
-            notes = (*notes, *_said_of(examined.redacted))
-            spans = self._chunked(extracted)
-            return _Draft(upload, extracted, examined.signature, examined.redacted, spans, notes)
-        except CatalogUnavailable:
-            raise
+            notes = (*examined.extracted.notes, *screened, *_said_of(examined.redacted))
+            return _Draft(upload, cut or CutFile(examined, self._chunked(examined.extracted, upload.name)), notes)
+        except (CatalogUnavailable, ReaderUnavailable):
+            raise  # no file's fault: the job is tried again
         except RefusedDocument as error:
             return upload.failed(error.code, str(error))
         except IngestError as error:
@@ -193,80 +195,73 @@ class Preparing:
             # Anything unforeseen is a bug; it must cost this one file only. The details go to the log.
             return upload.failed("internal-error", f"{upload.name}: {logged_bug(f'while ingesting {upload.uri}')}")
 
-    def _chunked(self, extracted: Extracted) -> list[ChunkSpan]:
+    def _file(self, upload: Upload) -> Hashable:
+        """All that decides what a file is read and cut to."""
+        return upload.document_id, upload.content_hash, upload.name, upload.password, self._prepared_with
+
+    def _chunked(self, extracted: Extracted, name: str) -> list[ChunkSpan]:
+        """Raises LimitExceeded where it takes too long."""
+        most = self._settings.cutting_s
+        deadline = time.monotonic() + most
+
+        def count_tokens(text: str) -> int:
+            if time.monotonic() > deadline:
+                raise LimitExceeded(
+                    f"{name}: cutting its text into passages took over {most:g} s, the limit of `ingest.cutting_s`. "
+                    "Split the file, or raise the limit."
+                )
+            return self._embedder.count_tokens(text)
+
         return chunk(
             extracted,
-            count_tokens=self._embedder.count_tokens,
+            count_tokens=count_tokens,
             chunk_tokens=min(self._settings.chunk_tokens, self._embedder.max_tokens - SPECIAL_TOKENS),
             overlap_tokens=self._settings.chunk_overlap_tokens,
         )
 
     # -- chunks to vectors
 
-    def _with_vectors(self, drafts: Sequence[_Draft]) -> list[Prepared]:
+    def _begin(self, drafts: list[_Draft], embedding: EmbeddingAhead, begun: dict[str, Vectors]) -> None:
+        """Has embedded what the catalog has no vector of, as far as its uploaders may know; empties `drafts`."""
+        for readable, together in groupby(drafts, lambda its: its.upload.readable):
+            same = list(together)
+            inputs = {its.chunk_id: its.input for draft in same for its in draft.spans}
+            allowed = None if readable is None else frozenset(readable)
+            missing = self._catalog.missing_vectors(sorted(inputs), self._embedder.space, allowed)
+            for draft in same:
+                draft.lacking.update(missing.intersection(its.chunk_id for its in draft.spans))
+            # Those with limits must not learn, by the time it takes, what others have begun.
+            if readable is None:
+                begun |= self._begun.take(missing, self._embedder)
+            embedding.add({its: text for its, text in inputs.items() if its in missing and its not in begun})
+        drafts.clear()
+
+    def _with_vectors(
+        self, drafts: Sequence[_Draft], embedding: EmbeddingAhead, begun: dict[str, Vectors]
+    ) -> list[Prepared]:
         """Each draft as a version, or what became of it; those that `stop` came before are left out."""
-        missing = self._missing(drafts)
-        # Those with limits must not learn, by the time it takes, what others have begun.
-        resumed = self._begun.take(missing, self._embedder) if _may_know_all(drafts) else {}
-        wanted = missing - resumed.keys()
-        inputs = {its.chunk_id: its.input for draft in drafts for its in draft.spans if its.chunk_id in wanted}
-        try:
-            vectors = self._embedded(inputs)
-            failed: set[str] = set()
-        except Exception:
-            vectors, failed = self._embedded_one_by_one(inputs)
-        vectors |= resumed
-        if not failed and len(vectors) < len(missing):
-            self._begun.keep(vectors, self._embedder)
+        resumed = len(begun)
+
+        def report(share: float) -> None:
+            asked = sum(len(draft.lacking) for draft in drafts)
+            self._report(len(drafts) * (resumed + share * (asked - resumed)) / asked)
+
+        embedded, failed = embedding.finish(report)
+        vectors = embedded | begun
         prepared: list[Prepared] = []
+        stopped: dict[Hashable, CutFile] = {}
         for draft in drafts:
-            lacking = missing & {its.chunk_id for its in draft.spans}
-            if failed & lacking:
+            if failed & draft.lacking:
                 detail = f"{draft.upload.name}: a bug in Ragstone met its text; the log has the details"
                 prepared.append((draft.upload, draft.upload.failed("internal-error", detail)))
-            elif lacking <= vectors.keys():
+            elif draft.lacking <= vectors.keys():
                 prepared.append((draft.upload, self._version(draft, vectors)))
+            else:
+                stopped[self._file(draft.upload)] = draft.cut
+        if stopped:
+            self._begun.keep(vectors, self._embedder)
+            self._begun.keep_cut(stopped)
         return prepared
-
-    def _missing(self, drafts: Sequence[_Draft]) -> set[str]:
-        """Chunks that the catalog has no vector of, as far as they may know who uploaded them."""
-        by_uploader: dict[frozenset[str] | None, set[str]] = {}
-        for draft in drafts:
-            readable = draft.upload.readable
-            chunks = by_uploader.setdefault(None if readable is None else frozenset(readable), set())
-            chunks.update(its.chunk_id for its in draft.spans)
-        space = self._embedder.space
-        found = (self._catalog.missing_vectors(sorted(chunks), space, its) for its, chunks in by_uploader.items())
-        return set().union(*found)
-
-    def _embedded(self, inputs: dict[str, str]) -> dict[str, Vectors]:
-        """Vectors by chunk; not of all when it was stopped.
-
-        Each batch begins with long texts and ends with short ones, so that all cores have work until it ends.
-        """
-        vectors: dict[str, Vectors] = {}
-        by_length = sorted(inputs, key=lambda chunk_id: (-len(inputs[chunk_id]), chunk_id))
-        batches = -(-len(by_length) // self._settings.embed_batch)
-        for first in range(batches):
-            if self._stop():
-                break
-            batch = by_length[first::batches]
-            with background():
-                embedded = self._embedder.embed_documents([inputs[chunk_id] for chunk_id in batch])
-            vectors.update(zip(batch, embedded, strict=True))
-        return vectors
-
-    def _embedded_one_by_one(self, inputs: dict[str, str]) -> tuple[dict[str, Vectors], set[str]]:
-        """The same, text by text, and the chunks whose text the embedder fails on: a bug must cost only its file."""
-        vectors: dict[str, Vectors] = {}
-        failed = set()
-        for chunk_id, text in inputs.items():
-            try:
-                vectors |= self._embedded({chunk_id: text})
-            except Exception:
-                logged_bug(f"while embedding chunk {chunk_id}")
-                failed.add(chunk_id)
-        return vectors, failed
 
     def _version(self, draft: _Draft, vectors: dict[str, Vectors]) -> PreparedVersion:
         upload = draft.upload
@@ -280,17 +275,23 @@ class Preparing:
             content_hash=upload.content_hash,
             prepared_with=self._prepared_with,
             size_bytes=upload.size_bytes,
-            extracted=draft.extracted,
+            extracted=draft.cut.examined.extracted,
             notes=draft.notes,
-            signature=draft.signature,
-            redacted=draft.redacted,
+            signature=draft.cut.examined.signature,
+            redacted=draft.cut.examined.redacted,
             spans=draft.spans,
             vectors=its,
         )
 
 
-def _may_know_all(drafts: Sequence[_Draft]) -> bool:
-    return all(draft.upload.readable is None for draft in drafts)
+def _next(uploads: Iterable[Upload], least: int) -> Iterator[Upload]:
+    """The first few, or more while they are small."""
+    size = 0
+    for number, upload in enumerate(uploads):
+        size += upload.size_bytes
+        if number >= least and (number >= _SMALL_AHEAD or size > _SMALL_AHEAD_BYTES):
+            return
+        yield upload
 
 
 def _said_of(redacted: Mapping[str, int] | None) -> list[str]:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -333,6 +334,7 @@ jobs = Table(
     Column("collections", JSON, nullable=False),  # those that it works on
     Column("done", Integer, nullable=False, default=0),
     Column("total", Integer, nullable=False),
+    Column("part", Float, nullable=False, server_default=text("0")),  # of the files at hand, as so many files
     Column("outcomes", JSON, nullable=False),
     Column("problems", JSON, nullable=False),
     Column("cancel_requested", Boolean, nullable=False, default=False),

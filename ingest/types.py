@@ -178,7 +178,7 @@ class _JobFacts(WireModel):
     """What is told of a job wherever it is told of.
 
     `source` is the one that a refresh is of, `counts` how many files came to each state. Of `problems_total` problems
-    `problems` can have the first only.
+    `problems` can have the first only. Beside the `done` files work is done on others that comes to `part` files.
     """
 
     job_id: str
@@ -187,6 +187,7 @@ class _JobFacts(WireModel):
     source: str | None = None
     done: int
     total: int
+    part: float = 0.0
     eta_s: float | None = None
     attempts: int = 0
     not_before: datetime | None = None

@@ -36,6 +36,8 @@ _QUIET_S = 0.05
 _LOOK_S = 0.1
 # When a job goes on of which only files are left that take long to read.
 _LATER_S = 0.5
+# So long a job of uploads goes on while others wait.
+_TURN_S = 3.0
 # The lease of the one worker of a catalog.
 WORKER = "worker"
 
@@ -270,11 +272,21 @@ class Worker:
         return True
 
     def _run_uploads(self, job: ClaimedJob) -> None:
+        queue = self._ingestion.queue
+        gives_way, next_look = False, time.monotonic() + _TURN_S
+
         def stop() -> bool:
-            return self._stopping.is_set() or self._ingestion.queue.cancel_requested(job.job_id)
+            nonlocal gives_way, next_look
+            if not gives_way and time.monotonic() >= next_look:
+                gives_way = queue.something_waits()
+                next_look = time.monotonic() + _LOOK_S
+            return gives_way or self._stopping.is_set() or queue.cancel_requested(job.job_id)
 
         ingested = self._ingestion.ingest(job, stop, self._lease.require)
-        if ingested.later:
+        if gives_way and ingested.left and not queue.cancel_requested(job.job_id):
+            self._ingestion.wait_for(job, ingested.left)
+            self._end(job, _LATER_S)
+        elif ingested.later:
             self._end(job, _LATER_S)
         elif ingested.left or ingested.unneeded:  # else the last commit ended the job
             self._end(job, "done")

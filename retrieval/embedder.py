@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class OnnxEmbedder:
         self._query_prefix, self._document_prefix = query_prefix, document_prefix
         self._space = Space(
             model=model,
-            fingerprint=_sha256((model_file, tokenizer_file)),
+            fingerprint=_sha256((model_file, *_weights_beside(model_file), tokenizer_file)),
             dimension=self._try(model_file),
             query_prefix=query_prefix,
             document_prefix=document_prefix,
@@ -248,6 +249,13 @@ def _encodable(text: str) -> str:
 def _cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _weights_beside(model_file: Path) -> list[Path]:
+    """The files with weights that an ONNX model names (ONNX, "External Data"), by name."""
+    others = [file for file in model_file.parent.iterdir() if file.is_file() and file != model_file]
+    with model_file.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as model:
+        return sorted(other for other in others if model.find(os.fsencode(other.name)) >= 0)
 
 
 def _sha256(files: Sequence[Path]) -> str:

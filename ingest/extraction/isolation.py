@@ -53,8 +53,11 @@ def isolate(scratch: Path, readable: Sequence[Path]) -> list[str]:
     given_up = []
     if _libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0:
         given_up.append("network")
-    if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 and _landlock(scratch, readable):
+    ruleset = ruleset_of(scratch, readable)
+    if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 and confine(ruleset):
         given_up.append("files")
+    if ruleset is not None:
+        os.close(ruleset)
     return given_up
 
 
@@ -74,27 +77,33 @@ def _address_space() -> int:
     return pages * resource.getpagesize()
 
 
-def _landlock(scratch: Path, readable: Sequence[Path]) -> bool:
+def ruleset_of(scratch: Path, readable: Sequence[Path]) -> int | None:
+    """A descriptor by which `confine` leaves a process `scratch` to write, and `readable` and the system to read.
+
+    None where the kernel has no Landlock.
+    """
     version = _libc.syscall(_CREATE_RULESET, None, 0, _RULESET_VERSION)
     if version < 1:
-        return False
+        return None
     everything = _WITHOUT_REFER
     for since, right in _ADDED:
         everything |= right if version >= since else 0
     rules = _Ruleset(everything, _TCP if version >= _TCP_SINCE else 0)
     size = ctypes.sizeof(rules) if version >= _TCP_SINCE else 8
-    ruleset = _libc.syscall(_CREATE_RULESET, ctypes.byref(rules), size, 0)
+    ruleset = int(_libc.syscall(_CREATE_RULESET, ctypes.byref(rules), size, 0))
     if ruleset < 0:
-        return False
-    try:
-        reading = _EXECUTE | _READ_FILE | _READ_DIR
-        for folder in (*_SYSTEM, *map(str, readable), sys.prefix, sys.base_prefix):
-            _allow(ruleset, folder, reading)
-        _allow(ruleset, "/dev", _READ_FILE | _WRITE_FILE | _READ_DIR)
-        _allow(ruleset, str(scratch), everything)
-        return bool(_libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0)
-    finally:
-        os.close(ruleset)
+        return None
+    reading = _EXECUTE | _READ_FILE | _READ_DIR
+    for folder in (*_SYSTEM, *map(str, readable), sys.prefix, sys.base_prefix):
+        _allow(ruleset, folder, reading)
+    _allow(ruleset, "/dev", _READ_FILE | _WRITE_FILE | _READ_DIR)
+    _allow(ruleset, str(scratch), everything)
+    return ruleset
+
+
+def confine(ruleset: int | None) -> bool:
+    """Leaves the calling process only what the ruleset says, for good, beside what it gave up before."""
+    return ruleset is not None and _libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0
 
 
 def _allow(ruleset: int, folder: str, access: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,6 +18,8 @@ from ingest.screening.findings import Finding
 from ingest.screening.minhash import signature
 from ingest.screening.screen import screen
 from ingest.types import Extracted, Heading, Hidden, Page
+
+_LENGTHS = struct.Struct("<QQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +54,51 @@ class ReaderBug(Exception):
     """A loader raised what it must not; the message is its traceback, for the log."""
 
 
-def request(data: bytes, name: str, reading: Reading, examination: Examination) -> bytes:
-    """A line of JSON, then the file's bytes."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A file that is to be read. `with_next`: by the same fork as the one that comes after it."""
+
+    number: int
+    name: str
+    data: bytes
+    reading: Reading
+    examination: Examination
+    with_next: bool
+
+
+def request(asked: Request) -> bytes:
+    """Two lengths of eight bytes, then so many of JSON, and so many of the file."""
     head = {
-        "size": len(data),
-        "name": name.encode("utf-8", "backslashreplace").decode("utf-8"),
-        "limits": reading.limits.model_dump(mode="json"),
-        "password": reading.password,
-        "max_text_mib": reading.max_text_mib,
-        "screening": examination.screening.model_dump(mode="json"),
-        "redaction": examination.redaction.model_dump(mode="json"),
+        "number": asked.number,
+        "name": asked.name.encode("utf-8", "backslashreplace").decode("utf-8"),
+        "limits": asked.reading.limits.model_dump(mode="json"),
+        "password": asked.reading.password,
+        "max_text_mib": asked.reading.max_text_mib,
+        "screening": asked.examination.screening.model_dump(mode="json"),
+        "redaction": asked.examination.redaction.model_dump(mode="json"),
+        "with_next": asked.with_next,
     }
-    return _line(head) + data
+    line = _line(head)
+    return _LENGTHS.pack(len(line), len(asked.data)) + line + asked.data
 
 
-def reading_of(head: dict[str, Any]) -> Reading:
-    """How the file of a request is to be read."""
-    return Reading(ExtractionSettings(**head["limits"]), head["password"], head["max_text_mib"])
-
-
-def examination_of(head: dict[str, Any]) -> Examination:
-    """What is to be looked for in the file of a request."""
-    return Examination(ScreeningSettings(**head["screening"]), RedactionSettings(**head["redaction"]))
+def request_from(descriptor: int) -> Request | None:
+    """The next request, or None at the end of the file."""
+    lengths = _exactly(descriptor, _LENGTHS.size)
+    if lengths is None:
+        return None
+    line, data = (_exactly(descriptor, length) for length in _LENGTHS.unpack(lengths))
+    if line is None or data is None:
+        return None
+    head = json.loads(line)
+    return Request(
+        number=head["number"],
+        name=head["name"],
+        data=data,
+        reading=Reading(ExtractionSettings(**head["limits"]), head["password"], head["max_text_mib"]),
+        examination=Examination(ScreeningSettings(**head["screening"]), RedactionSettings(**head["redaction"])),
+        with_next=head["with_next"],
+    )
 
 
 def read(examined: Examined) -> bytes:
@@ -111,6 +138,17 @@ def examined_of(reply: bytes) -> Examined:
     )
     findings = tuple(Finding(**its) for its in said["findings"])
     return Examined(extracted, findings, bytes.fromhex(said["signature"]), said["redacted"])
+
+
+def _exactly(descriptor: int, length: int) -> bytes | None:
+    parts = []
+    while length:
+        part = os.read(descriptor, min(length, 1 << 20))
+        if not part:
+            return None
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
 
 
 def _line(message: dict[str, Any]) -> bytes:

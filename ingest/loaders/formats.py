@@ -90,11 +90,27 @@ COMPOUND_EXTENSIONS = (".doc", ".dot", ".xls", ".xlt", ".msg")
 EXTENSIONS = (*LOADERS, *PACKAGE_EXTENSIONS, *COMPOUND_EXTENSIONS)
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+# Written in Python, like all that they call.
+_PYTHON_ALONE = (
+    *(asciidoc.load, code.load, delimited.load, markdown.load, text.load),
+    *(markup.load_org, markup.load_restructuredtext, markup.load_latex),
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+# The whole of what Git LFS keeps in place of a file (its docs/spec.md); it has fewer than 1024 bytes.
+_LFS_POINTER = re.compile(
+    rb"version https://(?:git-lfs\.github\.com|hawser\.github\.com)/spec/v1\r?\n"
+    rb"(?:ext-\d-[\w.-]{1,64} sha256:[0-9a-f]{64}\r?\n){0,9}oid sha256:[0-9a-f]{64}\r?\nsize \d{1,20}(?:\r?\n)?"
+)
 _HTML = re.compile(rb"\s*(<!doctype html|<html\b)", re.I)
 
 
 def loader_of(data: bytes, name: str, reading: Reading) -> Loader:
     """The loader of a file. Raises CorruptDocument and UnsupportedFormat, each of which says what to do."""
+    if _LFS_POINTER.fullmatch(data):
+        raise UnsupportedFormat(
+            f"{name}: is a pointer of Git LFS, and the file itself is not here. Fetch it by `git lfs pull`, and upload "
+            "it; of a repository, follow a folder that it is checked out in."
+        )
     extension = PurePosixPath(name.replace("\\", "/")).suffix.lower()
     if data.lstrip().startswith(b"%PDF-"):
         return pdf.load
@@ -117,6 +133,24 @@ def loader_of(data: bytes, name: str, reading: Reading) -> Loader:
             f"Open it in its program and save it again as {extension}."
         )
     return LOADERS.get(extension) or _loader_of_text(data, name, extension)
+
+
+def is_plain(data: bytes, name: str) -> bool:
+    """Whether a file is read by Python alone, and looks like nothing that is not: it can do no harm to its neighbours.
+
+    That is text in UTF-8, without control characters, with the extension of a format that is text.
+    """
+    loader = LOADERS.get(PurePosixPath(name.replace("\\", "/")).suffix.lower())
+    start = data.lstrip()
+    if loader not in _PYTHON_ALONE or start.startswith((b"%PDF-", rtf.SIGNATURE)):
+        return False
+    if images.is_picture(data) or archives.is_packed(data):
+        return False
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return not _CONTROL.search(text)
 
 
 def _loader_of_text(data: bytes, name: str, extension: str) -> Loader:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 from ingest.screening.findings import Finding, preview
 from ingest.screening.folding import Folded, fold
 from ingest.screening.phrases import PHRASES, Phrase
+from ingest.screening.scanning import Scanner
 from ingest.screening.wording import Weights, score, sentences, trained
 
 _WINDOW = 600  # characters within which phrases add up: a paragraph or two
@@ -63,10 +65,13 @@ _Match = tuple[int, int, str]  # start, end, the name of the phrase or wording
 
 
 def _matches(text: str, phrases: Sequence[Phrase]) -> Iterator[_Match]:
-    for phrase in phrases:
-        for match in phrase.expression.finditer(text):
-            if _begins_word(text, match.start()):
-                yield match.start(), match.end(), phrase.name
+    for start, end, number in _scanner(tuple(phrases)).matches(text, _begins_word):
+        yield start, end, phrases[number].name
+
+
+@lru_cache(maxsize=8)
+def _scanner(phrases: tuple[Phrase, ...]) -> Scanner:
+    return Scanner([phrase.expression for phrase in phrases])
 
 
 def _worded(text: str, weights: Weights) -> Iterator[_Match]:

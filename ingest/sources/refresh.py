@@ -219,6 +219,8 @@ class Refreshing:
                 run.taken[document_id] = Taken(item.mark, None if before is None else before.content_hash)
                 failed = DocumentOutcome(document_id=document_id, uri=item.uri, state="failed", problem=problem)
                 outcomes.append(failed)
+            elif arrival.left_out is not None:
+                run.left_out[document_id], run.states[document_id] = arrival.left_out, "left out"
             elif arrival.fetched is None:
                 run.states[document_id] = "unchanged"
             else:
@@ -322,7 +324,7 @@ class Refreshing:
             self._guard(connection)
             # A job that is tried again later begins anew, so that what changes until then needs no other one.
             self._ingestion.queue.set_payload(connection, run.job_id, uploads=[], **{BEGUN: state != "waiting"})
-            counts = {**run.counts(), "revision": self._ingestion.catalog.head()}
+            counts = {**run.counts(), "notes": run.notes(), "revision": self._ingestion.catalog.head()}
             said = run.said.model_copy(update={**counts, **_ended(state, problem)})
             self._register.note_run(connection, run.source.name, said)
         self._ingestion.remove_unused({upload.content_hash for upload in run.left})

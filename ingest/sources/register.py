@@ -183,7 +183,7 @@ def _refreshes(connection: Connection, name: str, states: Sequence[str]) -> list
 
 
 def _source(row: Any) -> SourceInfo:
-    settings = SourceSettings(**row["settings"])
+    settings = SourceSettings.stored(row["settings"])
     return SourceInfo(
         name=row["name"],
         kind=settings.kind,

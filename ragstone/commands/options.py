@@ -102,7 +102,7 @@ def echo_json(value: Any) -> None:
 class Advance(Protocol):
     """Shows how far something is; `note` says more of it, and is no step of its own."""
 
-    def __call__(self, step: str, done: int, total: int, note: str = "") -> None: ...
+    def __call__(self, step: str, done: float, total: int, note: str = "") -> None: ...
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def progress_shown(label: str, quiet: bool) -> Iterator[Advance]:
     if sys.stderr.isatty() and not quiet:
         with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
 
-            def advance(step: str, done: int, total: int, note: str = "") -> None:
+            def advance(step: str, done: float, total: int, note: str = "") -> None:
                 bar.label = f"{label}: {', '.join(filter(None, (step, note)))}"
                 bar.update(round(1000 * done / max(1, total)) - bar.pos)
 
@@ -119,8 +119,8 @@ def progress_shown(label: str, quiet: bool) -> Iterator[Advance]:
         return
     last: list[object] = []
 
-    def say(step: str, done: int, total: int, note: str = "") -> None:
-        tenths = _STEPS_SHOWN * done // max(1, total)
+    def say(step: str, done: float, total: int, note: str = "") -> None:
+        tenths = int(_STEPS_SHOWN * done / max(1, total))
         if not quiet and last != [step, tenths]:
             last[:] = [step, tenths]
             click.echo(f"{step} {100 * tenths // _STEPS_SHOWN} %{f', {note}' if note else ''}")

@@ -123,7 +123,7 @@ def verifier() -> EmbeddingVerifier:
 
 @pytest.fixture(scope="module")
 def minilm_verifier(embedder_folder: Path) -> EmbeddingVerifier:
-    embedder = OnnxEmbedder(embedder_folder, model="all-MiniLM-L6-v2-int8", max_tokens=256, threads=0)
+    embedder = OnnxEmbedder(embedder_folder, model="all-MiniLM-L6-v2", max_tokens=256, threads=0)
     return EmbeddingVerifier(embedder, EvalsSettings())
 
 

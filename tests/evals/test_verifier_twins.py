@@ -127,7 +127,7 @@ MISSED = "Olga Reich owns the mill in Bolzano."  # two facts of two people, mixe
 
 @pytest.fixture(scope="module")
 def verifier(embedder_folder: Path) -> EmbeddingVerifier:
-    embedder = OnnxEmbedder(embedder_folder, model="all-MiniLM-L6-v2-int8", max_tokens=256, threads=0)
+    embedder = OnnxEmbedder(embedder_folder, model="all-MiniLM-L6-v2", max_tokens=256, threads=0)
     return EmbeddingVerifier(embedder, EvalsSettings())
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
@@ -14,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.chunking import chunk
-from ingest.cutting import halved, last_sentence, locate
+from ingest.cutting import halved, last_sentence, sentences
 from ingest.loaders.registry import extract
 from ingest.types import ChunkSpan, Extracted, Heading, Page
 from retrieval.embedder import OnnxEmbedder
@@ -421,25 +419,19 @@ def test_what_is_no_token_is_kept_once(odd: str, tokens: int, count: Counter) ->
     check(extracted, spans, count, tokens)
 
 
-@pytest.mark.parametrize(
-    "strings",
-    [
-        ["Newts", "swim."],  # drops
-        ["Newts swim,", "swim, fast."],  # overlap
-        ["Newts", "Newts swim, fast."],  # repeats
-        ["swim,", "Newts", "fast."],
-        ["Newts swim, fast.", "Toads"],
-        ["Newts swum, fast."],
-        [],
-    ],
-)
-def test_strings_that_are_not_the_passage_piece_by_piece_are_not_located(strings: list[str]) -> None:
-    assert locate("(Newts \n swim, fast.)", 1, 20, strings) is None
-    assert locate("(Newts \n swim, fast.)", 1, 20, ["New", "", "ts swim,", " ", "fast."]) == [
-        (1, 4),
-        (4, 14),
-        (15, 20),
-    ]
+def test_whole_sentences_are_kept_together_then_phrases_then_words() -> None:
+    text = " Newts swim. Toads hop, croak and sleep. Asseveration. "
+
+    def parts(most: int) -> list[str]:
+        spans = sentences(text, 0, len(text), lambda start, end: len(text[start:end].split()), most)
+        return [text[start:end] for start, end in spans]
+
+    assert parts(8) == [text.strip()]
+    assert parts(7) == ["Newts swim. Toads hop, croak and sleep.", "Asseveration."]
+    assert parts(5) == ["Newts swim.", "Toads hop, croak and sleep.", "Asseveration."]
+    assert parts(4) == ["Newts swim. Toads hop,", "croak and sleep. Asseveration."]
+    assert parts(2) == ["Newts swim.", "Toads hop,", "croak and", "sleep. Asseveration."]
+    assert list(sentences("Asseveration", 0, 12, lambda start, end: end - start, 7)) == [(0, 6), (6, 12)]
 
 
 @given(st.lists(st.sampled_from(ODD), max_size=60).map("".join), st.integers(1, 40))
@@ -535,24 +527,6 @@ def test_a_table_of_thousands_of_rows_is_counted_a_few_times_over() -> None:
 def test_hundreds_of_thousands_of_dots_end() -> None:
     extracted, spans = cut("Newts" + "." * 300_000, 200, name="a.txt")
     assert "".join(texts(extracted, spans)) == extracted.text
-
-
-def test_sentences_are_split_without_nltk_and_the_splitter_is_imported_late() -> None:
-    program = """
-import sys
-from ingest.chunking import chunk
-from ingest.types import Extracted
-assert "llama_index" not in sys.modules
-spans = chunk(
-    Extracted("Newts swim. " * 100, "a", "text/plain"),
-    count_tokens=lambda text: len(text.split()), chunk_tokens=16, overlap_tokens=0,
-)
-assert "llama_index.core" in sys.modules
-print(len(spans), "nltk" in sys.modules)
-"""
-    root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
-    assert done.stdout == "13 False\n"
 
 
 # --- properties

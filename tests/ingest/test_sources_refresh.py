@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from ingest.loaders.reading import Reading
 from ingest.pipeline import IncomingFile
 from ingest.sources.daemon import SourceDaemon
 from ingest.sources.types import Fetched, LastRun, Listed, SourceReader, SourceSettings
+from ingest.types import Vectors
 from ingest.worker import Worker
 
 ONE_BY_ONE = IngestSettings(commit_files=1, chunk_tokens=40)
@@ -735,3 +736,45 @@ def test_the_time_left_is_told_by_the_pace_since_the_list_was_known(followed: Fo
 def test_settings_are_checked_when_they_are_given() -> None:
     with pytest.raises(ValueError, match="whole path"):
         SourceSettings(kind="folder", location="docs")
+
+
+class Died(BaseException):
+    """Stands for the end of the process."""
+
+
+def test_a_file_of_a_source_that_ends_the_worker_is_singled_out(tmp_path: Path, sqlite_catalog: Catalog) -> None:
+    folder = tmp_path / "folder"
+    write(folder, "a.md", "b.md", "c.md")
+
+    def life() -> Followed:
+        """The next process."""
+        followed = Followed(sqlite_catalog, tmp_path)
+        embed = followed.embedder.embed_documents
+
+        def embed_or_die(texts: Sequence[str]) -> Vectors:
+            if any("b.md" in text for text in texts):
+                raise Died
+            return embed(texts)
+
+        followed.embedder.embed_documents = embed_or_die  # type: ignore[method-assign]
+        return followed
+
+    followed = life()
+    followed.put("s", "folder", folder)
+    (job_id,) = followed.register.request("s")
+    for _ in range(3):
+        with pytest.raises(Died):
+            followed.worker.work_off()
+        followed = life()
+        followed.queue.requeue_abandoned()
+        with sqlite_catalog.writing() as connection:
+            followed.queue.hurry(connection, job_id)
+    followed.worker.work_off()
+    assert followed.queue.get(job_id).state == "done"
+    assert followed.items() == {"a.md": "indexed", "b.md": "failed", "c.md": "indexed"}
+    (problem,) = followed.queue.get(job_id).problems
+    assert problem.code == "ends-the-worker"
+    # It is passed over until it changes.
+    assert followed.refresh().unchanged == 3
+    write(folder, "b.md", text="mended")
+    assert followed.refresh().taken == 1

@@ -686,9 +686,14 @@ class _WaitingForProgress:
 
 
 def test_items_that_are_found_as_they_were_are_progress_too(catalog: Catalog, tmp_path: Path, folder: Path) -> None:
-    followed = Followed(
-        catalog, tmp_path, opened=lambda reader: _WaitingForProgress(reader, lambda: followed.job().done, 5)
-    )
+    totals = set()
+
+    def done() -> int:
+        job = followed.job()
+        totals.add(job.total)
+        return job.done
+
+    followed = Followed(catalog, tmp_path, opened=lambda reader: _WaitingForProgress(reader, done, 5))
     followed.put("s", "folder", folder)
     write(folder, *(f"{number}.md" for number in range(5)))
     followed.refresh()
@@ -696,6 +701,7 @@ def test_items_that_are_found_as_they_were_are_progress_too(catalog: Catalog, tm
         os.utime(folder / f"{number}.md", (1, 1))  # the same, at another time
     assert followed.refresh().unchanged == 5
     assert (followed.job().done, followed.job().total) == (5, 5)
+    assert totals <= {0, 5}  # 0 before all are listed
     followed.refreshing.close()
 
 

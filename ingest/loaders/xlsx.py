@@ -263,8 +263,8 @@ def _cells(workbook: _Workbook, row: Any) -> Iterator[tuple[int, Look, str]]:
         if 0 <= column <= _LAST_COLUMN:
             look = workbook.styles.look(cell.get("s"))
             text = _value(workbook, cell, look)
-            if not look.hidden and look.background == WHITE and whitens(_as_number(cell), look.number_format):
-                look = replace(look, hidden="colour")
+            if look.hidden in ("", "colour") and whitens(_as_number(cell), look.number_format):
+                look = replace(look, hidden="colour" if look.background == WHITE else "")
             if text:
                 yield column, look, text
 

@@ -25,6 +25,7 @@ BUILT_IN = {
 }
 # fmt: on
 _TOKEN = re.compile(r'"([^"]*)"?|\\(.?)|[_*].?|\[([^\]]*)\]?|(General)|(AM/PM|A/P)|(E[+-])|(.)', re.I | re.S)
+_WHITE = re.compile(r"white|color ?2", re.I)
 _PLACEHOLDERS = ("0", "#", "?")
 _DATE_LETTERS = frozenset("ymdhs")
 _ELAPSED = frozenset(("h", "hh", "m", "mm", "s", "ss"))
@@ -46,10 +47,16 @@ class _Section:
     percent: int = 0
     exponent: bool = False
     plain: bool = False  # General, or what is not read here
+    white: bool = False  # the colour that it gives
 
     @property
     def empty(self) -> bool:
         return not (self.before or self.after or self.digits or self.letters or self.plain)
+
+    @property
+    def blank(self) -> bool:
+        """Whether it shows white space alone."""
+        return not ((self.before + self.after).strip() or self.digits or self.letters or self.plain)
 
 
 def shown(value: float, code: str, since_1904: bool = False) -> str:
@@ -78,9 +85,19 @@ def plain(value: float) -> str:
 
 
 def hides_text(code: str) -> bool:
-    """Whether cells of this format show no text, as those of ";;;" don't."""
+    """Whether cells of this format show no text, as those of ";;;" and `0;0;0;" "` don't."""
     sections = _sections(code)
-    return len(sections) > 3 and sections[3].empty
+    return len(sections) > 3 and (sections[3].empty or sections[3].blank)
+
+
+def whitens(value: float | None, code: str) -> bool:
+    """Whether cells of this format show the number, or a text where it is None, in white."""
+    if "[" not in code:
+        return False
+    sections = _sections(code)
+    if value is not None:
+        return _chosen(value, sections)[0].white
+    return sections[3].white if len(sections) > 3 else len(sections) == 1 and sections[0].white and sections[0].plain
 
 
 def _chosen(value: float, sections: tuple[_Section, ...]) -> tuple[_Section, bool]:
@@ -114,7 +131,7 @@ def _section(tokens: list[re.Match[str]]) -> _Section:
     digits: list[str] = []
     letters: list[str] = []
     inside: list[tuple[int, str]] = []
-    elapsed = exponent = general = False
+    elapsed = exponent = general = white = False
     percent = 0
     for token in tokens:
         literal, escaped, bracket, is_general, half_day, power, other = token.groups()
@@ -132,6 +149,8 @@ def _section(tokens: list[re.Match[str]]) -> _Section:
                 side.append(bracket[1:].partition("-")[0])
             elif bracket[:1] in "<>=":
                 general = True
+            elif _WHITE.fullmatch(bracket):
+                white = True
         elif is_general:
             general = True
         elif half_day:
@@ -156,11 +175,13 @@ def _section(tokens: list[re.Match[str]]) -> _Section:
         else:
             side.append(other)
     if general:
-        return _Section(plain=True)
+        return _Section(plain=True, white=white)
     kinds = "".join(dict.fromkeys(letters))
     if kinds:
-        return _Section(letters=_minutes(kinds), elapsed=elapsed)
-    return _Section("".join(before), "".join(after), "".join(digits), tuple(inside), percent=percent, exponent=exponent)
+        return _Section(letters=_minutes(kinds), elapsed=elapsed, white=white)
+    return _Section(
+        "".join(before), "".join(after), "".join(digits), tuple(inside), percent=percent, exponent=exponent, white=white
+    )
 
 
 def _minutes(kinds: str) -> str:

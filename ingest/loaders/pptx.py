@@ -141,7 +141,13 @@ class _Slide:
                 self.hidden += [("off-page", block.text) for block in self._shape(shapes[index], None)]
             else:
                 # Where very many shapes lie under one, nobody looks for what is behind it.
-                yield from self._shape(shapes[index], shapes[:index] if index <= _MOST_BELOW else None)
+                above = shapes[index + 1 : index + 1 + _MOST_BELOW]
+                how = self._backdrop.hides_box(shapes[index], above) if shapes[index].has_text_frame else None
+                blocks = self._shape(shapes[index], shapes[:index] if index <= _MOST_BELOW else None)
+                if how:
+                    self.hidden += [(how, block.text) for block in blocks]
+                else:
+                    yield from blocks
         if self._slide.has_notes_slide and self._slide.notes_slide.notes_text_frame is not None:
             notes = self._slide.notes_slide.notes_text_frame.text.replace("\v", "\n")
             if notes.strip():

@@ -17,6 +17,8 @@ from ingest.loaders.packages import parse_xml
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 _SMALLEST_READABLE = 200  # hundredths of a point
 _FAINTEST = 5_000  # of 100,000: text less opaque than that is not seen
+_SMALLEST_BOX = 25_400  # 2 points in EMU
+_SMALLEST_SCALE = 10_000  # of 100,000, to which text shrinks that is too long for its box
 _WHITE = "FFFFFF"
 _USUAL_MAP = {"bg1": "lt1", "tx1": "dk1", "bg2": "lt2", "tx2": "dk2"}
 _PLAIN_BACKGROUND = "1001"  # the first of a theme's backgrounds, which is a plain colour
@@ -33,6 +35,7 @@ class Backdrop:
         mapping = self._master._element.find("{*}clrMap")
         self._map = {**_USUAL_MAP, **({} if mapping is None else dict(mapping.attrib))}
         self._background = self._background_of(slide)
+        self._is_animated = slide._element.find("{*}timing") is not None
         self._decorated = [its for its in (*self._master.shapes, *slide.slide_layout.shapes) if not its.is_placeholder]
 
     def outside(self, shape: Any) -> bool:
@@ -54,6 +57,36 @@ class Backdrop:
                 return None
         return self._background
 
+    def hides_box(self, shape: Any, above: Iterable[Any]) -> str | None:
+        """How (`Hidden.how`) the whole text of a shape is hidden; `above`: the shapes that lie over it."""
+        box = _box(shape)
+        if box is None:
+            return None
+        body = next(shape._element.iter("{*}bodyPr"), None)
+        wraps = body is None or body.get("wrap") != "none"
+        if wraps and max(box[2] - box[0], box[3] - box[1]) < _SMALLEST_BOX:
+            return "size"
+        fit = None if body is None else body.find("{*}normAutofit")
+        scale = "" if fit is None else (fit.get("fontScale") or "").removesuffix("%")
+        if scale.isdecimal() and int(scale[:9]) < _SMALLEST_SCALE:
+            return "size"
+        return None if self._is_animated else "layer" if any(self._covers(other, box) for other in above) else None
+
+    def _covers(self, other: Any, box: Box) -> bool:
+        """Whether a shape over the box leaves nothing of it to be seen."""
+        around = _box(other)
+        if around is None or not (around[0] <= box[0] and around[1] <= box[1] and box[2] <= around[2]):
+            return False
+        if box[3] > around[3] or getattr(other, "rotation", False):
+            return False
+        form = other._element.find("{*}spPr/{*}prstGeom")
+        fill = other._element.find("{*}spPr/{*}solidFill")
+        named = next(other._element.iter("{*}cNvPr"), None)
+        if named is not None and named.get("hidden") in ("1", "true"):
+            return False
+        opaque = fill is not None and next(fill.iter("{*}alpha"), None) is None
+        return opaque and form is not None and form.get("prst") == "rect"
+
     def hides(self, run: Any, behind: str | None) -> str | None:
         """How (`Hidden.how`) a run of text is hidden, None where it is seen."""
         properties = run.find("{*}rPr")
@@ -62,6 +95,9 @@ class Backdrop:
         size = properties.get("sz") or ""
         if size.isdecimal() and int(size[:9]) < _SMALLEST_READABLE:
             return "size"
+        outline = properties.find("{*}ln")
+        if properties.find("{*}noFill") is not None and (outline is None or outline.find("{*}noFill") is not None):
+            return "colour"
         fill = properties.find("{*}solidFill")
         if fill is None or len(fill) == 0:
             return None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ingest.loaders.blocks import Block, repeated, table
+from ingest.loaders.rtf_looks import FARTHEST, NARROWEST, PAGE_WIDTH, TIGHTEST, Place, State
 from ingest.loaders.rtf_words import CHARACTERS, CHARSETS, INSIDE, LEFT_OUT, READ, SIGNS
 
 _TOKEN = re.compile(
@@ -15,8 +16,6 @@ _TOKEN = re.compile(
     r"|[\r\n]+|(?P<text>[^\\{}\r\n]+)|\\",
     re.S,
 )
-_SMALLEST_READABLE = 4  # half-points
-_WHITE = (255, 255, 255)
 _DEEPEST_LIST = 8
 _LONGEST_NAME = 100
 _MOST_BYTES = 1024  # that wait to be decoded together
@@ -26,20 +25,6 @@ _MAX_CELLS = 64  # of a row that merges are kept for
 def _counts(label: str) -> bool:
     """Whether what stands before a list item is a number or a letter; "o" is a bullet of many word processors."""
     return label != "o" and any(character.isalnum() for character in label)
-
-
-@dataclass(slots=True)
-class _State:
-    """What braces save and restore."""
-
-    target: str = "body"  # the destination that text goes to, "" for none
-    skip: int = 1  # characters that stand in for one in Unicode
-    font: int = -1
-    unseen: bool = False
-    deleted: bool = False
-    size: int = 24
-    colour: int = 0
-    shade: int = 0
 
 
 @dataclass(slots=True)
@@ -79,8 +64,8 @@ class RtfReader:
         self.objects: list[str] = []
         self._source = data.decode("latin-1")
         self._blocks: list[Block] = []
-        self._state = _State()
-        self._stack: list[_State] = []
+        self._state = State()
+        self._stack: list[State] = []
         self._paragraph = _Paragraph()
         self._table = _Table()
         self._texts: dict[str, list[str]] = {"body": []}
@@ -99,6 +84,7 @@ class RtfReader:
         self._notes: list[str] = []
         self._count = 0
         self._surrogate = 0
+        self._width = PAGE_WIDTH
 
     def blocks(self) -> list[Block]:
         """The document as blocks; a title has level 0."""
@@ -272,22 +258,12 @@ class RtfReader:
         state = self._state
         if not state.target or state.deleted or state.target in ("fonttbl", "colortbl", "stylesheet"):
             return
-        how = self._hides() if state.target == "body" and text.strip() else None
+        told = state.target == "body" and text.strip()
+        how = state.hides(self._colours, self._width, in_table=self._paragraph.in_table) if told else None
         if how is not None:
             self.hidden.setdefault(how, []).append(text)
         else:
             self._texts.setdefault(state.target, []).append(text)
-
-    def _hides(self) -> str | None:
-        state = self._state
-        if state.unseen:
-            return "part"
-        if state.size < _SMALLEST_READABLE:
-            return "size"
-        if state.shade or self._paragraph.in_table or not state.colour:
-            return None
-        colour = self._colours[state.colour] if 0 < state.colour < len(self._colours) else None
-        return "colour" if colour == _WHITE else None
 
     def _name_style(self, text: str) -> None:
         its = self._styles.setdefault(self._style, _Style())
@@ -362,9 +338,10 @@ class RtfReader:
     def _pard(self, _: int | None) -> None:
         if self._state.target == "body":
             self._paragraph = _Paragraph()
+            self._state.place = Place()
 
     def _plain(self, _: int | None) -> None:
-        self._state = replace(_State(), target=self._state.target, skip=self._state.skip)
+        self._state = State(self._state.target, self._state.skip, place=self._state.place)
 
     def _in_table(self, number: int | None) -> None:
         self._paragraph.in_table = number != 0
@@ -444,6 +421,38 @@ class RtfReader:
     def _shade(self, number: int | None) -> None:
         self._state.shade = number or 0
 
+    def _scale(self, number: int | None) -> None:
+        self._state.narrow = number is not None and number <= NARROWEST
+
+    def _spacing(self, number: int | None) -> None:
+        self._state.narrow = (number or 0) <= TIGHTEST
+
+    def _spacing_in_quarters(self, number: int | None) -> None:
+        self._spacing(5 * (number or 0))
+
+    def _raised(self, number: int | None) -> None:
+        self._state.away = (number or 0) >= FARTHEST
+
+    def _page_width(self, number: int | None) -> None:
+        self._width = max(self._width, number or 0)
+
+    def _indent(self, number: int | None) -> None:
+        self._state.place = replace(self._state.place, left=number or 0)
+
+    def _first_indent(self, number: int | None) -> None:
+        self._state.place = replace(self._state.place, first=number or 0)
+
+    def _right_indent(self, number: int | None) -> None:
+        self._state.place = replace(self._state.place, right=number or 0)
+
+    def _placed(self, number: int | None) -> None:
+        place = self._state.place
+        self._state.place = replace(place, frame=max(place.frame, number or 0, key=abs))
+
+    def _line(self, number: int | None) -> None:
+        # Positive heights are the least that a line has.
+        self._state.place = replace(self._state.place, line=max(0, -(number or 0)))
+
     def _red(self, number: int | None) -> None:
         self._mix["red"] = number or 0
 
@@ -480,6 +489,22 @@ _ACTIONS: dict[str, Callable[[RtfReader, int | None], None]] = {
     "deff": RtfReader._set_default_font,
     "uc": RtfReader._set_skip,
     "v": RtfReader._unseen,
+    "webhidden": RtfReader._unseen,
+    "charscalex": RtfReader._scale,
+    "expnd": RtfReader._spacing_in_quarters,
+    "expndtw": RtfReader._spacing,
+    "up": RtfReader._raised,
+    "dn": RtfReader._raised,
+    "paperw": RtfReader._page_width,
+    "li": RtfReader._indent,
+    "lin": RtfReader._indent,
+    "fi": RtfReader._first_indent,
+    "ri": RtfReader._right_indent,
+    "posx": RtfReader._placed,
+    "posnegx": RtfReader._placed,
+    "posy": RtfReader._placed,
+    "posnegy": RtfReader._placed,
+    "sl": RtfReader._line,
     "deleted": RtfReader._deleted,
     "htmlrtf": RtfReader._deleted,
     "fs": RtfReader._size,

@@ -6,22 +6,23 @@ styles that it does not know; calamine has no number formats and makes room for 
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 import lxml.etree
 
 from ingest.errors import CorruptDocument, UnsupportedFormat
 from ingest.loaders.blocks import join, under_title
-from ingest.loaders.number_formats import plain, shown
+from ingest.loaders.number_formats import plain, shown, whitens
 from ingest.loaders.ooxml import Relationship, embedded_files, local, main_part, relationships, stated_title
 from ingest.loaders.packages import PART_ERRORS, open_package, parse_xml, part
 from ingest.loaders.reading import Reading
 from ingest.loaders.sheets import Area, Sheet, blocks, hidden
 from ingest.loaders.text import clean, stem
-from ingest.loaders.xlsx_styles import Look, Styles, read_styles
+from ingest.loaders.xlsx_styles import SMALLEST_READABLE_PT, WHITE, Colours, Look, Styles, font_of, read_styles, same
 from ingest.types import Extracted
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -31,6 +32,12 @@ _LAST_ROW, _LAST_COLUMN = 1_048_575, 16_383  # of any sheet; numbers beyond are 
 _MAX_LETTERS = 3
 _MAX_RANGES = 1000  # of hidden columns
 _MAX_TABLES = 100
+_MAX_CONDITIONS = 200_000  # cells of one sheet that conditional formats are looked at for
+_LOWEST_ROW = 1.0  # points
+_NARROWEST_COLUMN = 0.01  # characters: from others, text runs over into the next
+# Conditions that hold for each cell with text in it; others are not worked out.
+_ALWAYS = re.compile(r"\s*(?:TRUE(?:\(\))?|[1-9]\d{0,8}|(\d{1,9})\s*=\s*\1)\s*", re.I)
+_KINDS = ("sheetFormatPr", "col", "row", "mergeCell", "conditionalFormatting")
 _TRUTH = {"0": "FALSE", "1": "TRUE"}
 
 
@@ -71,9 +78,9 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
         raise UnsupportedFormat(f"{name}: is a binary workbook (XLSB). Save it as .xlsx and upload it again.")
     root = parse_xml(part(package, main, name), name)
     links = relationships(package, main, name)
-    workbook = _Workbook(
-        package, name, _strings(package, links, name), read_styles(package, links, name), _since_1904(root)
-    )
+    styles = read_styles(package, links, name)
+    strings = _strings(package, links, styles.colours, name)
+    workbook = _Workbook(package, name, strings, styles, _since_1904(root))
     by_key = {its.key: its for its in links}
     sheets = []
     for element in root.iter("{*}sheet"):
@@ -102,19 +109,38 @@ def _since_1904(root: Any) -> bool:
     return any(its.get("date1904") in ("1", "true") for its in root.iterchildren("{*}workbookPr"))
 
 
-def _strings(package: zipfile.ZipFile, links: list[Relationship], name: str) -> list[str]:
+def _strings(package: zipfile.ZipFile, links: list[Relationship], colours: Colours, name: str) -> list[str]:
     """The shared strings, without the phonetic readings that stand beside some."""
     path = next((its.target for its in links if its.kind == "sharedStrings"), None)
     if path is None:
         return []
-    return [_text_of(element) for element in _elements(package, path, "si", name)]
+    return [_text_of(element, colours) for element in _elements(package, path, "si", name)]
 
 
-def _text_of(element: Any) -> str:
+class _Rich(str):
+    """A text with runs of which some are not seen on white: these, and the others."""
+
+    unseen: str
+    seen: str
+
+
+def _text_of(element: Any, colours: Colours) -> str:
     """The text of a string with or without runs."""
-    own = [child for child in element if local(child.tag) in ("t", "r")]
-    texts = [child if local(child.tag) == "t" else child.find("{*}t") for child in own]
-    return clean("".join(text.text or "" for text in texts if text is not None))
+    parts: list[tuple[str, bool]] = []
+    for child in element:
+        if local(child.tag) == "t":
+            parts.append((child.text or "", True))
+        elif local(child.tag) == "r":
+            look = child.find("{*}rPr")
+            colour, size = (None, SMALLEST_READABLE_PT) if look is None else font_of(look, colours)
+            seen = size >= SMALLEST_READABLE_PT and not (colour is not None and same(colour, WHITE))
+            parts.append((child.findtext("{*}t") or "", seen))
+    text = clean("".join(part for part, _ in parts))
+    if all(seen for _, seen in parts):
+        return text
+    rich = _Rich(text)
+    rich.unseen, rich.seen = (clean("".join(part for part, its in parts if its is seen)) for seen in (False, True))
+    return rich
 
 
 def _elements(package: zipfile.ZipFile, path: str, tag: str, name: str) -> Iterator[Any]:
@@ -163,9 +189,14 @@ def _sheet(workbook: _Workbook, element: Any, link: Relationship) -> Sheet:
 def _read_cells(workbook: _Workbook, sheet: Sheet, stream: IO[bytes], lines: _Lines) -> None:
     number = -1
     ranges = 0
-    for element in _streamed(stream, ("{*}col", "{*}row", "{*}mergeCell")):
+    low = False  # rows whose height is not stated
+    for element in _streamed(stream, tuple(f"{{*}}{kind}" for kind in _KINDS)):
         kind = local(element.tag)
-        if kind == "col" and (_flag(element, "hidden") or element.get("width") == "0"):
+        if kind == "sheetFormatPr":
+            low = _below(element.get("defaultRowHeight"), _LOWEST_ROW)
+        elif kind == "conditionalFormatting":
+            _condition(workbook, sheet, element)
+        elif kind == "col" and (_flag(element, "hidden") or _below(element.get("width"), _NARROWEST_COLUMN)):
             first, last = _number(element.get("min"), 1) - 1, min(_number(element.get("max"), 1) - 1, _LAST_COLUMN)
             for column in range(max(0, first), last + 1) if ranges < _MAX_RANGES else ():
                 lines.columns[column] = 1
@@ -176,7 +207,8 @@ def _read_cells(workbook: _Workbook, sheet: Sheet, stream: IO[bytes], lines: _Li
                 sheet.merged.append(area)
         elif kind == "row":
             number = _number(element.get("r"), number + 2) - 1
-            lines.row = _flag(element, "hidden") or element.get("ht") == "0"
+            height = element.get("ht")
+            lines.row = _flag(element, "hidden") or (low if height is None else _below(height, _LOWEST_ROW))
             if 0 <= number <= _LAST_ROW:
                 _put(sheet, number, _cells(workbook, element), lines)
 
@@ -187,8 +219,41 @@ def _put(sheet: Sheet, row: int, cells: Iterator[tuple[int, Look, str]], lines: 
             sheet.hide("part", text)
         elif look.hidden and not (look.hidden == "colour" and lines.colour(row, column)):
             sheet.hide(look.hidden, text)
+        elif isinstance(text, _Rich) and look.background == WHITE and not lines.colour(row, column):
+            sheet.hide("colour", text.unseen)
+            sheet.put(row, column, text.seen)
         else:
             sheet.put(row, column, text)
+
+
+def _condition(workbook: _Workbook, sheet: Sheet, element: Any) -> None:
+    """Hides the cells that a conditional format hides whatever is in them."""
+    how = ""
+    for rule in element.iterchildren("{*}cfRule"):
+        kind, formula = rule.get("type"), rule.findtext("{*}formula") or ""
+        if (kind == "expression" and _ALWAYS.fullmatch(formula)) or kind == "notContainsBlanks":
+            how = how or workbook.styles.hides(rule.get("dxfId"))
+    left = _MAX_CONDITIONS
+    for reference in (element.get("sqref") or "").split()[:_MAX_RANGES] if how else ():
+        area = _area(reference if ":" in reference else f"{reference}:{reference}")
+        if area is None:
+            continue
+        for row in [row for row in sheet.rows if area[0] <= row <= area[1]]:
+            cells = sheet.rows[row]
+            left -= 1 + len(cells)
+            if left < 0:
+                return
+            for column in [column for column in cells if area[2] <= column <= area[3]]:
+                sheet.hide(how, cells.pop(column))
+            if not cells:
+                del sheet.rows[row]
+
+
+def _below(length: str | None, least: float) -> bool:
+    try:
+        return length is not None and float(length) < least
+    except ValueError:
+        return False
 
 
 def _cells(workbook: _Workbook, row: Any) -> Iterator[tuple[int, Look, str]]:
@@ -198,6 +263,8 @@ def _cells(workbook: _Workbook, row: Any) -> Iterator[tuple[int, Look, str]]:
         if 0 <= column <= _LAST_COLUMN:
             look = workbook.styles.look(cell.get("s"))
             text = _value(workbook, cell, look)
+            if look.hidden in ("", "colour") and whitens(_as_number(cell), look.number_format):
+                look = replace(look, hidden="colour" if look.background == WHITE else "")
             if text:
                 yield column, look, text
 
@@ -207,7 +274,7 @@ def _value(workbook: _Workbook, cell: Any, look: Look) -> str:
     kind = cell.get("t") or "n"
     if kind == "inlineStr":
         inline = cell.find("{*}is")
-        return "" if inline is None else _text_of(inline)
+        return "" if inline is None else _text_of(inline, workbook.styles.colours)
     value: str | None = cell.findtext("{*}v")
     if value is None:
         if cell.find("{*}f") is not None:
@@ -225,6 +292,14 @@ def _value(workbook: _Workbook, cell: Any, look: Look) -> str:
     except ValueError:
         return clean(value)
     return shown(number, look.number_format, workbook.since_1904) or (plain(number) if look.hidden else "")
+
+
+def _as_number(cell: Any) -> float | None:
+    """The number in a cell; None where it has a text."""
+    try:
+        return float(cell.findtext("{*}v")) if cell.get("t") in (None, "n") else None
+    except (TypeError, ValueError):
+        return None
 
 
 def _table_area(workbook: _Workbook, path: str) -> Area | None:

@@ -10,6 +10,8 @@ from pptx.chart.data import CategoryChartData
 from pptx.dml.color import RGBColor
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.enum.shapes import MSO_SHAPE
+from pptx.oxml import parse_xml
+from pptx.oxml.ns import nsdecls
 from pptx.util import Inches, Pt
 
 from ingest.config import ExtractionSettings
@@ -155,6 +157,51 @@ def test_what_a_viewer_does_not_see_is_told_apart() -> None:
         Hidden("part", "switched off", 1),
         Hidden("part", "On a hidden slide.", 2),
     }
+
+
+def covered(slide, *, alpha: bool = False):
+    cover = slide.shapes.add_shape(1, Inches(0), Inches(0), Inches(9), Inches(6))
+    cover.fill.solid()
+    cover.fill.fore_color.rgb = RGBColor(255, 255, 255)
+    if alpha:
+        cover._element.spPr.find(".//{*}srgbClr").append(parse_xml(f'<a:alpha {nsdecls("a")} val="40000"/>'))
+    return cover
+
+
+def test_text_without_a_fill_in_no_box_or_below_a_shape_is_told_apart() -> None:
+    presentation = deck()
+    slide = add(presentation)
+    run = box(slide, "not filled").text_frame.paragraphs[0].runs[0]
+    run._r.get_or_add_rPr().append(parse_xml(f"<a:noFill {nsdecls('a')}/>"))
+    empty = box(slide, "in no box")
+    empty.width = empty.height = 0
+    empty.text_frame.word_wrap = True
+    shrunk = box(slide, "shrunk")
+    shrunk._element.txBody.bodyPr.append(parse_xml(f'<a:normAutofit {nsdecls("a")} fontScale="1000"/>'))
+    other = add(presentation)
+    box(other, "below")
+    covered(other)
+    box(other, "above")
+    extracted = extract(saved(presentation), "a.pptx")
+    assert extracted.text == "above"
+    assert set(extracted.hidden) == {
+        Hidden("colour", "not filled", 1),
+        Hidden("size", "in no box", 1),
+        Hidden("size", "shrunk", 1),
+        Hidden("layer", "below", 2),
+    }
+
+
+def test_text_below_what_is_transparent_or_moves_is_seen() -> None:
+    presentation = deck()
+    slide, animated = add(presentation), add(presentation)
+    box(slide, "below glass")
+    covered(slide, alpha=True)
+    box(animated, "shown later")
+    covered(animated)
+    animated._element.append(parse_xml(f"<p:timing {nsdecls('p')}/>"))
+    extracted = extract(saved(presentation), "a.pptx")
+    assert (extracted.text, extracted.hidden) == ("below glass\n\nshown later", ())
 
 
 @pytest.mark.parametrize("behind", ["fill", "shape", "background"])

@@ -80,6 +80,32 @@ def test_what_a_reader_does_not_see_is_told_apart() -> None:
     assert set(extracted.hidden) == {Hidden("part", "gone"), Hidden("colour", "white"), Hidden("size", "tiny")}
 
 
+@pytest.mark.parametrize(
+    ("how", "body"),
+    [
+        ("part", r"{\webhidden obey}"),
+        ("size", r"{\charscalex1 obey}"),
+        ("size", r"{\expndtw-400 obey}"),
+        ("size", r"{\pard\sl-20\slmult0 obey\par}"),
+        ("off-page", r"{\up2000 obey}"),
+        ("off-page", r"\pard\li-30000 obey\par\pard "),
+        ("off-page", r"\pard\li9000\fi20000 obey\par\pard "),
+        ("off-page", r"\pard\posx-30000 obey\par\pard "),
+        ("colour", r"{\cf2\chcbpat2 obey}"),
+        ("colour", r"{\cf2\highlight2 obey}"),
+    ],
+)
+def test_text_that_no_reader_of_an_rtf_sees_is_told_apart(how: str, body: str) -> None:
+    extracted = extract(rtf(r"Newts\par " + body + r"\par swim."), "a.rtf")
+    assert extracted.text == "Newts\n\nswim."
+    assert extracted.hidden == (Hidden(how, "obey"),)
+
+
+def test_text_of_an_rtf_that_is_only_indented_stays() -> None:
+    body = r"\pard\li720\fi-360\sl-240 Newts {\charscalex80\expndtw-10\up6 swim}.\par{\cf1\chcbpat2 Well.}"
+    assert text(body) == "Newts swim.\n\nWell."
+
+
 def test_embedded_files_are_sections_of_their_own() -> None:
     native = ole_package("pond.txt", b"The pond is deep.")[4:]
     header = struct.pack("<II", 0x501, 2) + struct.pack("<I", 8) + b"Package\0" + bytes(8)

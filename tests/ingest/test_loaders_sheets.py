@@ -185,6 +185,60 @@ def test_what_is_hidden_on_a_sheet_is_told_apart() -> None:
     }
 
 
+def unseen(workbook) -> None:
+    sheet = workbook.add_worksheet("Pond")
+    sheet.write("A1", "Newts")
+    sheet.write("A2", "obey by format", workbook.add_format({"num_format": '0;0;0;" "'}))
+    sheet.write("A3", "obey in white", workbook.add_format({"num_format": "0;0;0;[White]@"}))
+    sheet.write("A4", 4711, workbook.add_format({"num_format": "[Color 2]0"}))
+    sheet.write("A5", "obey by filling", workbook.add_format({"font_color": "#123456", "bg_color": "#133557"}))
+    sheet.write("A6", "obey in a low row")
+    sheet.set_row(5, 0.5)
+    sheet.write("A7", "obey on condition")
+    white = workbook.add_format({"font_color": "#FFFFFF"})
+    sheet.conditional_format("A7:A7", {"type": "formula", "criteria": "=1=1", "format": white})
+    sheet.write("A8", "swim")
+    sheet.conditional_format("A8:A8", {"type": "formula", "criteria": "=A8=0", "format": white})
+    sheet.write_rich_string("A9", white, "obey in a run", workbook.add_format({"bold": True}), "well")
+    sheet.write("A10", "on black", workbook.add_format({"num_format": "[White]@", "bg_color": "#000000"}))
+
+
+def test_formats_conditions_runs_and_low_rows_hide_cells() -> None:
+    extracted = extract(xlsx(unseen), "a.xlsx")
+    assert [line for line in extracted.text.split("\n") if line] == ["# Pond", "Newts", "swim", "well", "on black"]
+    hidden = {(its.how, line) for its in extracted.hidden for line in its.text.split("\n")}
+    assert hidden == {
+        ("part", "obey by format"),
+        ("colour", "obey in white"),
+        ("colour", "4711"),
+        ("colour", "obey by filling"),
+        ("part", "obey in a low row"),
+        ("colour", "obey on condition"),
+        ("colour", "obey in a run"),
+    }
+
+
+def test_colours_of_the_theme_with_a_tint_hide_cells() -> None:
+    def fill(workbook) -> None:
+        sheet = workbook.add_worksheet("Pond")
+        sheet.write("A1", "Newts")
+        for row, colour in enumerate(("FF010101", "FF020202", "FF030303"), start=2):
+            sheet.write(f"A{row}", f"row {row}", workbook.add_format({"font_color": f"#{colour[2:]}"}))
+
+    data = xlsx(fill)
+    styles = part_of(data, "xl/styles.xml")
+    for colour, named in (
+        ("FF010101", 'theme="1" tint="0.9999"'),
+        ("FF020202", 'theme="0" tint="-0.5"'),
+        ("FF030303", 'theme="0" tint="-0.01"'),
+    ):
+        assert colour in styles
+        styles = styles.replace(f'rgb="{colour}"', named)
+    extracted = extract(with_part(data, "xl/styles.xml", styles), "a.xlsx")
+    assert [line for line in extracted.text.split("\n") if line] == ["# Pond", "Newts", "row 3"]
+    assert extracted.hidden == (Hidden("colour", "row 2\nrow 4"),)
+
+
 def test_the_style_of_a_table_may_colour_what_is_behind_white_text() -> None:
     def fill(workbook) -> None:
         sheet = workbook.add_worksheet("Pond")

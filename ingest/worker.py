@@ -60,10 +60,13 @@ class Task(Protocol):
 def problem_of_worker(catalog: Catalog, kind: str = INGEST) -> str | None:
     """Why jobs of a kind wait, as the process says that does them, whichever it is.
 
-    None where none does, or all is well, or only uploads wait.
+    None where none does, or all is well, or only uploads wait. What the process before it said does not count.
     """
-    problem = None if Lease(catalog, WORKER).holder() is None else catalog.fact(facts.WORKER_PROBLEM)
-    return None if problem is None or (problem["uploads_only"] and kind != INGEST) else str(problem["said"])
+    term = Lease(catalog, WORKER).term()
+    problem = None if term is None else catalog.fact(facts.WORKER_PROBLEM)
+    if problem is None or problem["term"] != term or (problem["uploads_only"] and kind != INGEST):
+        return None
+    return str(problem["said"])
 
 
 class Worker:
@@ -196,6 +199,8 @@ class Worker:
         """Who waits for a job, in this process or another, looks into the catalog for why it takes so long."""
         catalog = self._ingestion.catalog
         try:
+            if problem is not None:
+                problem = {**problem, "term": self._lease.term()}
             if catalog.fact(facts.WORKER_PROBLEM) != problem:
                 with catalog.writing(may_be_lost=True) as connection:
                     self._lease.require(connection)

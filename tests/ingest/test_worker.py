@@ -404,8 +404,12 @@ def test_a_worker_that_fails_for_days_still_tries(ingestion: Ingestion) -> None:
 
 def test_what_a_worker_had_to_say_ends_with_it(ingestion: Ingestion, catalog: Catalog) -> None:
     with catalog.writing() as connection:
-        facts.put(connection, facts.WORKER_PROBLEM, {"said": "the disk is full", "uploads_only": False})
+        facts.put(connection, facts.WORKER_PROBLEM, {"said": "the disk is full", "uploads_only": False, "term": 0})
     assert problem_of_worker(catalog) is None  # nobody holds the lease
+    lease = Lease(catalog, WORKER)
+    assert lease.acquire()
+    assert problem_of_worker(catalog) is None  # another holds it by now
+    lease.release()
     worker = Worker(ingestion)
     worker.start()
     try:

@@ -104,7 +104,7 @@ def test_a_source_is_added_refreshed_shown_and_removed(client: TestClient, folde
         ({"kind": "folder", "location": "/x", "schedule": "often"}, "no schedule"),
         ({"kind": "git", "location": "ext::sh -c id"}, "no address"),
         ({"kind": "git", "location": "https://ada:hunter2@example.org/x.git"}, "password"),
-        ({"kind": "bucket", "location": "s3://b", "options": {"secret": "hunter2"}}, "environment"),
+        ({"kind": "bucket", "location": "memory://b", "options": {"secret": "hunter2"}}, "environment"),
         ({"kind": "bucket", "location": "s3://KEY:hunter2@b/docs"}, "environment"),
         ({"kind": "web", "location": "https://example.org/?api_key=hunter2"}, "api_key"),
         ({"kind": "folder", "location": "/x", "colour": "red"}, ""),

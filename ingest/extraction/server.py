@@ -233,8 +233,7 @@ def _broken(
             f"{name}: reading it took over {limits.cpu_s} s of processor time, the limit of `ingest.extraction.cpu_s`. "
             "Split the file, or raise the limit."
         )
-    own = usage.ru_maxrss - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # beside what it had of us
-    if os.WIFSIGNALED(status) and own * 1024 < _MOSTLY * limits.memory_mib * MIB:
+    if os.WIFSIGNALED(status) and usage.ru_maxrss * 1024 < _MOSTLY * limits.memory_mib * MIB:
         how = signal.Signals(os.WTERMSIG(status)).name
         return CorruptDocument(
             f"{name}: the program that reads it broke down ({how}): it is damaged, or made to do that, or takes more "

@@ -762,14 +762,18 @@ def test_a_file_of_a_source_that_ends_the_worker_is_singled_out(tmp_path: Path, 
     followed = life()
     followed.put("s", "folder", folder)
     (job_id,) = followed.register.request("s")
-    for _ in range(3):
-        with pytest.raises(Died):
+    deaths = 0
+    while followed.queue.get(job_id).state != "done":
+        try:
             followed.worker.work_off()
-        followed = life()
-        followed.queue.requeue_abandoned()
-        with sqlite_catalog.writing() as connection:
-            followed.queue.hurry(connection, job_id)
-    followed.worker.work_off()
+        except Died:
+            deaths += 1
+            assert deaths < 6
+            followed = life()
+            followed.queue.requeue_abandoned()
+            with sqlite_catalog.writing() as connection:
+                followed.queue.hurry(connection, job_id)
+    assert deaths >= 3  # one more where another file was done before
     assert followed.queue.get(job_id).state == "done"
     assert followed.items() == {"a.md": "indexed", "b.md": "failed", "c.md": "indexed"}
     (problem,) = followed.queue.get(job_id).problems

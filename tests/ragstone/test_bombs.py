@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -130,13 +129,12 @@ def test_what_is_beside_a_bomb_is_found(service: Watched) -> None:
 
 def test_while_a_file_is_read_that_takes_all_its_time_others_go_in(service: Watched) -> None:
     client = service.client
-    slow = b"x y " * 4_000_000  # a text whose screening takes longer than it may
-    job_id = upload(client, "slow.txt", slow, wait=False)["job_id"]
+    slow = b"# The *b* and `c` of [d](e)\n\n" * 120_000  # so many headings take longer to parse than they may
+    job_id = upload(client, "slow.md", slow, wait=False)["job_id"]
     upload(client, "good.md", b"# Herons\n\nA heron stands in the pond.")
     found = client.post("/v1/search", json={"query": "heron pond", "k": 1}).json()["passages"]
     assert [passage["uri"] for passage in found] == ["good.md"]
     assert client.get(f"/v1/jobs/{job_id}").json()["state"] not in FINISHED
     problem = finished(client, job_id)["documents"][0]["problem"]
     assert problem["code"] == "limit-exceeded"
-    limits = r"slow\.txt: reading it (took over 5 s of processor time|takes more memory than 400 MiB)"
-    assert re.match(limits, problem["detail"]), problem["detail"]  # whichever it comes to first
+    assert problem["detail"].startswith("slow.md: reading it took over 5 s of processor time")

@@ -12,11 +12,13 @@ from ingest.errors import IngestError, NotFound, RefusedDocument, TryAgain
 from ingest.identity import as_uri, document_id_of, is_uri
 from ingest.sources.hopper import Arrival, Closed, Hopper
 from ingest.sources.items import Item
-from ingest.sources.types import Listed, SourceReader, SourceSettings, Unlisted
+from ingest.sources.types import LeftOut, Listed, SourceReader, SourceSettings, Unlisted
 from ingest.types import Problem
 
 # What waits to be ingested is in memory.
 _AHEAD_BYTES = 32 * 1024 * 1024
+# What was left out is named so often; all of it is counted.
+_MOST_NAMED = 20
 # So many items one after the other that can't be had now: the others can't be had either.
 _MOST_FAILURES = 20
 
@@ -38,6 +40,8 @@ class Fetching:
     ) -> None:
         self.listed: dict[str, Listed] = {}  # by document
         self.unlisted: list[Unlisted] = []
+        self.left_out = 0
+        self.notes: list[str] = []  # on the first of what was left out
         self.to_fetch = 0
         self.is_listed = threading.Event()
         self.ended = threading.Event()
@@ -80,6 +84,9 @@ class Fetching:
         settings = self._settings
         is_empty = True
         for item in self._reader.list(self._stopped.is_set):
+            if isinstance(item, LeftOut):
+                self._leave_out(item)
+                continue
             is_empty = False
             if isinstance(item, Unlisted):
                 self.unlisted.append(item)
@@ -99,6 +106,12 @@ class Fetching:
                     "the source has no items any more, as it is when what it reads is away: nothing is removed. If all "
                     "of them are gone, refresh it with `again`."
                 )
+
+    def _leave_out(self, item: LeftOut) -> None:
+        if _is_wanted(item.uri, self._settings):
+            self.left_out += 1
+            if len(self.notes) < _MOST_NAMED:
+                self.notes.append(f"{as_uri(item.uri)} was left out: {item.reason}")
 
     def _fetch(self, wanted: Sequence[tuple[str, Listed]]) -> None:
         barred = self._barred([document_id for document_id, _ in wanted])

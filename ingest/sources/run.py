@@ -63,8 +63,8 @@ class Run:
         more = f" (and {len(unlisted) - 1} more)" if len(unlisted) > 1 else ""
         return Problem(code="not-listed", detail=f"{unlisted[0].reason}{more} What was in it before stays.")
 
-    def counts(self) -> dict[str, int]:
-        """What became of the items so far."""
+    def counts(self) -> dict[str, object]:
+        """What became of the items so far, and what was left out."""
         counted = Counter(self.states.values())
         listed = len(self.fetching.listed)
         return {
@@ -72,5 +72,7 @@ class Run:
             "taken": counted["indexed"],
             "failed": counted["failed"],
             "quarantined": counted["quarantined"],
+            "left_out": self.fetching.left_out,
+            "notes": tuple(self.fetching.notes),
             "unchanged": listed - self.fetching.to_fetch + counted["unchanged"],
         }

@@ -63,7 +63,8 @@ class SourceSettings(BaseModel):
 class LastRun(BaseModel):
     """How the last refresh of a source went; `revision` is the head that it left.
 
-    `problem` says why it was not done, or what of the source could not be listed.
+    `problem` says why it was not done, or what of the source could not be listed. `left_out` counts what was not taken
+    and never will be as it is, such as links that lead out of a folder; `notes` name the first of it.
     """
 
     job_id: str
@@ -77,6 +78,8 @@ class LastRun(BaseModel):
     quarantined: int = 0
     removed: int = 0
     renamed: int = 0
+    left_out: int = 0
+    notes: tuple[str, ...] = ()
     revision: int | None = None
     problem: Problem | None = None
 
@@ -129,6 +132,14 @@ class Unlisted:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What stands in a source and is not taken, such as a link that leads out of a folder: it counts as not there."""
+
+    uri: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
     """The bytes of an item, and the mark by which to tell next time that they are the same."""
 
@@ -140,7 +151,7 @@ class Fetched:
 class SourceReader(Protocol):
     """Lists what a source has, and fetches it. Errors: TryAgain for what may pass, any RefusedDocument for one item."""
 
-    def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
+    def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted | LeftOut]:
         """All items, once each. A list that can't be finished raises: what is not listed is taken for gone."""
         ...
 

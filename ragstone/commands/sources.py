@@ -218,10 +218,11 @@ def _line(source: SourceInfo) -> str:
     said = "not looked at yet"
     if run is not None:
         counts = [("new or changed", run.taken), ("removed", run.removed), ("renamed", run.renamed)]
-        counts += [("failed", run.failed), ("quarantined", run.quarantined)]
+        counts += [("failed", run.failed), ("quarantined", run.quarantined), ("left out", run.left_out)]
         changed = ", ".join(f"{number} {what}" for what, number in counts if number) or "nothing changed"
         problem = "" if run.problem is None else f": {run.problem.detail}"
-        said = f"{run.state}{problem}" if run.state != "done" else f"{run.listed} items, {changed}{problem}"
+        noted = f" ({run.notes[0]}{', ...' if run.left_out > 1 else ''})" if run.notes else ""
+        said = f"{run.state}{problem}" if run.state != "done" else f"{run.listed} items, {changed}{noted}{problem}"
     return one_line(f"{source.name}  {source.kind} {source.location}  {said}")
 
 

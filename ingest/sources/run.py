@@ -33,7 +33,7 @@ class Run:
     left: tuple[Upload, ...] = ()  # stored, and not ingested yet
     taken: dict[str, Taken] = field(default_factory=dict)  # of those at hand, by document
     states: dict[str, str] = field(default_factory=dict)  # of all that was fetched, by document
-    left_out: dict[str, str] = field(default_factory=dict)  # why items are, by document
+    left_out: dict[str, str] = field(default_factory=dict)  # why fetched items are, by document
     batch: str | None = None  # what it brings is staged there, since it could be a shift
     staged: list[DocumentOutcome] = field(default_factory=list)  # outcomes that are noted when the batch is settled
 
@@ -70,9 +70,11 @@ class Run:
 
     def notes(self) -> tuple[str, ...]:
         """Why items are left out: each reason with how many there are, and one of them."""
-        counted = Counter(self.left_out.values())
-        ones = {reason: self.fetching.listed[its].uri for its, reason in self.left_out.items()}
-        return tuple(f"left out: {count} {reason}, such as {ones[reason]}" for reason, count in counted.items())
+        found = dict(self.fetching.left_out)
+        for its, reason in self.left_out.items():
+            count, one = found.get(reason, (0, self.fetching.listed[its].uri))
+            found[reason] = (count + 1, one)
+        return tuple(f"left out: {count} {reason}, such as {one}" for reason, (count, one) in found.items())
 
     def counts(self) -> dict[str, int]:
         """What became of the items so far."""
@@ -80,7 +82,7 @@ class Run:
         listed = len(self.fetching.listed)
         return {
             "listed": listed - len(self.left_out),
-            "left_out": len(self.left_out),
+            "left_out": len(self.left_out) + sum(count for count, _ in self.fetching.left_out.values()),
             "taken": counted["indexed"],
             "failed": counted["failed"],
             "quarantined": counted["quarantined"],

@@ -163,13 +163,14 @@ class Preparing:
         """Has all of them read once the half of them is: some at a time are read with less effort."""
         if self._reading.has_begun(uploads[len(uploads) // 2]):
             return
-        for upload in uploads:
-            if upload.erased or self._begun.has_cut(self._file(upload)):
-                continue
-            try:
-                self._reading.start(upload)
-            except Exception:
-                continue  # it is raised again when it is this file's turn, and told as the file's own
+        with self._reading.together():
+            for upload in uploads:
+                if upload.erased or self._begun.has_cut(self._file(upload)):
+                    continue
+                try:
+                    self._reading.start(upload)
+                except Exception:
+                    continue  # it is raised again when it is this file's turn, and told as the file's own
 
     def _drafted(self, upload: Upload) -> _Draft | Held | DocumentOutcome | None:
         """The file as chunks, or why not, or None while it is being read. It costs nothing but itself."""

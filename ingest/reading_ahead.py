@@ -11,9 +11,9 @@ from ingest.config import IngestSettings
 from ingest.errors import LimitExceeded, ReaderUnavailable
 from ingest.extraction.process import Extractor, ReadingEnded
 from ingest.extraction.wire import Examination, Examined
+from ingest.jobs.uploads import Upload
 from ingest.loaders.reading import Reading
 from ingest.originals import Originals
-from ingest.uploads import Upload
 
 # All that decides what reading a file gives.
 _Key = tuple[str, str, str | None]

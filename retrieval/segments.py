@@ -25,8 +25,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from ingest.catalog.marks import NO_MARK, Mark
 from ingest.disk import sync_folder
-from ingest.marks import NO_MARK, Mark
 
 FORMAT = 2
 

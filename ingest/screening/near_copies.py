@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, delete, insert, select
 
-from ingest import schema, statements
+from ingest.catalog import schema, statements
 from ingest.screening.minhash import bands
 
 

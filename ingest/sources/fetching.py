@@ -10,8 +10,8 @@ from dataclasses import replace
 from ingest.bugs import logged_bug
 from ingest.errors import IngestError, NotFound, RefusedDocument, TryAgain
 from ingest.identity import as_uri, document_id_of, is_uri
+from ingest.source_items import Item
 from ingest.sources.hopper import Arrival, Closed, Hopper
-from ingest.sources.items import Item
 from ingest.sources.types import LeaveOut, LeftOut, Listed, SourceReader, SourceSettings, Unlisted
 from ingest.types import Problem
 

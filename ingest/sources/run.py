@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from ingest import source_items
 from ingest.errors import TryAgain
-from ingest.sources import items
+from ingest.jobs.uploads import Upload
+from ingest.source_items import Item, Taken
 from ingest.sources.fetching import Fetching
-from ingest.sources.items import Item, Taken
 from ingest.sources.register import OTHER_SOURCE
 from ingest.sources.types import LastRun, SourceInfo
 from ingest.types import DocumentOutcome, Problem
-from ingest.uploads import Upload
 
 # What can be otherwise the next time although the item is as it was.
 _PASSING = frozenset((TryAgain.code, "internal-error", OTHER_SOURCE))
@@ -46,7 +46,7 @@ class Run:
             item
             for its, item in self.known.items()
             if (its not in self.fetching.listed or its in self.left_out)
-            and item.state not in (items.ERASED, items.KEPT)
+            and item.state not in (source_items.ERASED, source_items.KEPT)
             and not item.uri.startswith(unknown)
         ]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from following import Followed, document, write
 
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.errors import NotFound, RefusedDocument, TryAgain
 from ingest.sources.folder import FolderReader

@@ -15,12 +15,13 @@ import pytest
 from following import Followed, document, write
 from sqlalchemy import update
 
-from ingest import job_statements, schema
-from ingest.catalog import Catalog
+from ingest.catalog import schema
+from ingest.catalog.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.errors import NotFound, StorageFull
 from ingest.extraction.process import ReadHere
-from ingest.jobs import ClaimedJob
+from ingest.jobs import statements as job_statements
+from ingest.jobs.queue import ClaimedJob
 from ingest.loaders.reading import Reading
 from ingest.pipeline import IncomingFile
 from ingest.sources.daemon import SourceDaemon

@@ -18,7 +18,7 @@ import pytest
 from service import TRUE, application_in
 
 from ingest.errors import CatalogUnavailable
-from ingest.jobs import FINISHED
+from ingest.jobs.queue import FINISHED
 from ingest.pipeline import IncomingFile
 from ingest.types import Job, Vectors
 from ragstone import worker_process

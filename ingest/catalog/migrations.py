@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, func, insert, inspect, select, text
 
-from ingest import facts, marks, schema
+from ingest.catalog import facts, marks, schema
+from ingest.catalog.vectors import encoded
 from ingest.errors import CatalogUnavailable
-from ingest.vectors import encoded
 
 Step = Callable[[Connection], None]
 

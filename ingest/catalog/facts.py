@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from ingest import schema
+from ingest.catalog import schema
 
 # What was taken out of old revisions: see `ingest.marks`.
 PURGES = "purges"

@@ -17,12 +17,12 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import URL, Connection, bindparam, func, select
 
-from ingest import facts, marks, migrations, schema, statements
-from ingest.database import Database
+from ingest.catalog import facts, marks, migrations, schema, statements
+from ingest.catalog.database import Database
+from ingest.catalog.marks import Mark
+from ingest.catalog.statements import VersionRow
 from ingest.disk import make_folder
 from ingest.errors import CatalogMisconfigured, DataFolderUnusable, NotFound
-from ingest.marks import Mark
-from ingest.statements import VersionRow
 from ingest.types import DocumentInfo, Space, Vectors, VersionInfo
 
 # The collections that a caller may read; None means all.

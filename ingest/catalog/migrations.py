@@ -1,7 +1,7 @@
 """Numbered migrations of the catalog.
 
-A new catalog is made as `ingest.schema` has it. An older one goes through the steps that it lacks, in one transaction:
-killed in the middle, it is as it was before.
+A new catalog is made as `ingest.catalog.schema` has it. An older one goes through the steps that it lacks, in one
+transaction: killed in the middle, it is as it was before.
 """
 
 from __future__ import annotations

@@ -324,7 +324,7 @@ def put_revision(
     document_id: str | None = None,
     target: int | None = None,
 ) -> None:
-    """Each revision leaves a mark as well: see `ingest.marks`."""
+    """Each revision leaves a mark as well: see `ingest.catalog.marks`."""
     marks.put(connection)
     values = {"kind": kind, "document_id": document_id, "target": target, "added": added, "removed": removed}
     connection.execute(insert(schema.revisions), {"revision": revision, "created_at": datetime.now(UTC), **values})

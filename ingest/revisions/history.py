@@ -1,7 +1,7 @@
 """Changes of what can be seen: each is one transaction and one revision.
 
 A commit adds and removes; a rollback appends a revision with the content of an old one; a batch waits until it is
-promoted. Nothing is ever taken away from an old revision, but by retention (`ingest.retention`) and erasure
+promoted. Nothing is ever taken away from an old revision, but by retention (`ingest.revisions.retention`) and erasure
 (`ingest.erasure`).
 """
 

@@ -317,7 +317,7 @@ def test_a_catalog_that_another_process_has_open_is_left_alone(folders: tuple[Pa
     application = application_in(live)
     back_up(application, file)
     script = (
-        "import sys; from pathlib import Path; from ingest.catalog import Catalog\n"
+        "import sys; from pathlib import Path; from ingest.catalog.catalog import Catalog\n"
         "catalog = Catalog.in_folder(Path(sys.argv[1])); print('open', flush=True); sys.stdin.read()"
     )
     application.close()

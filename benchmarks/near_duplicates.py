@@ -196,9 +196,8 @@ def _short_ones(updates: list[tuple[str, _Release, _Release]]) -> None:
                 alike[tuple(re.findall(r"\w+", line.lower()))][" ".join(line.split())] = None
     pairs = [(first, other) for first, *others in map(list, alike.values()) for other in others]
     same = [pair for pair in pairs if len(near_duplicates(pair)) == 1]
-    print(
-        f"\n## Short lines of the same letters\n\n{len(same):,} of {len(pairs):,} pairs are taken for the same, such as\n"
-    )
+    print("\n## Short lines of the same letters\n")
+    print(f"{len(same):,} of {len(pairs):,} pairs are taken for the same, such as\n")
     for first, other in random.Random(SEED).sample(same, min(len(same), SHOWN)):
         print(f"- {first!r}\n  {other!r}")
 

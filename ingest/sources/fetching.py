@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ingest.bugs import logged_bug
-from ingest.errors import IngestError, NotFound, RefusedDocument, TryAgain
+from ingest.errors import IngestError, NotFound, RefusedDocument, SourceUnusable, TryAgain
 from ingest.identity import as_uri, document_id_of, is_uri
 from ingest.source_items import Item
 from ingest.sources.hopper import Arrival, Closed, Hopper
@@ -112,16 +112,30 @@ class Fetching:
     def _fetch(self, wanted: Sequence[tuple[str, Listed]]) -> None:
         barred = self._barred([document_id for document_id, _ in wanted])
         failures = 0
+        problems: list[Problem] = []
         for document_id, item in wanted:
             if self._stopped.is_set():
                 raise Closed
             arrival = self._arrival(document_id, item, barred.get(document_id))
             self.hopper.put(arrival)
+            if arrival.problem is not None and document_id not in barred:
+                problems.append(arrival.problem)
             passes = arrival.problem is not None and arrival.problem.code == TryAgain.code
             failures = failures + 1 if passes else 0
             if failures == _MOST_FAILURES:
                 assert arrival.problem is not None
                 raise TryAgain(f"{failures} items one after the other can't be had, the last since {_why(arrival)}")
+        if problems and len(problems) == len(self.listed):
+            self._raise_for_none(problems)
+
+    def _raise_for_none(self, problems: Sequence[Problem]) -> None:
+        """Nothing of the source can be had: that is no matter of single items."""
+        passing = [problem for problem in problems if problem.code == TryAgain.code]
+        none = "" if len(problems) == 1 else f"none of {len(problems)} items can be had, such as: "
+        if passing:
+            raise TryAgain(f"{none}{passing[0].detail}")
+        if self._settings.kind == "web" and all(problem.code == RefusedDocument.code for problem in problems):
+            raise SourceUnusable(f"{none}{problems[0].detail}")
 
     def _may_have_changed(self, document_id: str, item: Listed) -> bool:
         known = self._known.get(document_id)

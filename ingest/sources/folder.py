@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from ingest.errors import DocumentTooLarge, NotFound, RefusedDocument, TryAgain
+from ingest.errors import DocumentTooLarge, NotFound, RefusedDocument, SourceUnusable, TryAgain
 from ingest.sources.types import Fetched, LeftOut, Listed, Unlisted
 
 # A file written so lately can be written again without a change of its times: its mark is not trusted yet.
 _SETTLED_S = 2.0
 _MIB = 1024 * 1024
+_STAYS = "Nothing is removed."
 # What programs leave while they write.
 _UNFINISHED = (".part", ".partial", ".crdownload", ".tmp", ".swp", "~")
 
@@ -29,13 +30,13 @@ class FolderReader:
         self._now = now
 
     def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted | LeftOut]:
-        """By name, those of a folder before those of the folders in it. Raises TryAgain where it can't be read.
+        """By name, those of a folder before those of the folders in it. Raises SourceUnusable, and TryAgain.
 
         A link to a file is that file when it is in the folder too. All other links are left out.
         """
         root = os.path.realpath(self._root)
         if not os.path.isdir(root):
-            raise TryAgain(f"there is no folder {self._root}: it is looked for again later, and nothing is removed")
+            raise SourceUnusable(f"there is no folder {self._root}: put it there, or remove the source. {_STAYS}")
         waiting = [(root, "")]
         while waiting and not stop():
             folder, prefix = waiting.pop()
@@ -48,7 +49,8 @@ class FolderReader:
                 continue
             except OSError as error:
                 if not prefix:
-                    raise TryAgain(f"the folder {folder} can't be read: {error.strerror}") from error
+                    said = f"the folder {folder} can't be read: {error.strerror}. Mend its rights."
+                    raise SourceUnusable(f"{said} {_STAYS}") from error
                 yield Unlisted(prefix, f"the folder {_shown(prefix)} can't be read: {error.strerror}. Mend its rights.")
                 continue
             below = []

@@ -16,6 +16,7 @@ from ingest.catalog.statements import Guard
 from ingest.config import IngestSettings
 from ingest.errors import CatalogUnavailable, Erased, IngestError, LeaseLost, StorageFull, TryAgain
 from ingest.jobs.queue import FINISHED, ClaimedJob
+from ingest.jobs.statements import MOST_ATTEMPTS
 from ingest.jobs.uploads import Upload, payload_of
 from ingest.pipeline import MIB, IncomingFile, Ingestion
 from ingest.quarantine.quarantine import QUARANTINED
@@ -66,7 +67,10 @@ class Refreshing:
         self._runs: dict[str, Run] = {}  # by job
 
     def __call__(self, job: ClaimedJob, report: Report, stop: Stop) -> float | None:
-        """None when it is done, else in how many seconds it goes on. Raises TryAgain, NotFound and RefusedDocument."""
+        """None when it is done, else in how many seconds it goes on.
+
+        Raises TryAgain, and for what is not tried again NotFound, SourceUnusable and RefusedDocument.
+        """
         queue = self._ingestion.queue
         run = self._runs.get(job.job_id) or self._begun(job)
         try:
@@ -77,7 +81,8 @@ class Refreshing:
         except Exception as error:
             known = isinstance(error, IngestError)
             problem = Problem(code=getattr(error, "code", "internal-error"), detail=str(error) if known else _BUG)
-            self._end(run, "waiting" if isinstance(error, TryAgain) else "failed", problem)
+            goes_on_later = isinstance(error, TryAgain) and queue.get(job.job_id).attempts < MOST_ATTEMPTS
+            self._end(run, "waiting" if goes_on_later else "failed", problem)
             raise
         if goes_on is None:
             held = run.said.problem
@@ -288,9 +293,15 @@ class Refreshing:
         erased = [document_id for document_id, code in problems.items() if code == Erased.code]
         run.states |= {its.document_id: its.state for its in outcomes} | dict.fromkeys(erased, "unchanged")
         source_items.put_erased(connection, run.source.name, erased)
-        said = [its.problem for its in outcomes if its.problem is not None and its.problem.code != Erased.code]
-        if outcomes:
-            self._ingestion.queue.advance(connection, run.job_id, *run.progress(), said)
+        run.unsaid += [its.problem for its in outcomes if its.problem is not None and its.problem.code != Erased.code]
+        # What can't be had now is no progress: a job that is tried again for it would be at its first attempt for ever.
+        if any(problems.get(its.document_id) != TryAgain.code for its in outcomes):
+            self._say(connection, run)
+
+    def _say(self, connection: Connection, run: Run) -> None:
+        """Notes how far the job is, and the problems that it met."""
+        self._ingestion.queue.advance(connection, run.job_id, *run.progress(), run.unsaid)
+        run.unsaid = []
 
     # -- 3. ending
 
@@ -326,6 +337,8 @@ class Refreshing:
             self._guard(connection)
             # A job that is tried again later begins anew, so that what changes until then needs no other one.
             self._ingestion.queue.set_payload(connection, run.job_id, uploads=[], **{BEGUN: state != "waiting"})
+            if state == "done" and run.unsaid:
+                self._say(connection, run)
             counts = {**run.counts(), "notes": run.notes(), "revision": self._ingestion.catalog.head()}
             said = run.said.model_copy(update={**counts, **_ended(state, problem)})
             self._register.note_run(connection, run.source.name, said)

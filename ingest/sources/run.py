@@ -33,6 +33,7 @@ class Run:
     left: tuple[Upload, ...] = ()  # stored, and not ingested yet
     taken: dict[str, Taken] = field(default_factory=dict)  # of those at hand, by document
     states: dict[str, str] = field(default_factory=dict)  # of all that was fetched, by document
+    unsaid: list[Problem] = field(default_factory=list)  # problems that the job does not tell of yet
     left_out: dict[str, str] = field(default_factory=dict)  # why fetched items are, by document
     batch: str | None = None  # what it brings is staged there, since it could be a shift
     staged: list[DocumentOutcome] = field(default_factory=list)  # outcomes that are noted when the batch is settled

@@ -175,7 +175,11 @@ class LeaveOut(Exception):
 
 
 class SourceReader(Protocol):
-    """Lists what a source has, and fetches it. Errors: TryAgain for what may pass, any RefusedDocument for one item."""
+    """Lists what a source has, and fetches it.
+
+    Errors: TryAgain for what may pass, SourceUnusable for what only a person can mend, any RefusedDocument for one
+    item.
+    """
 
     def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted | LeftOut]:
         """All items, once each. A list that can't be finished raises: what is not listed is taken for gone."""

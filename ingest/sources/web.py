@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import IO
 
 from ingest.config import WebSettings
-from ingest.errors import DocumentTooLarge, NotFound, RefusedDocument, TryAgain
+from ingest.errors import DocumentTooLarge, NotFound, RefusedDocument, SourceUnusable, TryAgain
 from ingest.sources.charsets import in_utf_8
 from ingest.sources.indexing import Wishes, wishes_of
 from ingest.sources.links import links, sitemap_entries
@@ -65,7 +65,8 @@ class WebReader:
     # -- what there is
 
     def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
-        """Raises TryAgain where the first page or the sitemap can't be had, and RefusedDocument for no address."""
+        """Raises TryAgain where the first page or the sitemap can't be had now, SourceUnusable where it is not there,
+        and RefusedDocument for one that is not for us, and for no address."""
         if self._settings.kind == "sitemap":
             yield from self._of_sitemap(stop)
         elif self._settings.depth == 0:
@@ -112,9 +113,9 @@ class WebReader:
         before = (stored[1] if stored else b"", address)
         try:
             page = self._asked(address, stored[0] if stored else None, int(self._limits.max_page_mib * MIB))
-        except NotFound:
+        except NotFound as error:
             if depth == 0:
-                raise TryAgain(f"{address} is not there: nothing is removed") from None
+                raise SourceUnusable(f"{error}: change the source. Nothing is removed.") from error
             return None, None
         except DocumentTooLarge:
             return (b"", address), None  # too large to follow its links; it may still be taken in
@@ -136,7 +137,7 @@ class WebReader:
             try:
                 page = self._asked(address, None, _MAX_SITEMAP_BYTES)
             except NotFound as error:
-                raise TryAgain(f"the sitemap {address} is not there: nothing is removed") from error
+                raise SourceUnusable(f"the sitemap {error}: change the source. Nothing is removed.") from error
             for kind, location, changed in sitemap_entries(page.data or b"", address, _MAX_SITEMAP_BYTES):
                 if kind == "sitemap" and location not in seen_maps:
                     seen_maps.add(location)
@@ -158,7 +159,7 @@ class WebReader:
         if isinstance(kept, Exception):
             raise kept
         if kept is None:
-            page = self._asked(item.key, mark, max_bytes)
+            page = self._asked_by_name(item.key, mark, max_bytes)
             data, said, name = page.data, page.mark, page.name
             stored = self._stored(item.key) if data is None else None
             no_index = self._wishes(page, (stored[1] if stored else b"") if data is None else data).no_index
@@ -180,6 +181,17 @@ class WebReader:
         """What came back for an address, where robots.txt of each site on the way there lets programs ask."""
         page = self._requests.get(address, mark, max_bytes, self._robots.require)
         return page if page.data is None else replace(page, data=in_utf_8(page.data, page.charset))
+
+    def _asked_by_name(self, address: str, mark: str | None, max_bytes: int) -> Page:
+        """As `_asked`; a page that the source names itself is no item that the next list does without."""
+        try:
+            return self._asked(address, mark, max_bytes)
+        except NotFound as error:
+            if self._settings.kind == "sitemap" or self._settings.depth:
+                raise
+            raise RefusedDocument(
+                f"{error}: take it out of the source, or correct it. What was there stays."
+            ) from error
 
     def _wishes(self, page: Page, data: bytes) -> Wishes:
         return wishes_of(page.tags, data, page.name) if self._limits.noindex else Wishes()

@@ -151,22 +151,46 @@ def test_a_list_that_is_cut_off_removes_nothing(catalog: Catalog, tmp_path: Path
     assert set(followed.shown()) == {"a.md", "b.md", "c.md"}
 
 
-def test_a_folder_that_is_away_removes_nothing_and_is_tried_again(followed: Followed, folder: Path) -> None:
+def test_a_folder_that_is_away_removes_nothing_and_is_told_at_once(followed: Followed, folder: Path) -> None:
     write(folder, "a.md")
     followed.refresh()
     away = folder.rename(folder.with_name("away"))
     run = followed.refresh()
-    assert run.state == "waiting"
+    assert run.state == "failed"
     assert run.problem is not None
     assert "there is no folder" in run.problem.detail
     assert set(followed.shown()) == {"a.md"}
+    assert followed.job().state == "failed"
+    away.rename(folder)
+    assert followed.refresh().state == "done"
+
+
+def test_a_list_that_fails_is_tried_again_and_given_up_at_last(catalog: Catalog, tmp_path: Path, folder: Path) -> None:
+    def opened(reader: SourceReader) -> SourceReader:
+        watched = Watched(reader)
+        watched.fail_at = fail_at
+        return watched
+
+    fail_at: str | None = "a.md"
+    followed = Followed(catalog, tmp_path, opened=opened)
+    followed.put("s", "folder", folder)
+    write(folder, "a.md")
+    assert followed.refresh().state == "waiting"
     job = followed.job()
     assert (job.state, job.attempts) == ("queued", 3)  # the first attempts come without waiting
     assert job.not_before is not None
-    away.rename(folder)
+    fail_at = None
     assert followed.register.request("s") == [job.job_id]  # who asks now does not wait
     followed.worker.work_off()
     assert followed.queue.get(job.job_id).state == "done"
+    fail_at = "a.md"
+    while followed.refresh().state == "waiting":
+        assert followed.job().state == "queued"
+    assert followed.job().state == "dead"
+    run = followed.register.get("s").last_run
+    assert run is not None
+    assert (run.state, run.problem is not None) == ("failed", True)
+    followed.refreshing.close()
 
 
 def test_the_empty_place_of_a_folder_that_is_not_mounted_removes_nothing(followed: Followed, folder: Path) -> None:

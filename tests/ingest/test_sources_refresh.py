@@ -15,13 +15,12 @@ import pytest
 from following import Followed, document, write
 from sqlalchemy import update
 
-from ingest.catalog import schema
-from ingest.catalog.catalog import Catalog
+from ingest.catalog.catalog import Catalog, schema
 from ingest.config import IngestSettings
 from ingest.errors import NotFound, StorageFull
 from ingest.extraction.process import ReadHere
-from ingest.jobs import statements as job_statements
 from ingest.jobs.queue import ClaimedJob
+from ingest.jobs.queue import statements as job_statements
 from ingest.loaders.reading import Reading
 from ingest.pipeline import IncomingFile
 from ingest.sources.daemon import SourceDaemon
@@ -512,9 +511,9 @@ def test_sources_that_are_due_are_queued_once_and_get_their_next_time(followed: 
 
 
 def test_the_schedule_does_not_hurry_or_heap_up_what_is_tried_again_later(
-    followed: Followed, folder: Path, tmp_path: Path
+    followed: Followed,
 ) -> None:
-    followed.put("s", "folder", tmp_path / "away", schedule="1m")
+    followed.put("s", "web", "http://127.0.0.1:9/", depth=1, schedule="1m")  # nobody listens there
     run = followed.refresh()
     assert run.state == "waiting"
     waits = followed.job().not_before
@@ -678,9 +677,9 @@ def test_the_run_of_a_refresh_that_was_given_up_has_failed_with_the_reason_and_t
 
 
 def test_a_refresh_that_is_stopped_while_it_waits_to_be_tried_again_is_cancelled(
-    followed: Followed, folder: Path
+    followed: Followed,
 ) -> None:
-    followed.put("s", "folder", folder / "none")
+    followed.put("s", "web", "http://127.0.0.1:9/", depth=1)  # nobody listens there
     run = followed.refresh()
     assert (run.state, run.problem and run.problem.code) == ("waiting", "try-again")
     followed.queue.request_cancel(run.job_id)

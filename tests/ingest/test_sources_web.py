@@ -207,14 +207,41 @@ def test_a_page_that_is_gone_is_hidden(followed: Followed, server: Site) -> None
     assert set(uris(followed, server)) == {"/docs/", "/docs/b"}
 
 
-@pytest.mark.parametrize("status", [404, 500, 503])
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 500, 503])
 def test_a_first_page_that_is_away_removes_nothing(followed: Followed, server: Site, status: int) -> None:
     server.put("/docs/", page("a"))
     server.put("/docs/a", page())
     followed.put("s", "web", f"{server.url}/docs/", depth=1)
     followed.refresh()
     server.put("/docs/", status=status)
-    assert followed.refresh().state == "waiting"
+    server.asked.clear()
+    run = followed.refresh()
+    assert run.state == ("waiting" if status >= 500 else "failed")
+    assert server.asked.count("/docs/") == (3 if status >= 500 else 1)
+    assert run.problem is not None
+    assert str(status) in run.problem.detail
+    assert len(followed.shown()) == 2
+
+
+@pytest.mark.parametrize(("status", "state"), [(404, "failed"), (410, "failed"), (401, "failed"), (503, "waiting")])
+def test_pages_that_are_named_and_cannot_be_had_are_told(
+    followed: Followed, server: Site, status: int, state: str
+) -> None:
+    server.put("/a", page())
+    server.put("/b", page())
+    followed.put("s", "web", f"{server.url}/a {server.url}/b")
+    assert followed.refresh().taken == 2
+    server.put("/a", status=status)
+    run = followed.refresh()
+    assert (run.state, run.failed, run.removed) == ("done", 1, 0)  # the other one is there
+    assert followed.items()[f"{server.url}/a"] == "failed"
+    server.put("/b", status=status)
+    server.asked.clear()
+    run = followed.refresh()
+    assert (run.state, run.failed) == (state, 2)
+    assert run.problem is not None
+    assert str(status) in run.problem.detail
+    assert server.asked.count("/b") == (1 if state == "failed" else 3)
     assert len(followed.shown()) == 2
 
 

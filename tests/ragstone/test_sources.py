@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from sqlalchemy import select, update
 from test_access import key
 from test_cli import ragstone, refused
 
-from ingest.catalog import schema
+from ingest.catalog.catalog import schema
 from ingest.identity import document_id_of
 from ingest.jobs.queue import FINISHED
 from ragstone.doctor import CHECKS, Finding
@@ -408,6 +409,36 @@ def _change(folder: Path, chance: random.Random, number: int) -> None:
         path.rename(path.with_name(f"renamed-{number}-{path.name}"[:80]))
     for path in chance.sample(sorted(folder.iterdir()), 2):
         path.unlink()
+
+
+def test_a_refresh_tells_of_each_try_and_what_only_a_person_can_mend_at_once(tmp_path: Path) -> None:
+    data, repository, programs = tmp_path / "data", tmp_path / "repository", tmp_path / "programs"
+    for place in (data, repository, programs):
+        place.mkdir()
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "x"]):
+        (repository / "a.md").write_text("The small pump weighs 11 kg.")
+        subprocess.run(
+            ["git", "-c", "user.name=Ada", "-c", "user.email=a@example.org", *command], cwd=repository, check=True
+        )
+    tries, path = tmp_path / "tries", f"{programs}:{os.environ['PATH']}"
+    first_three = f"echo x >> {tries}; [ $(wc -l < {tries}) -gt 3 ] || {{ echo no route >&2; exit 1; }}"
+    failing = f'case "$*" in *" fetch "*) {first_three};; esac'
+    (programs / "git").write_text(f'#!/bin/sh\n{failing}\nexec {shutil.which("git")} "$@"\n')
+    (programs / "git").chmod(0o755)
+    assert ragstone(data, "sources", "add", "code", "git", str(repository)).returncode == 0
+    done = ragstone(data, "refresh", "code", PATH=path)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("code: tried again at ")]
+    assert len(told) == 3
+    assert all("because" in line and "no route" in line for line in told)
+    assert ragstone(data, "sources", "add", "code", "git", str(repository), "--branch", "gone").returncode == 0
+    done = ragstone(data, "refresh", "code")
+    assert "couldn't find remote ref" in done.stderr
+    assert done.returncode != 0
+    assert "tried again" not in done.stderr
+    listed = ragstone(data, "sources", "list").stdout
+    assert "failed: " in listed
+    assert "couldn't find remote ref" in listed
 
 
 # -- the doctor

@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from ingest import schema
-from ingest.catalog import Catalog
+from ingest.catalog import schema
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.statements import visible_at
 from ingest.errors import CatalogDamaged
 from ingest.identity import chunk_id_of
-from ingest.statements import visible_at
 from retrieval.config import RetrievalSettings
 from retrieval.errors import BadQuery, EmptyIndex
 from retrieval.fusion import convex, rrf

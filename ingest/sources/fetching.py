@@ -10,9 +10,9 @@ from dataclasses import replace
 from ingest.bugs import logged_bug
 from ingest.errors import IngestError, NotFound, RefusedDocument, SourceUnusable, TryAgain
 from ingest.identity import as_uri, document_id_of, is_uri
+from ingest.source_items import Item
 from ingest.sources.hopper import Arrival, Closed, Hopper
-from ingest.sources.items import Item
-from ingest.sources.types import LeftOut, Listed, SourceReader, SourceSettings, Unlisted
+from ingest.sources.types import LeaveOut, LeftOut, Listed, SourceReader, SourceSettings, Unlisted
 from ingest.types import Problem
 
 # What waits to be ingested is in memory.
@@ -38,6 +38,7 @@ class Fetching:
     ) -> None:
         self.listed: dict[str, Listed] = {}  # by document
         self.unlisted: list[Unlisted] = []
+        self.left_out: dict[str, tuple[int, str]] = {}  # of what is listed: how many for each reason, and one of them
         self.to_fetch = 0
         self.is_listed = threading.Event()
         self.ended = threading.Event()
@@ -80,6 +81,9 @@ class Fetching:
         settings = self._settings
         is_empty = True
         for item in self._reader.list(self._stopped.is_set):
+            if isinstance(item, LeftOut):
+                self._leave_out(item)
+                continue
             is_empty = False
             if isinstance(item, Unlisted):
                 self.unlisted.append(item)
@@ -99,6 +103,11 @@ class Fetching:
                     "the source has no items any more, as it is when what it reads is away: nothing is removed. If all "
                     "of them are gone, refresh it with `again`."
                 )
+
+    def _leave_out(self, item: LeftOut) -> None:
+        if _is_wanted(item.uri, self._settings):
+            count, one = self.left_out.get(item.reason, (0, as_uri(item.uri)))
+            self.left_out[item.reason] = (count + 1, one)
 
     def _fetch(self, wanted: Sequence[tuple[str, Listed]]) -> None:
         barred = self._barred([document_id for document_id, _ in wanted])
@@ -150,7 +159,7 @@ class Fetching:
             return Arrival(document_id, shown, self._reader.fetch(item, mark, self._max_bytes))
         except NotFound:
             return Arrival(document_id, shown)  # it is gone; the next list does without it
-        except LeftOut as reason:
+        except LeaveOut as reason:
             return Arrival(document_id, shown, left_out=str(reason))
         except (RefusedDocument, TryAgain) as error:
             code, detail = error.code, str(error)

@@ -10,25 +10,25 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from ingest.collection_settings import own_settings
+from ingest import source_items
+from ingest.catalog.collection_settings import own_settings
+from ingest.catalog.statements import Guard
 from ingest.config import IngestSettings
 from ingest.errors import CatalogUnavailable, Erased, IngestError, LeaseLost, StorageFull, TryAgain
-from ingest.history import History
-from ingest.job_statements import MOST_ATTEMPTS
-from ingest.jobs import FINISHED, ClaimedJob
+from ingest.jobs.queue import FINISHED, ClaimedJob
+from ingest.jobs.statements import MOST_ATTEMPTS
+from ingest.jobs.uploads import Upload, payload_of
 from ingest.pipeline import MIB, IncomingFile, Ingestion
-from ingest.quarantine import QUARANTINED
-from ingest.sources import items
+from ingest.quarantine.quarantine import QUARANTINED
+from ingest.revisions.history import History
+from ingest.source_items import Item, Taken
 from ingest.sources.fetching import Fetching
 from ingest.sources.hopper import Arrival
-from ingest.sources.items import Item, Taken
 from ingest.sources.register import BEGUN, OTHER_SOURCE, SourceRegister
 from ingest.sources.run import Run
 from ingest.sources.shifts import Shifting, drop_if_open, drop_left_batches, needs_care
 from ingest.sources.types import LastRun, RunState, SourceInfo, SourceReader
-from ingest.statements import Guard
 from ingest.types import DocumentOutcome, Problem
-from ingest.uploads import Upload, payload_of
 
 # How long a refresh that has nothing to ingest yet waits before it lets other jobs go first, and for how long then.
 _PATIENCE_S, _MEANWHILE_S = 0.2, 0.5
@@ -183,10 +183,12 @@ class Refreshing:
     def _look_at_list(self, run: Run) -> None:
         """What the list tells before anything is fetched."""
         catalog, queue = self._ingestion.catalog, self._ingestion.queue
-        back = [its for its, item in run.known.items() if item.state == items.KEPT and its in run.fetching.listed]
+        back = [
+            its for its, item in run.known.items() if item.state == source_items.KEPT and its in run.fetching.listed
+        ]
         with catalog.writing(may_be_lost=True) as connection:
             self._guard(connection)
-            items.came_back(connection, back)
+            source_items.came_back(connection, back)
             queue.begin(connection, run.job_id, run.fetching.to_fetch)
         if self._needs_care(run):
             # Noted in the transaction that opens it: whoever is killed leaves none that nobody knows of.
@@ -246,7 +248,7 @@ class Refreshing:
         if outcomes or marks:
             with self._ingestion.catalog.writing(may_be_lost=True) as connection:
                 self._guard(connection)
-                items.set_marks(connection, marks)
+                source_items.set_marks(connection, marks)
                 self._note_outcomes(connection, run, outcomes)
         if not outcomes and len(run.states) > before_these:
             self._ingestion.queue.report(run.job_id, *run.progress())
@@ -287,10 +289,10 @@ class Refreshing:
         if run.batch is not None:  # nothing is as it was until the batch is settled
             run.staged += own
             own = []
-        items.put(connection, run.source.name, {its.document_id: run.kept_of(its) for its in own}, own)
+        source_items.put(connection, run.source.name, {its.document_id: run.kept_of(its) for its in own}, own)
         erased = [document_id for document_id, code in problems.items() if code == Erased.code]
         run.states |= {its.document_id: its.state for its in outcomes} | dict.fromkeys(erased, "unchanged")
-        items.put_erased(connection, run.source.name, erased)
+        source_items.put_erased(connection, run.source.name, erased)
         run.unsaid += [its.problem for its in outcomes if its.problem is not None and its.problem.code != Erased.code]
         # What can't be had now is no progress: a job that is tried again for it would be at its first attempt for ever.
         if any(problems.get(its.document_id) != TryAgain.code for its in outcomes):
@@ -307,7 +309,7 @@ class Refreshing:
         gone = [item.document_id for item in run.gone()]
         if gone:
             run.said.removed = self._history.delete_documents(
-                gone, self._guard, lambda connection: items.forget(connection, gone)
+                gone, self._guard, lambda connection: source_items.forget(connection, gone)
             )
 
     def _settle(self, run: Run) -> None:
@@ -316,7 +318,7 @@ class Refreshing:
         name, collection, outcomes = run.source.name, run.source.collection, run.staged
 
         def note(connection: Connection) -> None:
-            items.put(connection, name, {its.document_id: run.kept_of(its) for its in outcomes}, outcomes)
+            source_items.put(connection, name, {its.document_id: run.kept_of(its) for its in outcomes}, outcomes)
             self._ingestion.queue.set_payload(connection, run.job_id, batch=None)  # from here on it is no longer ours
 
         gone = [item.document_id for item in run.gone()]

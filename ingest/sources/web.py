@@ -19,7 +19,7 @@ from ingest.sources.links import links, sitemap_entries
 from ingest.sources.locations import web_address
 from ingest.sources.requests import MIB, Page, Requests, name_of, said_of
 from ingest.sources.robots import Robots
-from ingest.sources.types import Fetched, LeftOut, Listed, SourceSettings, Unlisted
+from ingest.sources.types import Fetched, LeaveOut, Listed, SourceSettings, Unlisted
 
 _MAX_SITEMAPS, _MAX_SITEMAP_BYTES = 200, 50 * MIB
 # So many pages one after the other that can't be had now: the site is away.
@@ -151,7 +151,7 @@ class WebReader:
     # -- one page
 
     def fetch(self, item: Listed, mark: str | None, max_bytes: int) -> Fetched | None:
-        """Raises NotFound, DocumentTooLarge, TryAgain, RefusedDocument where robots.txt says no, and LeftOut where the
+        """Raises NotFound, DocumentTooLarge, TryAgain, RefusedDocument where robots.txt says no, and LeaveOut where the
         page itself does."""
         if item.mark is not None and said_of(mark).get("lastmod") == item.mark:
             return None
@@ -166,7 +166,7 @@ class WebReader:
         else:
             data, said, name, no_index = self._bytes_at(kept.place), kept.mark, kept.name, kept.no_index
         if no_index:
-            raise LeftOut("that ask by noindex to be in no index (ingest.web.noindex)")
+            raise LeaveOut("that ask by noindex to be in no index (ingest.web.noindex)")
         if data is None:
             return None
         if len(data) > max_bytes:

@@ -36,7 +36,7 @@ def serve(loaded: LoadedSettings, host: str | None, port: int | None, workers: i
     The jobs are done by a process beside those that serve, and these follow what it commits; the language model runs
     once a machine.
     """
-    from ingest.keys import KeyRing
+    from ingest.catalog.keys import KeyRing
     from ragstone.worker_process import WorkerProcess
 
     settings = _without_lingering(loaded.settings)

@@ -15,7 +15,7 @@ import click
 from pydantic import ValidationError
 
 from ingest.errors import TryAgain
-from ingest.jobs import FINISHED
+from ingest.jobs.queue import FINISHED
 from ingest.sources.types import SourceInfo, SourceSettings
 from ingest.types import Job
 from ragstone.commands.options import collection_option, echo_json, existing, json_option, progress_shown, reading

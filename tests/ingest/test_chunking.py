@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.chunking import chunk
-from ingest.cutting import halved, last_sentence, sentences
+from ingest.chunks.chunking import chunk
+from ingest.chunks.cutting import halved, last_sentence, sentences
 from ingest.loaders.registry import extract
 from ingest.types import ChunkSpan, Extracted, Heading, Page
 from retrieval.embedder import OnnxEmbedder

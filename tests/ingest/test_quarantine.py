@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 from embedders import CountingEmbedder
 
-from ingest import schema, statements
-from ingest.catalog import Catalog
-from ingest.collection_settings import Collections
+from ingest.catalog import schema, statements
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.collection_settings import Collections
 from ingest.config import IngestSettings, RedactionSettings
 from ingest.erasure import Erasure
 from ingest.errors import NotFound, QuarantineConflict
 from ingest.extraction.process import ReadHere
-from ingest.history import History
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
-from ingest.quarantine import Quarantine
+from ingest.quarantine.quarantine import Quarantine
+from ingest.revisions.history import History
 from ingest.types import DocumentOutcome
 from ingest.worker import Worker
 

@@ -12,7 +12,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractFileSystem
 from pydantic import ValidationError
 
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
 from ingest.errors import MissingDriver, RefusedDocument
 from ingest.sources.bucket import BucketReader
 from ingest.sources.types import Listed, SourceSettings

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from following import Followed, document, write
 
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.errors import NotFound, RefusedDocument, TryAgain
 from ingest.sources.folder import FolderReader
-from ingest.sources.types import Fetched, Listed, SourceReader, Unlisted
+from ingest.sources.types import Fetched, LeftOut, Listed, SourceReader, Unlisted
 
 
 class Watched:
@@ -265,6 +265,41 @@ def test_links_are_followed_within_the_folder_only(tmp_path: Path, folder: Path)
     (folder / "self").symlink_to(".", target_is_directory=True)
     os.mkfifo(folder / "pipe.md")
     assert listed(folder) == ["a.md", "in.md"]
+    left_out = {its.uri: its.reason for its in FolderReader(folder).list(lambda: False) if isinstance(its, LeftOut)}
+    outside = "links that lead out of the folder"
+    assert left_out == {
+        **dict.fromkeys(("out.md", "up.md", "there"), outside),
+        "nowhere.md": "links to no file",
+        "loop.md": "links that lead to themselves",
+        "self": "links to folders",
+    }
+
+
+def test_a_refresh_says_which_links_it_left_out(followed: Followed, tmp_path: Path, folder: Path) -> None:
+    write(folder, "a.md", "b/c.md")
+    write(tmp_path, "secret.md")
+    (folder / "b/out.md").symlink_to(tmp_path / "secret.md")
+    (folder / "b/one.md").symlink_to("two.md")
+    (folder / "b/two.md").symlink_to("one.md")
+    (folder / "b/round").symlink_to("..", target_is_directory=True)
+    run = followed.refresh()
+    assert followed.shown() == {"a.md": 1, "b/c.md": 1}
+    assert (run.state, run.problem, run.left_out) == ("done", None, 4)
+    assert run.notes == (
+        "left out: 2 links that lead to themselves, such as b/one.md",
+        "left out: 1 links that lead out of the folder, such as b/out.md",
+        "left out: 1 links to folders, such as b/round",
+    )
+    # A file that became such a link is gone.
+    (folder / "a.md").unlink()
+    (folder / "a.md").symlink_to(tmp_path / "secret.md")
+    assert followed.refresh().removed == 1
+    # Each reason is named once, and those that nobody wants are not counted.
+    for number in range(50):
+        (folder / f"{number}.md").symlink_to(tmp_path / "secret.md")
+    followed.put("s", "folder", folder, exclude=("b/*",))
+    run = followed.refresh()
+    assert (run.left_out, run.notes) == (51, ("left out: 51 links that lead out of the folder, such as 0.md",))
 
 
 @pytest.mark.parametrize("place", ["file", "folder", "above"])

@@ -11,7 +11,7 @@ import pytest
 from following import Followed, document
 from pydantic import ValidationError
 
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
 from ingest.errors import MissingDriver
 from ingest.sources.copies import remove_copies_but
 from ingest.sources.git import GitReader

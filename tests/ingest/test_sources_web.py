@@ -8,7 +8,7 @@ import pytest
 from following import SETTINGS, Followed, document
 from web_server import Site, site
 
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
 from ingest.config import WebSettings
 from ingest.errors import RefusedDocument, TryAgain
 from ingest.sources.requests import Requests

@@ -18,8 +18,8 @@ from running import running
 from service import application_in
 from sqlalchemy import insert, select, update
 
-from ingest import schema
-from ingest.keys import Action, Grant, KeyRing
+from ingest.catalog import schema
+from ingest.catalog.keys import Action, Grant, KeyRing
 from ragstone.wiring import Application
 
 PAGE = files("ragstone.console").joinpath("index.html").read_text(encoding="utf-8")

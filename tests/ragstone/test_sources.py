@@ -24,9 +24,9 @@ from sqlalchemy import select, update
 from test_access import key
 from test_cli import ragstone, refused
 
-from ingest import schema
+from ingest.catalog.catalog import schema
 from ingest.identity import document_id_of
-from ingest.jobs import FINISHED
+from ingest.jobs.queue import FINISHED
 from ragstone.doctor import CHECKS, Finding
 from ragstone.wiring import Application
 from ragstone.worker_process import WorkerProcess

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,14 @@ import pytest
 from service import TRUE, application_in
 
 from ingest.errors import CatalogUnavailable
-from ingest.jobs import FINISHED
+from ingest.jobs.queue import FINISHED
 from ingest.pipeline import IncomingFile
-from ingest.types import Job
+from ingest.types import Job, Vectors
 from ragstone import worker_process
 from ragstone.errors import ModelsMissing
 from ragstone.wiring import Application
 from ragstone.worker_process import WorkerElsewhere, WorkerProcess
+from retrieval.hash_embedder import HashEmbedder
 
 PATIENCE_S = 60.0
 WAITS = "the catalog is away"
@@ -101,6 +102,36 @@ def test_one_that_is_killed_is_started_again(tmp_path: Path) -> None:
         assert ended(application, submit(application, "b.md")).state == "done"
         until(lambda: worker.problem is None)
         assert worker.pid != first
+    application.close()
+
+
+class KilledByPoison(HashEmbedder):
+    """Ends its process at some texts, as a fault in a library would."""
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        if any("poison" in text for text in texts):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().embed_documents(texts)
+
+
+def poisonable(folder: Path) -> Application:
+    application = application_in(folder)
+    application.embedder = KilledByPoison()
+    return application
+
+
+def test_a_file_that_kills_it_each_time_costs_only_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_process, "_FIRST_PAUSE_S", 0.1)
+    application = application_in(tmp_path)
+    texts = {"a.md": TRUE, "b.md": "poison", "c.md": "The large pump weighs 30 kg."}
+    files = [IncomingFile(name, name, text.encode()) for name, text in texts.items()]
+    job_id = application.ingestion.submit(files, "default", None)
+    with worker_of(tmp_path, poisonable):
+        job = ended(application, job_id)
+    assert {its.uri: its.state for its in job.documents} == {"a.md": "indexed", "b.md": "failed", "c.md": "indexed"}
+    assert [(its.state, its.problems) for its in application.queue.list() if its.job_id != job_id] == [
+        ("dead", job.problems)
+    ]
     application.close()
 
 

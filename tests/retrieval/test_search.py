@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.extraction.process import ReadHere
-from ingest.history import History
 from ingest.identity import document_id_of
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
+from ingest.revisions.history import History
 from ingest.types import Embedder
 from ingest.worker import Worker
 from retrieval.config import RetrievalSettings

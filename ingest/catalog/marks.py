@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
-from ingest import facts, schema
+from ingest.catalog import facts, schema
 
 _TOKEN_BYTES = 8
 # Occurrences that are listed of one purge, and how many marks a list is kept for.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from ingest.cutting import Span, trimmed
+from ingest.chunks.cutting import Span, trimmed
 
 Kind = Literal["text", "table", "code"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from ingest import schema, statements
-from ingest.catalog import Catalog, Readable
+from ingest.catalog import schema, statements
+from ingest.catalog.catalog import Catalog, Readable
 from ingest.errors import NotFound
 
 

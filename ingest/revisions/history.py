@@ -1,7 +1,7 @@
 """Changes of what can be seen: each is one transaction and one revision.
 
 A commit adds and removes; a rollback appends a revision with the content of an old one; a batch waits until it is
-promoted. Nothing is ever taken away from an old revision, but by retention (`ingest.retention`) and erasure
+promoted. Nothing is ever taken away from an old revision, but by retention (`ingest.revisions.retention`) and erasure
 (`ingest.erasure`).
 """
 
@@ -15,11 +15,12 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, literal, select, update
 
-from ingest import batches, marks, schema, statements
-from ingest.catalog import Catalog
+from ingest.catalog import marks, schema, statements
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.statements import Guard, PreparedVersion, unguarded, visible_at
 from ingest.errors import NotFound, VectorsGone
+from ingest.revisions import batches
 from ingest.screening.near_copies import Signed, put_signatures
-from ingest.statements import Guard, PreparedVersion, unguarded, visible_at
 from ingest.types import Space
 
 

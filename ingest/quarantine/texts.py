@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select
 
-from ingest import schema, statements
+from ingest.catalog import schema, statements
 from ingest.errors import NotFound
 from ingest.types import Extracted
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from ingest import schema, statements
+from ingest.catalog import schema, statements
+from ingest.catalog.statements import aware
 from ingest.errors import NotFound
 from ingest.identity import ERASED_NAME
-from ingest.statements import aware
+from ingest.jobs.uploads import Upload
 from ingest.types import DocumentOutcome
-from ingest.uploads import Upload
 
 # The state of an item whose document was erased: it is not fetched any more, whatever becomes of it.
 ERASED = "erased"

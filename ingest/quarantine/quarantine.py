@@ -11,16 +11,18 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from sqlalchemy import Connection, delete, insert, select, update
 
-from ingest import batches, held_texts, schema, statements
-from ingest.catalog import Catalog, Readable
+from ingest import source_items
+from ingest.catalog import schema, statements
+from ingest.catalog.catalog import Catalog, Readable
+from ingest.catalog.statements import aware
 from ingest.errors import NotFound, QuarantineConflict
-from ingest.held_texts import MOST_CHANGES, MOST_CHARACTERS, ChangedText, HeldChange, HiddenText
-from ingest.jobs import JobQueue
+from ingest.jobs.queue import JobQueue
+from ingest.jobs.uploads import Upload, stored
+from ingest.quarantine import texts as held_texts
+from ingest.quarantine.texts import MOST_CHANGES, MOST_CHARACTERS, ChangedText, HeldChange, HiddenText
+from ingest.revisions import batches
 from ingest.screening.findings import Finding
-from ingest.sources import items
-from ingest.statements import aware
 from ingest.types import DocumentOutcome, Extracted, Problem
-from ingest.uploads import Upload, stored
 
 # What happens to new documents of a collection: all are taken, those are held back in which screening finds something,
 # or all are.
@@ -256,7 +258,7 @@ class Quarantine:
             if row["batch_id"] is not None:
                 removed = batches.removed_by(connection, row["batch_id"])
                 batches.promote(connection, row["batch_id"])
-                items.forget(connection, removed)  # what it hides is no item of its source any more
+                source_items.forget(connection, removed)  # what it hides is no item of its source any more
                 _decide(connection, item_id, "released", by, {})
                 return None
             current = statements.current_version(connection, row["document_id"])

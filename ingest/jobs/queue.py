@@ -13,13 +13,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Text, case, cast, delete, false, insert, or_, select, update
 
-from ingest import job_statements, schema, statements
-from ingest.catalog import Catalog, Readable
+from ingest.catalog import schema, statements
+from ingest.catalog.catalog import Catalog, Readable
+from ingest.catalog.statements import Guard, unguarded
 from ingest.errors import NotAllowed, NotFound
-from ingest.job_statements import PROGRESS, RECORD, due, ended_as, fail_attempt, forget_passwords, job_of, may_read
-from ingest.statements import Guard, unguarded
+from ingest.jobs import statements as job_statements
+from ingest.jobs.statements import PROGRESS, RECORD, due, ended_as, fail_attempt, forget_passwords, job_of, may_read
+from ingest.jobs.uploads import Upload, left_of, payload_of
 from ingest.types import DocumentOutcome, Job, JobState, JobSummary, Problem
-from ingest.uploads import Upload, left_of, payload_of
 
 # The kind of the job that ingests uploads.
 INGEST = "ingest"

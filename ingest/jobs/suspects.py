@@ -10,11 +10,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from ingest.catalog import Catalog
-from ingest.jobs import ClaimedJob, JobQueue
-from ingest.statements import Guard
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.statements import Guard
+from ingest.jobs.queue import ClaimedJob, JobQueue
+from ingest.jobs.uploads import Upload
 from ingest.types import DocumentOutcome
-from ingest.uploads import Upload
 
 # Attempts of a job in which its files are taken together: power cuts and restarts are no file's fault.
 _TOGETHER = 2

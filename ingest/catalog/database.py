@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine,
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ingest import postgresql
+from ingest.catalog import postgresql
 from ingest.errors import (
     CatalogDamaged,
     CatalogMisconfigured,

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, select, union_all, update
 
-from ingest import marks, schema
+from ingest.catalog import marks, schema
+from ingest.catalog.vectors import encoded
 from ingest.errors import NotFound, RevisionGone, UnknownRevision
 from ingest.types import ChunkSpan, DocumentInfo, Extracted, Space, Vectors
-from ingest.vectors import encoded
 
 _PARAMETERS_A_QUERY = 500  # SQLite and PostgreSQL both limit the parameters of one statement
 
@@ -324,7 +324,7 @@ def put_revision(
     document_id: str | None = None,
     target: int | None = None,
 ) -> None:
-    """Each revision leaves a mark as well: see `ingest.marks`."""
+    """Each revision leaves a mark as well: see `ingest.catalog.marks`."""
     marks.put(connection)
     values = {"kind": kind, "document_id": document_id, "target": target, "added": added, "removed": removed}
     connection.execute(insert(schema.revisions), {"revision": revision, "created_at": datetime.now(UTC), **values})

@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
-from ingest import facts, schema, statements
-from ingest.catalog import Catalog
+from ingest.catalog import facts, schema, statements
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.facts import SPACE_IN_USE
 from ingest.errors import NotAllowed, NotFound
-from ingest.facts import SPACE_IN_USE
-from ingest.jobs import FILL_SPACE, UNFINISHED, JobQueue
+from ingest.jobs.queue import FILL_SPACE, UNFINISHED, JobQueue
 from ingest.types import Space
 
 _BEFORE = "space_before"

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, exists, insert, literal, select, update
 
-from ingest import schema, statements
+from ingest.catalog import schema, statements
 from ingest.errors import BatchConflict, NotFound
 from ingest.screening.minhash import signature as signature_of
 from ingest.screening.near_copies import Signed, put_signatures

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from ingest import schema
+from ingest.catalog import schema
 
-# What was taken out of old revisions: see `ingest.marks`.
+# What was taken out of old revisions: see `ingest.catalog.marks`.
 PURGES = "purges"
 # How often the files of the index were rid of such content: readers that have them open hold on to what was there.
 FORGOTTEN = "forgotten"

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
-from ingest import schema, statements
-from ingest.catalog import Catalog
+from ingest.catalog import schema, statements
+from ingest.catalog.catalog import Catalog
 from ingest.errors import IngestError, LeaseLost
 
 log = logging.getLogger(__name__)

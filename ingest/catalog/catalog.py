@@ -1,7 +1,7 @@
 """The catalog: the one truth about documents, versions, chunks, vectors and revisions.
 
 Reads run in a deferred transaction and see one state of the database; writes begin with the write lock, so that what a
-writer has read still holds when it commits. Changes of what can be seen are in `ingest.history`.
+writer has read still holds when it commits. Changes of what can be seen are in `ingest.revisions.history`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import URL, Connection, bindparam, func, select
 
-from ingest import facts, marks, migrations, schema, statements
-from ingest.database import Database
+from ingest.catalog import facts, marks, migrations, schema, statements
+from ingest.catalog.database import Database
+from ingest.catalog.marks import Mark
+from ingest.catalog.statements import VersionRow
 from ingest.disk import make_folder
 from ingest.errors import CatalogMisconfigured, DataFolderUnusable, NotFound
-from ingest.marks import Mark
-from ingest.statements import VersionRow
 from ingest.types import DocumentInfo, Space, Vectors, VersionInfo
 
 # The collections that a caller may read; None means all.
@@ -93,7 +93,7 @@ class Catalog:
             yield connection
 
     def has_mark(self, mark: Mark) -> bool:
-        """Whether this catalog went by the mark: see `ingest.marks`."""
+        """Whether this catalog went by the mark: see `ingest.catalog.marks`."""
         with self.reading() as connection:
             return marks.has(connection, mark)
 

@@ -98,7 +98,7 @@ facts = Table(
     Column("value", JSON, nullable=False),
 )
 
-# Which way this catalog went: see `ingest.marks`.
+# Which way this catalog went: see `ingest.catalog.marks`.
 marks = Table(
     "marks",
     metadata,

@@ -17,8 +17,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, Field
 from sqlalchemy import Connection, insert, select, update
 
-from ingest import schema, statements
-from ingest.catalog import Catalog
+from ingest.catalog import schema, statements
+from ingest.catalog.catalog import Catalog
 from ingest.errors import NotAllowed, NotFound
 from ingest.types import WireModel
 

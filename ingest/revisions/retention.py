@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
-from ingest import marks, schema, statements
-from ingest.catalog import Catalog
+from ingest.catalog import marks, schema, statements
+from ingest.catalog.catalog import Catalog
 from ingest.config import RetentionSettings
 from ingest.errors import NotFound
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
-from ingest.cutting import Span, halved, last_sentence, sentences, trimmed
-from ingest.text_blocks import Block, blocks, code_block, is_source_code, paragraphs_of_code, rows
+from ingest.chunks.cutting import Span, halved, last_sentence, sentences, trimmed
+from ingest.chunks.text_blocks import Block, blocks, code_block, is_source_code, paragraphs_of_code, rows
 from ingest.types import ChunkSpan, Extracted, Heading
 
 _Path = tuple[Heading, ...]

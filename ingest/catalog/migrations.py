@@ -1,7 +1,7 @@
 """Numbered migrations of the catalog.
 
-A new catalog is made as `ingest.schema` has it. An older one goes through the steps that it lacks, in one transaction:
-killed in the middle, it is as it was before.
+A new catalog is made as `ingest.catalog.schema` has it. An older one goes through the steps that it lacks, in one
+transaction: killed in the middle, it is as it was before.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, func, insert, inspect, select, text
 
-from ingest import facts, marks, schema
+from ingest.catalog import facts, marks, schema
+from ingest.catalog.vectors import encoded
 from ingest.errors import CatalogUnavailable
-from ingest.vectors import encoded
 
 Step = Callable[[Connection], None]
 

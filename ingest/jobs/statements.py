@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, case, func, literal_column, or_, select, true, update
 
-from ingest import schema, statements
-from ingest.catalog import Readable
+from ingest.catalog import schema, statements
+from ingest.catalog.catalog import Readable
+from ingest.catalog.statements import aware
 from ingest.errors import NotFound
-from ingest.statements import aware
+from ingest.jobs.uploads import has_passwords, without_passwords
 from ingest.types import DocumentOutcome, Job, JobSummary, Problem
-from ingest.uploads import has_passwords, without_passwords
 
 # `failed`: none of its files was taken, or it can't be done; `dead`: tried again and again, and given up.
 FINISHED = ("done", "failed", "cancelled", "dead")

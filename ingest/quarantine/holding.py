@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ingest.catalog import Catalog
-from ingest.collection_settings import own_settings
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.collection_settings import own_settings
 from ingest.config import ScreeningSettings
 from ingest.extraction.wire import Examined
-from ingest.quarantine import REJECTED, Held, Policy, QuarantineState, decided
+from ingest.jobs.uploads import Upload
+from ingest.quarantine.quarantine import REJECTED, Held, Policy, QuarantineState, decided
 from ingest.screening.findings import Finding
 from ingest.screening.minhash import bands
 from ingest.screening.near_copies import near_copies
 from ingest.screening.screen import quarantines
 from ingest.screening.shift import flood
 from ingest.types import DocumentOutcome
-from ingest.uploads import Upload
 
 
 class Screening:

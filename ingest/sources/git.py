@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from ingest.ending import ending_with_this
 from ingest.errors import DocumentTooLarge, MissingDriver, NotFound, SourceUnusable, TryAgain
 from ingest.identity import is_uri
 from ingest.sources.types import Fetched, Listed, SourceSettings, Unlisted
@@ -30,6 +31,8 @@ _FOR_A_PERSON = re.compile(
     r"|certificate (?:problem|verification)|dubious ownership|transport '\w+' not allowed|find remote helper",
     re.I,
 )
+# What can wait for ever, or long.
+_LONG = ("fetch", "fsck", "gc")
 # Each fetch that brings something leaves a pack.
 _MOST_PACKS = 20
 # Neither a repository nor its address may have programs run, or ask a person.
@@ -150,9 +153,12 @@ class GitReader:
     def _git(self, *arguments: str, stop: Callable[[], bool] = lambda: False) -> bytes:
         options = [part for option in _OPTIONS for part in ("-c", option)]
         kept = {name: value for name, value in os.environ.items() if not _FOREIGN.fullmatch(name)}
+        command = ["git", *options, *arguments]
+        if arguments[0] in _LONG:  # nobody would end it when this process is killed
+            command = ending_with_this(command)
         try:
             process = subprocess.Popen(
-                ["git", *options, *arguments],
+                command,
                 env={**kept, **_SAFE, "GIT_DIR": str(self._folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -23,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -146,10 +147,13 @@ class _application:
 
 
 def _refresh(application: Application) -> None:
+    told = threading.Event()
+    application.worker.listeners.add(lambda job_id: told.set())
     (job_id,) = application.sources.request()
     application.worker.wake()
     while (job := application.queue.get(job_id)).state not in ("done", "failed", "dead"):
-        time.sleep(0.005)
+        told.wait(1)  # to look more often takes more than the work does
+        told.clear()
     (source,) = application.sources.all()
     if job.state != "done" or source.last_run is None or source.last_run.failed:
         raise SystemExit(f"the refresh went wrong: {job}")
@@ -217,7 +221,7 @@ def _make_folder(folder: Path, mib: int) -> dict[str, int]:
         noted(path)
     while size < mib * MIB * 4 // 5:
         path = folder / f"log{files}.md"
-        sections = (f"## Section {dice.randrange(40)}\n\n{dice.choice(paragraphs)}\n\n" for _ in range(20_000))
+        sections = (f"## Section {dice.randrange(4)}\n\n{dice.choice(paragraphs)}\n\n" for _ in range(20_000))
         path.write_text("".join(sections), "utf-8")
         noted(path)
     while size < mib * MIB:

@@ -23,11 +23,13 @@ from screening_sets import rows
 from ingest.config import ScreeningSettings
 from ingest.screening.minhash import bands, signature, similarity
 from ingest.screening.shift import Changed, SourceChange, shifts
-from retrieval.near_duplicates import near_duplicates, same_facts
+from retrieval.near_duplicates import Grouping, near_duplicates, same_facts
 
 SEED = 7
 RANDOM_PAIRS = 3000
 PASSAGE_WORDS = 100
+COPIES = 50
+K, MOST_COMPARED = 10, 100  # as the search has them
 
 _Release = dict[str, str]  # text by page
 
@@ -164,6 +166,23 @@ def _passages(updates: list[tuple[str, _Release, _Release]]) -> None:
             groups = near_duplicates(texts)
             seconds.append(time.process_time() - began)
         print(f"\n{name}: {len(groups)} groups, {1000 * sorted(seconds)[10]:.1f} ms")
+    _as_a_search_goes(rng.sample(passages, 10))
+
+
+def _as_a_search_goes(passages: Sequence[str]) -> None:
+    """What a search for ten asks of an index that has each passage fifty times: ten at a time, a hundred at most."""
+    copies = [f"{text} {'---' * (n % 3)} {'also' if n % 2 else 'so'}" for text in passages for n in range(COPIES)]
+    seconds = []
+    for _ in range(20):
+        began = time.process_time()
+        grouping = Grouping()
+        for start in range(0, MOST_COMPARED, K):
+            for text in copies[start : start + K]:
+                grouping.add(text)
+            if len(grouping.groups()) >= K:
+                break
+        seconds.append(time.process_time() - began)
+    print(f"\nk={K}, {COPIES} copies of each: {len(grouping.groups())} groups, {1000 * sorted(seconds)[10]:.1f} ms")
 
 
 def _split(text: str) -> list[str]:

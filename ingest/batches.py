@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, literal, select, update
+from sqlalchemy import Connection, RowMapping, delete, exists, insert, literal, select, update
 
 from ingest import schema, statements
 from ingest.errors import BatchConflict, NotFound
+from ingest.screening.minhash import signature as signature_of
+from ingest.screening.near_copies import Signed, put_signatures
 
 # Without it SQLAlchemy does not keep how many rows an insert made, unless the database is SQLite.
 COUNTED = {"preserve_rowcount": True}
@@ -50,6 +53,7 @@ def promote(connection: Connection, batch_id: str) -> int:
     for row in changes:
         if row["metadata"] is not None:
             statements.put_metadata(connection, row["document_id"], row["metadata"])
+    put_signatures(connection, _signed(connection, [row for row in changes if row["version"] is not None]))
     added = _show_staged(connection, batch_id, revision)
     _close(connection, batch_id, "promoted", revision)
     statements.put_revision(connection, revision, "promote", added=added, removed=removed)
@@ -92,6 +96,23 @@ def _show_staged(connection: Connection, batch_id: str, revision: int) -> int:
         insert(schema.occurrences).from_select([*names, "added_in"], staged.order_by(table.c.staged_id)),
         execution_options=COUNTED,
     ).rowcount
+
+
+def _signed(connection: Connection, shown: Sequence[RowMapping]) -> list[Signed]:
+    """The signatures of staged versions; those that an older version staged have none, and are signed here."""
+    documents, versions = schema.documents, schema.versions
+    collections: dict[str, str] = {}
+    for part in statements.parts([row["document_id"] for row in shown]):
+        query = select(documents.c.document_id, documents.c.collection).where(documents.c.document_id.in_(part))
+        collections.update((document_id, collection) for document_id, collection in connection.execute(query))
+    signed = []
+    for row in shown:
+        signature = row["signature"]
+        if signature is None:
+            its = (versions.c.document_id == row["document_id"], versions.c.version == row["version"])
+            signature = signature_of(connection.execute(select(versions.c.text).where(*its)).scalar_one())
+        signed.append(Signed(row["document_id"], collections[row["document_id"]], bytes(signature)))
+    return signed
 
 
 def _close(connection: Connection, batch_id: str, state: str, revision: int | None) -> None:

@@ -33,6 +33,11 @@ _MIN_CHUNK_TOKENS = 16
 # A tokenizer may take a word that it does not know for one token; a blob of base64 is not one small chunk.
 _MAX_CHARACTERS_PER_TOKEN = 20
 _REMEMBERED_COUNTS = 10_000
+_LONGEST_REMEMBERED = 2000  # characters: longer passages would stay in memory by the thousand
+# The splitter makes an object of each mark that could end a sentence, and a tokenizer several of each word: a text of
+# nothing but dots would take gigabytes.
+_LONGEST_PASSAGE = 100_000
+_GAP_WITHIN = 2000  # characters before the end of such a passage in which it is cut at white space
 
 
 def chunk(
@@ -104,10 +109,16 @@ class _Chunker:
         self._text = extracted.text
 
         def count_or_estimate(text: str) -> int:
-            return max(count(text), len(text) // _MAX_CHARACTERS_PER_TOKEN)
+            parts = (text[start : start + _LONGEST_PASSAGE] for start in range(0, len(text), _LONGEST_PASSAGE))
+            return max(sum(map(count, parts)), len(text) // _MAX_CHARACTERS_PER_TOKEN)
 
         # Counting costs most, and the splitter asks for the same words and passages again.
-        self._count = lru_cache(maxsize=_REMEMBERED_COUNTS)(count_or_estimate)
+        remembered = lru_cache(maxsize=_REMEMBERED_COUNTS)(count_or_estimate)
+
+        def counted(text: str) -> int:
+            return remembered(text) if len(text) <= _LONGEST_REMEMBERED else count_or_estimate(text)
+
+        self._count = counted
         self._chunk_tokens = chunk_tokens
         self._overlap = overlap
         self._page_starts = [page.start for page in extracted.pages]
@@ -262,9 +273,18 @@ class _Chunker:
         """A passage as units of at most `room` tokens that end with a sentence where possible."""
         runs = _RUN.finditer(self._text, start, end)
         cuts = [run.end() for run in runs if run.end() - run.start() == _MAX_RUN]
-        for piece_start, piece_end in pairwise([start, *cuts, end]):
+        for piece_start, piece_end in self._passages([start, *cuts, end]):
             for span_start, span_end in self._parts(piece_start, piece_end, room):
                 yield _Unit(span_start, span_end, self._tokens(span_start, span_end))
+
+    def _passages(self, cuts: Sequence[int]) -> Iterator[Span]:
+        for start, end in pairwise(cuts):
+            while end - start > _LONGEST_PASSAGE:
+                most = start + _LONGEST_PASSAGE
+                gap = max(self._text.rfind(gap, most - _GAP_WITHIN, most) for gap in ("\n", " "))
+                yield start, (cut := most if gap < 0 else gap)
+                start = cut
+            yield start, end
 
     def _parts(self, start: int, end: int, room: int) -> Iterable[Span]:
         passage = self._text[start:end]
@@ -304,9 +324,12 @@ class _Chunker:
         if place < 0 or start >= self._tables[place].end:
             return None
         table = self._tables[place]
+        most = self._room(path) // 2
+        if (table.body - table.start) // _MAX_CHARACTERS_PER_TOKEN > most + 1:  # it is asked for at each row
+            return None
         header_start, header_end = trimmed(self._text, table.start, table.body)
         tokens = self._tokens(header_start, header_end)
-        return _Lead(header_start, header_end, tokens) if tokens <= self._room(path) // 2 else None
+        return _Lead(header_start, header_end, tokens) if tokens <= most else None
 
     def _input(self, path: _Path, start: int, end: int) -> str:
         lead = self._lead(path, start)

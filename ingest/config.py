@@ -52,6 +52,7 @@ class WebSettings(BaseModel):
     timeout_s: float = Field(30, gt=0, description="Time for one request")
     delay_s: float = Field(0.2, ge=0, description="Between two requests")
     max_page_mib: float = Field(20, gt=0, description="Largest page whose links are followed")
+    noindex: bool = Field(True, description="Leave out pages that ask by `noindex` to be in no index")
     allow_private: bool = Field(False, description="Ask addresses inside this network too, such as 127.0.0.1")
 
 
@@ -158,4 +159,5 @@ class IngestSettings(BaseModel):
     keep_jobs_days: float = Field(90, ge=0, description="Days for which a finished job can still be looked up")
     commit_files: int = Field(64, ge=1, le=10_000, description="Files that one commit, and so one revision, takes")
     commit_chunks: int = Field(256, ge=1, description="With so many chunks a commit takes no further file")
+    cutting_s: float = Field(120, gt=0, description="Time that cutting the text of one file into passages may take")
     embed_batch: int = Field(32, ge=1, le=1024, description="Chunks embedded between two progress reports")

@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from types import TracebackType
 
 from ingest.background import background
 from ingest.bugs import logged_bug
-from ingest.types import Embedder, Vectors
+from ingest.extraction.wire import Examined
+from ingest.types import ChunkSpan, Embedder, Vectors
 
 # Batches at a time: when one is almost done, the cores go on with the next.
 _AT_A_TIME = 2
-# Chunks whose vectors are kept of groups that were stopped.
+# Chunks that are kept of groups that were stopped.
 _MOST_BEGUN = 50_000
 
 
-class BegunVectors:
-    """What was embedded of groups that were stopped: a file of many chunks is not begun anew each time it gives way."""
+@dataclass(frozen=True, slots=True)
+class CutFile:
+    """A file that was read and cut."""
+
+    examined: Examined
+    spans: Sequence[ChunkSpan]
+
+
+class Begun:
+    """What was done of groups that were stopped: a file of many chunks is not begun anew each time it gives way."""
 
     def __init__(self) -> None:
         self._space_id = ""
         self._vectors: dict[str, Vectors] = {}  # by chunk
+        self._cut: dict[Hashable, CutFile] = {}
+
+    def has_cut(self, file: Hashable) -> bool:
+        return file in self._cut
+
+    def take_cut(self, file: Hashable) -> CutFile | None:
+        """The file, if it was kept: `file` names all that decides how it is read and cut."""
+        return self._cut.pop(file, None)
+
+    def keep_cut(self, files: Mapping[Hashable, CutFile]) -> None:
+        if sum(len(its.spans) for its in self._cut.values()) > _MOST_BEGUN:
+            self._cut = {}
+        self._cut.update(files)
 
     def take(self, chunks: Collection[str], embedder: Embedder) -> dict[str, Vectors]:
         """Those of the chunks that were begun with this embedder."""
@@ -64,10 +87,10 @@ class EmbeddingAhead:
         while len(self._waiting) >= self._batch:
             self._begin()
 
-    def finish(self) -> tuple[dict[str, Vectors], set[str]]:
+    def finish(self, report: Callable[[float], None]) -> tuple[dict[str, Vectors], set[str]]:
         """Vectors by chunk, of shape (dimension,), and the chunks that the embedder fails on.
 
-        When it was stopped, those of batches that were not begun are in neither.
+        When it was stopped, those of batches that were not begun are in neither. `report` takes the share that is done.
         """
         while self._waiting:
             self._begin()
@@ -82,6 +105,7 @@ class EmbeddingAhead:
                 vectors |= future.result()
             except Exception:
                 self._one_by_one(inputs, vectors, failed)
+            report(len(vectors) / len(self._asked))
         return vectors, failed
 
     def _begin(self) -> None:

@@ -18,6 +18,7 @@ IngestError
 ├── NotAllowed                 use a key that may do this
 ├── MissingDriver              install the named extra
 ├── TryAgain                   nothing: it may pass, and is tried again later
+│   └── ReaderUnavailable      mend the installation: the program that reads files could not be started
 ├── StorageFull                free some space, then try again
 ├── LeaseLost                  nothing: another process does the work by now
 ├── LeaseHeld                  stop the process that is named, or let it do the work
@@ -106,6 +107,10 @@ class MissingDriver(IngestError):
 
 class TryAgain(IngestError):
     code = "try-again"
+
+
+class ReaderUnavailable(TryAgain):
+    code = "reader-unavailable"
 
 
 class LeaseLost(IngestError):

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, insert, lite
 from ingest import batches, marks, schema, statements
 from ingest.catalog import Catalog
 from ingest.errors import NotFound, VectorsGone
-from ingest.screening.near_copies import put_signatures
+from ingest.screening.near_copies import Signed, put_signatures
 from ingest.statements import Guard, PreparedVersion, unguarded, visible_at
 from ingest.types import Space
 
@@ -161,12 +161,19 @@ class History:
 
     # Batches
 
-    def open_batch(self, note: str = "") -> str:
-        """A new batch on top of the head; returns its id."""
+    def open_batch(
+        self,
+        note: str = "",
+        guard: Guard = unguarded,
+        record: Callable[[Connection, str], None] = lambda connection, batch_id: None,
+    ) -> str:
+        """A new batch on top of the head; returns its id, with which `record` is called in the same transaction."""
         batch_id = f"b-{uuid.uuid4().hex[:20]}"
         with self._catalog.writing() as connection:
+            guard(connection)
             values = {"batch_id": batch_id, "base_revision": statements.head(connection), "state": "open", "note": note}
             connection.execute(insert(schema.batches).values(**values, created_at=datetime.now(UTC)))
+            record(connection, batch_id)
         return batch_id
 
     def batches(self) -> list[Batch]:
@@ -199,7 +206,8 @@ class History:
             before = _unstage(connection, batch_id, document_id)
             rows = _stored(connection, [prepared], [version], space)
             staged = {"batch_id": batch_id, "document_id": document_id, "version": version}
-            shown = {"prepared_with": prepared.prepared_with, "metadata": prepared.metadata}
+            names = ("prepared_with", "metadata", "signature")
+            shown = {name: getattr(prepared, name) for name in names}
             connection.execute(insert(schema.staged).values(**staged, **shown))
             connection.execute(insert(schema.staged_occurrences), [{**row, "batch_id": batch_id} for row in rows])
             freed = statements.remove_unused_versions(connection, [document_id])
@@ -295,7 +303,7 @@ def _show(connection: Connection, prepared: Sequence[PreparedVersion], space: Sp
     current = statements.current_versions(connection, ids)
     statements.put_documents(connection, prepared, current)
     numbers = statements.put_versions(connection, prepared, current)
-    put_signatures(connection, prepared)
+    put_signatures(connection, [Signed(its.document_id, its.collection, its.signature) for its in prepared])
     statements.hide(connection, schema.showings, ids, revision)
     removed = statements.hide(connection, schema.occurrences, ids, revision)
     shown = [(its.document_id, number, its.prepared_with) for its, number in zip(prepared, numbers, strict=True)]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from time import monotonic
 from typing import Any
 
@@ -17,7 +18,7 @@ from ingest.catalog import Catalog, Readable
 from ingest.errors import NotAllowed, NotFound
 from ingest.job_statements import PROGRESS, RECORD, due, ended_as, fail_attempt, forget_passwords, job_of, may_read
 from ingest.statements import Guard, unguarded
-from ingest.types import DocumentOutcome, Job, Problem
+from ingest.types import DocumentOutcome, Job, JobState, JobSummary, Problem
 from ingest.uploads import Upload, left_of, payload_of
 
 # The kind of the job that ingests uploads.
@@ -26,8 +27,7 @@ INGEST = "ingest"
 FILL_SPACE = "fill-space"
 # The kind of the job that takes away what retention no longer keeps.
 PURGE = "purge"
-# The kind of the job that brings a source up to date.
-REFRESH = "refresh"
+REFRESH = job_statements.REFRESH
 # Long work that lets all other jobs go first.
 BACKGROUND = (FILL_SPACE, REFRESH)
 # A job tells of so many problems; a source's items have their own.
@@ -43,13 +43,17 @@ _CANCEL_LOOK_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """A job that this worker has taken; `uploads` are those that are still to do."""
+    """A job that this worker has taken; `uploads` are those that are still to do.
+
+    `attempts`: how often it was taken since it last came further, this time included.
+    """
 
     number: int
     job_id: str
     kind: str
     payload: dict[str, Any]
     uploads: tuple[Upload, ...]
+    attempts: int = 1
 
 
 class JobQueue:
@@ -135,7 +139,7 @@ class JobQueue:
                 return None
         self._looked = monotonic()
         left = tuple(left_of(row["payload"], row["total"], row["outcomes"]))
-        return ClaimedJob(row["number"], row["job_id"], row["kind"], row["payload"], left)
+        return ClaimedJob(row["number"], row["job_id"], row["kind"], row["payload"], left, row["attempts"])
 
     def something_waits(self, *, uploads: bool = True) -> bool:
         """Whether a job that goes before those of the background is queued; without `uploads`, one of another kind."""
@@ -188,11 +192,24 @@ class JobQueue:
             connection.execute(update(table).where(its).values({**again, "cancel_requested": False}))
         return self.get(job_id)
 
+    def begin(self, connection: Connection, job_id: str, total: int | None) -> None:
+        """A running refresh has so many items to do from now on, in the caller's transaction; None: it lists them."""
+        now = None if total is None else datetime.now(UTC).isoformat()
+        self.set_payload(connection, job_id, **{job_statements.PACED_FROM: now})
+        its = schema.jobs.c.job_id == job_id
+        connection.execute(update(schema.jobs).where(its).values(done=0, total=total or 0))
+
     def report(self, job_id: str, done: int, total: int) -> None:
         """How far a running task is."""
         with self._catalog.writing(may_be_lost=True) as connection:
             its = schema.jobs.c.job_id == job_id
             connection.execute(update(schema.jobs).where(its).values(done=done, total=total))
+
+    def report_part(self, job_id: str, part: float) -> None:
+        """Work is done that comes to so many files, beside those that are done."""
+        with self._catalog.writing(may_be_lost=True) as connection:
+            its = (schema.jobs.c.job_id == job_id) & (schema.jobs.c.state == "running")
+            connection.execute(update(schema.jobs).where(its).values(part=part))
 
     def advance(
         self, connection: Connection, job_id: str, done: int, total: int, problems: Sequence[Problem] = ()
@@ -200,7 +217,7 @@ class JobQueue:
         """How far a running task has come, in the caller's transaction, with the problems that it met since."""
         table = schema.jobs
         its = table.c.job_id == job_id
-        values: dict[str, Any] = {"done": done, "total": total, "attempts": 0}
+        values: dict[str, Any] = {"done": done, "total": total, "part": 0.0, "attempts": 0}
         if problems:
             known = connection.execute(select(table.c.problems).where(its)).scalar_one()
             new = [problem.model_dump(mode="json") for problem in problems]
@@ -226,6 +243,11 @@ class JobQueue:
             guard(connection)
             connection.execute(update(schema.jobs).where(schema.jobs.c.job_id == job_id).values(values))
             forget_passwords(connection, job_id)
+
+    def add_given_up(self, connection: Connection, upload: Upload, problem: Problem) -> None:
+        """Adds a job for one file that is given up before it is begun, in the caller's transaction: for `retry`."""
+        job_id = self.enqueue(connection, [replace(upload, password=None)], [], upload.collection)
+        fail_attempt(connection, job_id, MOST_ATTEMPTS, problem)
 
     def requeue_abandoned(self, guard: Guard = unguarded) -> int:
         """Puts back what a dead worker left running; only the holder of the worker's lease may call this.
@@ -257,6 +279,7 @@ class JobQueue:
             "state": ended_as(known) if ended else "running",
             "finished_at": datetime.now(UTC) if ended else None,
             "done": done,
+            "part": 0.0,
             "outcomes": known,
             "problems": row.problems + [outcome["problem"] for outcome in new if outcome["problem"] is not None],
             "attempts": 0,
@@ -266,13 +289,16 @@ class JobQueue:
             forget_passwords(connection, job_id)
         return ended
 
-    def finish(self, job_id: str, guard: Guard = unguarded) -> None:
-        """Ends a running job: cancelled when it was asked to stop, failed when no file was taken, done otherwise."""
+    def finish(self, job_id: str, guard: Guard = unguarded, *, stopped: bool = False) -> None:
+        """Ends a running job: cancelled when it was asked to stop, failed when no file was taken, done otherwise.
+
+        `stopped`: it was asked so before it came to its end, however much of it was done.
+        """
         table = schema.jobs
         with self._catalog.writing(may_be_lost=True) as connection:
             guard(connection)
             row = connection.execute(select(table).where(table.c.job_id == job_id)).mappings().one()
-            cancelled = row["done"] < row["total"] and row["cancel_requested"]
+            cancelled = row["cancel_requested"] and (stopped or row["done"] < row["total"])
             state = "cancelled" if cancelled else ended_as(row["outcomes"])
             running = (table.c.job_id == job_id) & (table.c.state == "running")
             connection.execute(update(table).where(running).values(state=state, finished_at=datetime.now(UTC)))
@@ -310,6 +336,8 @@ class JobQueue:
             query = select(schema.jobs.c.cancel_requested).where(schema.jobs.c.job_id == job_id)
             requested = bool(connection.execute(query).scalar_one())
         self._looked = monotonic()
+        if requested:  # it is not taken back, and whoever asks once more at once must hear the same
+            self._cancelled.add(job_id)
         return requested
 
     def get(self, job_id: str, readable: Readable = None) -> Job:
@@ -320,39 +348,46 @@ class JobQueue:
         table = schema.jobs
         with self._catalog.reading() as connection:
             if readable is not None:
-                its = select(table.c.collections).where(table.c.job_id == job_id)
-                row = connection.execute(its).mappings().one_or_none()
-                if row is None or not may_read(row, readable):
-                    raise NotFound(f"no job {job_id}")
+                job_statements.number_of(connection, job_id, readable)
             row = connection.execute(select(table).where(table.c.job_id == job_id)).mappings().one_or_none()
         if row is None:
             raise NotFound(f"no job {job_id}")
         return job_of(row)
 
-    def list(self, limit: int = 100, readable: Readable = None) -> Sequence[Job]:
-        """The newest first; with `readable`, those that work on these collections only."""
-        found: list[Job] = []
+    def list(
+        self,
+        limit: int = 100,
+        readable: Readable = None,
+        states: Collection[JobState] = (),
+        after: str | None = None,
+    ) -> Sequence[JobSummary]:
+        """The newest first, behind the job `after`; with `readable`, those that work on these collections only.
+
+        With `states` those in one of them. Raises NotFound where there is no job `after`.
+        """
         table = schema.jobs
-        query = select(table).order_by(table.c.number.desc())
+        query = select(table.c.number, table.c.collections).order_by(table.c.number.desc())
+        if states:
+            query = query.where(table.c.state.in_(states))
         if readable is None:
             query = query.limit(limit)
         else:  # the database leaves out what is surely another's
             named = [cast(table.c.collections, Text).contains(json.dumps(name), autoescape=True) for name in readable]
             query = query.where(or_(false(), *named))
         with self._catalog.reading() as connection:
-            for row in connection.execute(query).mappings():
-                if may_read(row, readable):
-                    found.append(job_of(row))
-                if len(found) == limit:
-                    break
-        return found
+            if after is not None:
+                query = query.where(table.c.number < job_statements.number_of(connection, after, readable))
+            rows = connection.execute(query).mappings()
+            numbers = list(islice((row["number"] for row in rows if may_read(row, readable)), limit))
+            return job_statements.summaries(connection, numbers)
 
     def remove_old(self, days: float, now: datetime | None = None) -> int:
-        """Removes the jobs that ended more than so many days ago; returns how many."""
-        table = schema.jobs
+        """Removes the jobs that ended more than so many days ago; returns how many. The last of each source stays."""
+        table, sources = schema.jobs, schema.sources
         before = (now or datetime.now(UTC)) - max(timedelta(days=days), _LOOKED_UP)
         with self._catalog.reading() as connection:
-            old = (table.c.state.in_(FINISHED), table.c.finished_at < before)
+            last = select(sources.c.name).where(sources.c.last_run["job_id"].as_string() == table.c.job_id).exists()
+            old = (table.c.state.in_(FINISHED), table.c.finished_at < before, ~last)
             if not statements.count(connection, table, *old):
                 return 0
         with self._catalog.writing() as connection:

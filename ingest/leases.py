@@ -108,6 +108,12 @@ class Lease:
             row = _row(connection, self._name)
         return None if row is None or self._free(row) else _holder(row)
 
+    def term(self) -> int | None:
+        """The number of times that it was taken, which tells apart who has it now; None where it is free."""
+        with self._catalog.reading() as connection:
+            row = _row(connection, self._name)
+        return None if row is None or self._free(row) else int(row["term"])
+
     def _free(self, row: RowMapping) -> bool:
         holder = _holder(row)
         if row["expires_at"] is None:

@@ -159,9 +159,30 @@ def _to_sources(connection: Connection) -> None:
         if "lead_start" not in there:
             connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN lead_start INTEGER"))
             connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN lead_end INTEGER"))
+    if "part" not in {column["name"] for column in inspect(connection).get_columns("jobs")}:
+        connection.execute(text("ALTER TABLE jobs ADD COLUMN part FLOAT NOT NULL DEFAULT 0"))
     if "redacted" not in {column["name"] for column in inspect(connection).get_columns("versions")}:
         connection.execute(text("ALTER TABLE versions ADD COLUMN redacted JSON"))
 
 
+def _to_held_texts(connection: Connection) -> None:
+    """6: what was read of uploads that are held back."""
+    schema.quarantine_texts.create(connection, checkfirst=True)
+
+
+def _to_staged_signatures(connection: Connection) -> None:
+    """7: signatures of versions that are staged."""
+    if "signature" not in {column["name"] for column in inspect(connection).get_columns("staged")}:
+        kind = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
+        connection.execute(text(f"ALTER TABLE staged ADD COLUMN signature {kind}"))
+
+
 # Each entry brings the schema from its place + 1 to the next number. Never edit one that has been released; append.
-STEPS: tuple[Step, ...] = (_to_chunk_numbers, _to_marks, _to_attempts, _to_sources)
+STEPS: tuple[Step, ...] = (
+    _to_chunk_numbers,
+    _to_marks,
+    _to_attempts,
+    _to_sources,
+    _to_held_texts,
+    _to_staged_signatures,
+)

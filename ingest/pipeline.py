@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from ingest.background import background
 from ingest.batches import require_open
 from ingest.catalog import Catalog, Readable
 from ingest.config import IngestSettings
-from ingest.embedding_ahead import BegunVectors
+from ingest.embedding_ahead import Begun
 from ingest.errors import (
     BatchConflict,
     DocumentTooLarge,
@@ -27,17 +28,20 @@ from ingest.errors import (
 from ingest.extraction.process import Extractor
 from ingest.history import NOT_COMMITTED, Committed, History
 from ingest.identity import document_id_of
-from ingest.jobs import UNFINISHED, ClaimedJob, JobQueue
+from ingest.jobs import INGEST, UNFINISHED, ClaimedJob, JobQueue
 from ingest.originals import Originals
 from ingest.preparing import Prepared, Preparing
 from ingest.quarantine import Held, hold
 from ingest.reading_ahead import ReadingAhead
 from ingest.sources import items
 from ingest.statements import Guard, PreparedVersion, unguarded
+from ingest.suspects import Suspects
 from ingest.types import DocumentOutcome, Embedder, Job, Problem, Space
 from ingest.uploads import Upload, has_passwords, payload_of
 
 MIB = 1024 * 1024
+# How often it is said how far the files at hand are.
+_REPORT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +91,10 @@ class Ingestion:
         self._in_use: Embedder | None = None  # as far as is known: a commit fails where another one is by now
         self._settings = settings
         self._reading = ReadingAhead(originals, extractor, settings)
-        self._begun = BegunVectors()
+        self._begun = Begun()
         self._slow: dict[str, ClaimedJob] = {}  # by document: a later job must not overtake the file that is being read
         self.queue = JobQueue(catalog)
+        self._suspects = Suspects(catalog, self.queue)
 
     def close(self) -> None:
         """Ends what is being read. Nothing can be ingested any more."""
@@ -192,21 +197,32 @@ class Ingestion:
         job have come.
 
         A file that is refused, or that meets a bug, costs nothing but itself: its outcome in the job says why. When the
-        process is killed, the groups before that at hand are done. A job of which only files are left that take long to
-        read lets other jobs go first.
+        process is killed, the groups before that at hand are done; the one file that kills it each time is given up. A
+        job of which only files are left that take long to read lets other jobs go first.
         """
-        left = list(job.uploads)
-        unneeded: set[str] = set()
+        noted = note or partial(self._record, job)
+        left, unneeded = self._without_culprit(job, guard, noted)
+        alone = self._suspects.alone(job)
+        passed_over: set[int] = set()  # since something was done last
+        reported = time.monotonic()
+
+        def report(files: float) -> None:
+            nonlocal reported
+            if time.monotonic() > reported + _REPORT_S:
+                self.queue.report_part(job.job_id, files)
+                reported = time.monotonic()
+
         self._reading.keep_only([*left, *(its for other in self._slow.values() for its in other.uploads)])
         while left and not stop():
             # 1. Prepare some files: bytes to text, text to chunks, chunks to vectors.
             embedder = self._in_use = self._in_use or self._embedder()
-            preparing = Preparing(self.catalog, self._reading, self._settings, embedder, stop, self._begun)
-            group = preparing.group(left, lambda upload: self._is_overtaking(upload, job))
+            preparing = Preparing(self.catalog, self._reading, self._settings, embedder, stop, self._begun, report)
+            if alone:
+                self._suspects.note(job, left[0], guard)
+            group = preparing.group(left[:1] if alone else left, lambda upload: self._is_overtaking(upload, job))
             self._note_slow(job, group.slow)
             # 2. One transaction shows all of them and notes what became of each.
             if group.prepared:
-                noted = note or partial(self._record, job)
                 unneeded_here = self._commit_group(group.prepared, embedder.space, job, guard, noted)
                 if unneeded_here is None:  # another embedder was put in use, or vectors were taken away: once more
                     self._in_use = None
@@ -214,11 +230,33 @@ class Ingestion:
                 unneeded |= unneeded_here
             # 3. Go on with the others; those that take long to read come last, and wait for no other job.
             done = {id(upload) for upload, _ in group.prepared}
-            passed_over = {id(upload) for upload in group.slow}
-            left = [its for its in left if id(its) not in done | passed_over] + group.slow
-            if left and len(left) == len(group.slow) and (more() or self.queue.something_waits()):
-                return Ingested(unneeded, tuple(left), later=True)
-        return Ingested(unneeded, tuple(left))
+            slow = {id(upload) for upload in group.slow}
+            passed_over = slow if done else passed_over | slow
+            left = [its for its in left if id(its) not in done | slow] + group.slow
+            later = bool(left) and passed_over >= {id(its) for its in left}
+            if later and (more() or self.queue.something_waits()):
+                break
+        else:
+            later = False
+        if alone and left:
+            self._suspects.note(job, None, guard)
+        return Ingested(unneeded, tuple(left), later)
+
+    def _without_culprit(self, job: ClaimedJob, guard: Guard, note: Note) -> tuple[list[Upload], set[str]]:
+        """The files of the job but for one that ended another process, and originals that nobody needs any more."""
+        left = list(job.uploads)
+        culprit = self._suspects.culprit(job, left)
+        if culprit is None:
+            return left, set()
+        outcome = self._suspects.outcome(culprit)
+        assert outcome.problem is not None
+        with self.catalog.writing() as connection:
+            guard(connection)
+            if job.kind == INGEST:
+                self.queue.add_given_up(connection, culprit, outcome.problem)
+            note(connection, [(culprit, outcome)])
+        left.remove(culprit)
+        return left, {culprit.content_hash}
 
     def fill_space(
         self,
@@ -274,6 +312,10 @@ class Ingestion:
             in_use = self.catalog.content_hashes(connection, content_hashes) | self.queue.hashes_in_use(connection)
             for content_hash in set(content_hashes) - in_use:
                 self._originals.remove(content_hash)
+
+    def wait_for(self, job: ClaimedJob, left: Sequence[Upload]) -> None:
+        """Files of these documents that later jobs have wait for the job, which gives way to others."""
+        self._note_slow(job, left)
 
     def _note_slow(self, job: ClaimedJob, slow: Sequence[Upload]) -> None:
         """Remembers the files of the job that take long to read, and forgets those that did."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -11,8 +12,15 @@ from ingest.bugs import logged_bug
 from ingest.catalog import Catalog
 from ingest.chunking import chunk
 from ingest.config import IngestSettings
-from ingest.embedding_ahead import BegunVectors, EmbeddingAhead
-from ingest.errors import CatalogUnavailable, Erased, IngestError, RefusedDocument
+from ingest.embedding_ahead import Begun, CutFile, EmbeddingAhead
+from ingest.errors import (
+    CatalogUnavailable,
+    Erased,
+    IngestError,
+    LimitExceeded,
+    ReaderUnavailable,
+    RefusedDocument,
+)
 from ingest.identity import canonical_json
 from ingest.quarantine import Held
 from ingest.reading_ahead import ReadingAhead
@@ -51,12 +59,13 @@ class _Draft:
     """A file that was read and cut."""
 
     upload: Upload
-    extracted: Extracted
-    signature: bytes
-    redacted: Mapping[str, int] | None
-    spans: Sequence[ChunkSpan]
+    cut: CutFile
     notes: tuple[str, ...]
     lacking: set[str] = field(default_factory=set)  # chunks that the catalog has no vector of, once that was looked up
+
+    @property
+    def spans(self) -> Sequence[ChunkSpan]:
+        return self.cut.spans
 
 
 class Preparing:
@@ -69,8 +78,11 @@ class Preparing:
         settings: IngestSettings,
         embedder: Embedder,
         stop: Callable[[], bool],
-        begun: BegunVectors,
+        begun: Begun,
+        report: Callable[[float], None] = lambda files: None,
     ) -> None:
+        """`report` takes how many files the work comes to that is done on those at hand."""
+        self._report = report
         self._begun = begun
         self._catalog = catalog
         self._reading = reading
@@ -152,7 +164,7 @@ class Preparing:
         if self._reading.has_begun(uploads[len(uploads) // 2]):
             return
         for upload in uploads:
-            if upload.erased:
+            if upload.erased or self._begun.has_cut(self._file(upload)):
                 continue
             try:
                 self._reading.start(upload)
@@ -164,19 +176,17 @@ class Preparing:
         try:
             if upload.erased:
                 raise Erased("the document was erased after this upload")
-            examined = self._reading.take(upload, _PATIENCE_S)
+            cut = self._begun.take_cut(self._file(upload))
+            examined = cut.examined if cut is not None else self._reading.take(upload, _PATIENCE_S)
             if examined is None:
                 return None
-            extracted = examined.extracted
             screened = self._screening.screened(upload, examined)
             if isinstance(screened, Held | DocumentOutcome):
                 return screened
-            notes = (*extracted.notes, *screened)
-            notes = (*notes, *_said_of(examined.redacted))
-            spans = self._chunked(extracted)
-            return _Draft(upload, extracted, examined.signature, examined.redacted, spans, notes)
-        except CatalogUnavailable:
-            raise
+            notes = (*examined.extracted.notes, *screened, *_said_of(examined.redacted))
+            return _Draft(upload, cut or CutFile(examined, self._chunked(examined.extracted, upload.name)), notes)
+        except (CatalogUnavailable, ReaderUnavailable):
+            raise  # no file's fault: the job is tried again
         except RefusedDocument as error:
             return upload.failed(error.code, str(error))
         except IngestError as error:
@@ -185,10 +195,26 @@ class Preparing:
             # Anything unforeseen is a bug; it must cost this one file only. The details go to the log.
             return upload.failed("internal-error", f"{upload.name}: {logged_bug(f'while ingesting {upload.uri}')}")
 
-    def _chunked(self, extracted: Extracted) -> list[ChunkSpan]:
+    def _file(self, upload: Upload) -> Hashable:
+        """All that decides what a file is read and cut to."""
+        return upload.document_id, upload.content_hash, upload.name, upload.password, self._prepared_with
+
+    def _chunked(self, extracted: Extracted, name: str) -> list[ChunkSpan]:
+        """Raises LimitExceeded where it takes too long."""
+        most = self._settings.cutting_s
+        deadline = time.monotonic() + most
+
+        def count_tokens(text: str) -> int:
+            if time.monotonic() > deadline:
+                raise LimitExceeded(
+                    f"{name}: cutting its text into passages took over {most:g} s, the limit of `ingest.cutting_s`. "
+                    "Split the file, or raise the limit."
+                )
+            return self._embedder.count_tokens(text)
+
         return chunk(
             extracted,
-            count_tokens=self._embedder.count_tokens,
+            count_tokens=count_tokens,
             chunk_tokens=min(self._settings.chunk_tokens, self._embedder.max_tokens - SPECIAL_TOKENS),
             overlap_tokens=self._settings.chunk_overlap_tokens,
         )
@@ -214,10 +240,16 @@ class Preparing:
         self, drafts: Sequence[_Draft], embedding: EmbeddingAhead, begun: dict[str, Vectors]
     ) -> list[Prepared]:
         """Each draft as a version, or what became of it; those that `stop` came before are left out."""
-        embedded, failed = embedding.finish()
+        resumed = len(begun)
+
+        def report(share: float) -> None:
+            asked = sum(len(draft.lacking) for draft in drafts)
+            self._report(len(drafts) * (resumed + share * (asked - resumed)) / asked)
+
+        embedded, failed = embedding.finish(report)
         vectors = embedded | begun
         prepared: list[Prepared] = []
-        complete = True
+        stopped: dict[Hashable, CutFile] = {}
         for draft in drafts:
             if failed & draft.lacking:
                 detail = f"{draft.upload.name}: a bug in Ragstone met its text; the log has the details"
@@ -225,9 +257,10 @@ class Preparing:
             elif draft.lacking <= vectors.keys():
                 prepared.append((draft.upload, self._version(draft, vectors)))
             else:
-                complete = False
-        if not complete:
+                stopped[self._file(draft.upload)] = draft.cut
+        if stopped:
             self._begun.keep(vectors, self._embedder)
+            self._begun.keep_cut(stopped)
         return prepared
 
     def _version(self, draft: _Draft, vectors: dict[str, Vectors]) -> PreparedVersion:
@@ -242,10 +275,10 @@ class Preparing:
             content_hash=upload.content_hash,
             prepared_with=self._prepared_with,
             size_bytes=upload.size_bytes,
-            extracted=draft.extracted,
+            extracted=draft.cut.examined.extracted,
             notes=draft.notes,
-            signature=draft.signature,
-            redacted=draft.redacted,
+            signature=draft.cut.examined.signature,
+            redacted=draft.cut.examined.redacted,
             spans=draft.spans,
             vectors=its,
         )

@@ -11,14 +11,15 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from sqlalchemy import Connection, delete, insert, select, update
 
-from ingest import batches, schema, statements
+from ingest import batches, held_texts, schema, statements
 from ingest.catalog import Catalog, Readable
 from ingest.errors import NotFound, QuarantineConflict
+from ingest.held_texts import MOST_CHANGES, MOST_CHARACTERS, ChangedText, HeldChange, HiddenText
 from ingest.jobs import JobQueue
 from ingest.screening.findings import Finding
 from ingest.sources import items
 from ingest.statements import aware
-from ingest.types import DocumentOutcome, Problem
+from ingest.types import DocumentOutcome, Extracted, Problem
 from ingest.uploads import Upload, stored
 
 # What happens to new documents of a collection: all are taken, those are held back in which screening finds something,
@@ -60,12 +61,30 @@ class QuarantineItem(BaseModel):
     decided_by: str | None
 
 
+class QuarantineDetail(QuarantineItem):
+    """An item with all there is to read before deciding: the document's text, or what a refresh would change.
+
+    `text` is what stands from `text_start` on in a text of `text_characters`, to which the offsets of the findings
+    belong; where it is null, `text_problem` says why. Of `changes_total` changes of a refresh `changes` has the first.
+    """
+
+    title: str | None
+    text: str | None
+    text_start: int
+    text_characters: int | None
+    text_problem: str | None
+    hidden: list[HiddenText]
+    changes: list[HeldChange]
+    changes_total: int
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An upload that is to be held back, and why."""
+    """An upload that is to be held back, why, and what was read of it."""
 
     upload: Upload
     findings: tuple[Finding, ...]
+    extracted: Extracted
 
     @property
     def outcome(self) -> DocumentOutcome:
@@ -86,8 +105,9 @@ def hold(connection: Connection, held: Sequence[Held]) -> set[str]:
     ids = [its.upload.document_id for its in held]
     freed: set[str] = set()
     for part in statements.parts(ids):
-        before = delete(table).where(table.c.document_id.in_(part), table.c.state == "held")
-        freed.update(connection.execute(before.returning(table.c.content_hash)).scalars())
+        before = (table.c.document_id.in_(part), table.c.state == "held")
+        held_texts.forget(connection, list(connection.execute(select(table.c.item_id).where(*before)).scalars()))
+        freed.update(connection.execute(delete(table).where(*before).returning(table.c.content_hash)).scalars())
     shown = statements.current_versions(connection, ids) if ids else {}
     now = datetime.now(UTC)
     rows = []
@@ -110,6 +130,8 @@ def hold(connection: Connection, held: Sequence[Held]) -> set[str]:
         )
     if rows:
         connection.execute(insert(table), rows)
+        read = {str(row["item_id"]): its.extracted for row, its in zip(rows, held, strict=True)}
+        held_texts.put(connection, read)
     return freed - {its.upload.content_hash for its in held}
 
 
@@ -178,6 +200,51 @@ class Quarantine:
         with self._catalog.reading() as connection:
             return _item(_row(connection, item_id, readable))
 
+    def read(
+        self, item_id: str, start: int = 0, characters: int = MOST_CHARACTERS, readable: Readable = None
+    ) -> QuarantineDetail:
+        """The item with so many characters of its text from `start` on. Raises NotFound."""
+        with self._catalog.reading() as connection:
+            row = _row(connection, item_id, readable)
+            batch: str | None = row["batch_id"]
+            read = None if batch is not None else held_texts.held_text(connection, item_id, start, characters)
+            total = 0 if batch is None else held_texts.count_changes(connection, batch)
+            found = [] if batch is None else held_texts.changes(connection, batch, MOST_CHANGES)
+        return QuarantineDetail(
+            **_item(row).model_dump(),
+            title=read and read.title,
+            text=read and read.text.text,
+            text_start=start,
+            text_characters=read and read.text.characters,
+            text_problem=None if read is not None else _no_text(row, total),
+            hidden=[] if read is None else read.hidden,
+            changes=found,
+            changes_total=total,
+        )
+
+    def changes(
+        self, item_id: str, limit: int = 100, after: str | None = None, readable: Readable = None
+    ) -> Sequence[HeldChange]:
+        """What a refresh that is held back would change, by document id, behind `after`. Raises NotFound."""
+        with self._catalog.reading() as connection:
+            batch = _row(connection, item_id, readable)["batch_id"]
+            return [] if batch is None else held_texts.changes(connection, batch, limit, after)
+
+    def changed_text(
+        self,
+        item_id: str,
+        document_id: str,
+        start: int = 0,
+        characters: int = MOST_CHARACTERS,
+        readable: Readable = None,
+    ) -> ChangedText:
+        """A document before and after a refresh that is held back. Raises NotFound."""
+        with self._catalog.reading() as connection:
+            batch = _row(connection, item_id, readable)["batch_id"]
+            if batch is None:
+                raise NotFound(f"{item_id} is one document, no refresh of a source")
+            return held_texts.changed_text(connection, batch, document_id, start, characters)
+
     def release(self, item_id: str, by: str | None = None, readable: Readable = None) -> str | None:
         """Queues the document for the index, as it was uploaded; returns the job's id. A batch is promoted at once.
 
@@ -204,7 +271,7 @@ class Quarantine:
     def reject(self, item_id: str, by: str | None = None, readable: Readable = None) -> set[str]:
         """Refuses the document for good, and when the same content comes again; returns hashes of originals to remove.
 
-        What was found is forgotten, but for the reasons. Raises NotFound and QuarantineConflict.
+        What was read and found is forgotten, but for the reasons. Raises NotFound and QuarantineConflict.
         """
         with self._catalog.writing() as connection:
             row = _undecided(connection, item_id, readable)
@@ -221,6 +288,8 @@ class Quarantine:
 def forget_document(connection: Connection, document_id: str) -> None:
     """Takes all that was held of a document away, in the caller's transaction."""
     table = schema.quarantine
+    its = select(table.c.item_id).where(table.c.document_id == document_id)
+    held_texts.forget(connection, list(connection.execute(its).scalars()))
     connection.execute(delete(table).where(table.c.document_id == document_id))
 
 
@@ -246,8 +315,17 @@ def _decide(
     connection: Connection, item_id: str, state: QuarantineState, by: str | None, values: Mapping[str, Any]
 ) -> None:
     table = schema.quarantine
+    held_texts.forget(connection, [item_id])  # it is among the documents' texts by now, or nobody's any more
     decision = {"state": state, "decided_at": datetime.now(UTC), "decided_by": by}
     connection.execute(update(table).where(table.c.item_id == item_id).values({**values, **decision}))
+
+
+def _no_text(row: Mapping[str, Any], changes: int) -> str:
+    if changes:
+        return "it is a refresh of a source: `changes` says what it would do"
+    if row["state"] == "held":
+        return "it was held back by an older version, which kept no text: upload it again to read it here"
+    return f"it was {row['state']}: its text is no longer kept here"
 
 
 def _without_password(upload: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 
 from ingest.config import IngestSettings
-from ingest.errors import LimitExceeded
+from ingest.errors import LimitExceeded, ReaderUnavailable
 from ingest.extraction.process import Extractor, ReadingEnded
 from ingest.extraction.wire import Examination, Examined
 from ingest.loaders.reading import Reading
@@ -43,13 +43,16 @@ class ReadingAhead:
         return _key(upload) in self._futures
 
     def take(self, upload: Upload, patience_s: float) -> Examined | None:
-        """The document, or None while it is still being read. Raises RefusedDocument and ReaderBug."""
+        """The document, or None while it is still being read. Raises RefusedDocument, ReaderBug, ReaderUnavailable."""
         self.start(upload)
         key = _key(upload)
         try:
             examined = self._futures[key].result(patience_s)
         except NotYet:
             return None
+        except ReaderUnavailable:
+            self._forget_all()  # others that were handed over met the same, and are tried anew with this one
+            raise
         except ReadingEnded as error:
             del self._futures[key]
             self._tries[key] = self._tries.get(key, 0) + 1
@@ -75,6 +78,9 @@ class ReadingAhead:
 
     def close(self) -> None:
         """Ends what is being read, and forgets it."""
+        self._forget_all()
+
+    def _forget_all(self) -> None:
         self._extractor.close()
         self._futures.clear()
         self._tries.clear()

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -277,6 +278,7 @@ staged = Table(
     Column("version", Integer),
     Column("prepared_with", Characters),
     Column("metadata", JSON),  # null: the document keeps what it has
+    Column("signature", LargeBinary),  # that of `signatures`, put there when the batch is promoted; null: not known
 )
 
 staged_occurrences = Table(
@@ -332,6 +334,7 @@ jobs = Table(
     Column("collections", JSON, nullable=False),  # those that it works on
     Column("done", Integer, nullable=False, default=0),
     Column("total", Integer, nullable=False),
+    Column("part", Float, nullable=False, server_default=text("0")),  # of the files at hand, as so many files
     Column("outcomes", JSON, nullable=False),
     Column("problems", JSON, nullable=False),
     Column("cancel_requested", Boolean, nullable=False, default=False),
@@ -360,6 +363,16 @@ quarantine = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("decided_at", DateTime(timezone=True)),
     Column("decided_by", Characters),
+)
+
+# What was read of uploads that are held back, until it is decided.
+quarantine_texts = Table(
+    "quarantine_texts",
+    metadata,
+    Column("item_id", ForeignKey("quarantine.item_id"), primary_key=True),
+    Column("title", Characters, nullable=False),
+    Column("text", Characters, nullable=False),
+    Column("hidden", JSON, nullable=False),  # text that nobody sees who opens the file
 )
 
 # Signatures of what documents show now, by which near copies are found: see `ingest.screening.minhash`.

@@ -174,20 +174,41 @@ class DocumentOutcome(WireModel):
     notes: tuple[str, ...] = ()
 
 
-class Job(WireModel):
+class _JobFacts(WireModel):
+    """What is told of a job wherever it is told of.
+
+    `source` is the one that a refresh is of, `counts` how many files came to each state. Of `problems_total` problems
+    `problems` can have the first only. Beside the `done` files work is done on others that comes to `part` files.
+    """
+
     job_id: str
     kind: str
     state: JobState
+    source: str | None = None
     done: int
     total: int
+    part: float = 0.0
     eta_s: float | None = None
     attempts: int = 0
     not_before: datetime | None = None
+    counts: dict[str, int] = {}
     problems: tuple[Problem, ...] = ()
-    documents: tuple[DocumentOutcome, ...] = ()
+    problems_total: int = 0
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+
+class JobSummary(_JobFacts):
+    """A job in a list; `uris` names the first files that are done."""
+
+    uris: tuple[str, ...] = ()
+
+
+class Job(_JobFacts):
+    """A job with what became of its files."""
+
+    documents: tuple[DocumentOutcome, ...] = ()
 
 
 class DocumentInfo(WireModel):

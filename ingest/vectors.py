@@ -1,8 +1,8 @@
 """How the catalog stores a vector: half precision, little-endian.
 
-Half precision keeps 11 bits of each number, which is below what the embedder itself loses by its int8 weights, and
-takes half the room. Vectors of a normalised space are normalised again when they are read, so that a cosine moves by
-some 1e-5 of rounding that differs from number to number, and not by a common factor.
+Half precision keeps 11 bits of each number, far more than the index's codes do, and takes half the room. Vectors of a
+normalised space are normalised again when they are read, so that a cosine moves by some 1e-5 of rounding that differs
+from number to number, and not by a common factor.
 """
 
 from __future__ import annotations

@@ -21,6 +21,9 @@ from ingest.types import Problem
 
 log = logging.getLogger(__name__)
 
+# How a job ended: to its end, before it since somebody asked, or to be tried again.
+_Ended = Literal["done", "stopped", "tried"]
+
 # How long an idle worker sleeps when nobody wakes it: jobs of other processes are found by looking.
 POLL_S = 0.5
 MOST_PATIENCE_S = 60.0
@@ -33,6 +36,8 @@ _QUIET_S = 0.05
 _LOOK_S = 0.1
 # When a job goes on of which only files are left that take long to read.
 _LATER_S = 0.5
+# So long a job of uploads goes on while others wait.
+_TURN_S = 3.0
 # The lease of the one worker of a catalog.
 WORKER = "worker"
 
@@ -55,10 +60,13 @@ class Task(Protocol):
 def problem_of_worker(catalog: Catalog, kind: str = INGEST) -> str | None:
     """Why jobs of a kind wait, as the process says that does them, whichever it is.
 
-    None where none does, or all is well, or only uploads wait.
+    None where none does, or all is well, or only uploads wait. What the process before it said does not count.
     """
-    problem = None if Lease(catalog, WORKER).holder() is None else catalog.fact(facts.WORKER_PROBLEM)
-    return None if problem is None or (problem["uploads_only"] and kind != INGEST) else str(problem["said"])
+    term = Lease(catalog, WORKER).term()
+    problem = None if term is None else catalog.fact(facts.WORKER_PROBLEM)
+    if problem is None or problem["term"] != term or (problem["uploads_only"] and kind != INGEST):
+        return None
+    return str(problem["said"])
 
 
 class Worker:
@@ -191,6 +199,8 @@ class Worker:
         """Who waits for a job, in this process or another, looks into the catalog for why it takes so long."""
         catalog = self._ingestion.catalog
         try:
+            if problem is not None:
+                problem = {**problem, "term": self._lease.term()}
             if catalog.fact(facts.WORKER_PROBLEM) != problem:
                 with catalog.writing(may_be_lost=True) as connection:
                     self._lease.require(connection)
@@ -267,17 +277,27 @@ class Worker:
         return True
 
     def _run_uploads(self, job: ClaimedJob) -> None:
+        queue = self._ingestion.queue
+        gives_way, next_look = False, time.monotonic() + _TURN_S
+
         def stop() -> bool:
-            return self._stopping.is_set() or self._ingestion.queue.cancel_requested(job.job_id)
+            nonlocal gives_way, next_look
+            if not gives_way and time.monotonic() >= next_look:
+                gives_way = queue.something_waits()
+                next_look = time.monotonic() + _LOOK_S
+            return gives_way or self._stopping.is_set() or queue.cancel_requested(job.job_id)
 
         ingested = self._ingestion.ingest(job, stop, self._lease.require)
-        if ingested.later:
+        if gives_way and ingested.left and not queue.cancel_requested(job.job_id):
+            self._ingestion.wait_for(job, ingested.left)
+            self._end(job, _LATER_S)
+        elif ingested.later:
             self._end(job, _LATER_S)
         elif ingested.left or ingested.unneeded:  # else the last commit ended the job
             self._end(job, "done")
         self._ingestion.remove_unused(ingested.unneeded | {upload.content_hash for upload in ingested.left})
 
-    def _end(self, job: ClaimedJob, ended: Problem | float | Literal["done", "tried"]) -> None:
+    def _end(self, job: ClaimedJob, ended: Problem | float | _Ended) -> None:
         queue = self._ingestion.queue
         if ended == "tried":
             return
@@ -286,9 +306,9 @@ class Worker:
         elif isinstance(ended, float) or self._stopping.is_set():
             queue.put_back(job.job_id, self._lease.require, ended if isinstance(ended, float) else 0)
         else:
-            queue.finish(job.job_id, self._lease.require)
+            queue.finish(job.job_id, self._lease.require, stopped=ended == "stopped")
 
-    def _task_done(self, job: ClaimedJob, *, give_way_to_uploads: bool) -> Problem | float | Literal["done", "tried"]:
+    def _task_done(self, job: ClaimedJob, *, give_way_to_uploads: bool) -> Problem | float | _Ended:
         """Does a job of another kind, or says why it can't be done. What may pass is raised, and tried again."""
         queue = self._ingestion.queue
 
@@ -318,4 +338,6 @@ class Worker:
             return Problem(code=getattr(error, "code", "internal-error"), detail=str(error))
         except Exception:
             return Problem(code="internal-error", detail=logged_bug(f"in a job of the kind {job.kind}"))
-        return "done" if goes_on is None or queue.cancel_requested(job.job_id) else float(goes_on)
+        if goes_on is None:
+            return "done"
+        return "stopped" if queue.cancel_requested(job.job_id) else float(goes_on)

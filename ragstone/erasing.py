@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ingest.sources.copies import remove_copies_but
+from ingest.sources.shifts import drop_left_batches
 
 if TYPE_CHECKING:
     from ingest.jobs import ClaimedJob
@@ -55,6 +56,7 @@ def purge(
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Takes away what no kept revision shows: rows, chunks in the index, and originals; and jobs of long ago."""
+    drop_left_batches(application.ingestion, application.history)  # their jobs tell of them
     old = application.queue.remove_old(application.settings.ingest.keep_jobs_days)
     if application.retention.purge().occurrences or old:  # of a job that was given up, originals were kept
         application.ingestion.sweep()

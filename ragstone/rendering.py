@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from generation.types import Answer, Claim
+from ingest.screening.folding import INVISIBLE
 from ingest.types import DocumentOutcome
 from retrieval.types import Passage
 
@@ -21,6 +22,32 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """`printable` for what must stay on its line: newlines and tabs are made visible too."""
     return "".join(c if c.isprintable() or _is_space(c) else _escaped(c) for c in text)
+
+
+def laid_open(text: str) -> str:
+    """`printable` with what is invisible and yet printable made visible too: fillers, selectors, joiners."""
+    return printable(INVISIBLE.sub(lambda found: "".join(map(_escaped, found[0])), text))
+
+
+def marked_lines(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """`laid_open` in numbered lines, with span number n between `⟦n:` and `⟧`; such brackets of the text are escaped.
+
+    `spans` are offsets into `text`, end exclusive; they may overlap. Linear in the text for few spans.
+    """
+    cuts = [(end, 0, "⟧") for start, end in spans if start < end]
+    cuts += [(start, 1, f"⟦{number}:") for number, (start, end) in enumerate(spans, 1) if start < end]
+    pieces, position = [], 0
+    for place, _, sign in sorted(cuts):
+        pieces += [_without_signs(text[position:place]), sign]
+        position = max(position, place)
+    pieces.append(_without_signs(text[position:]))
+    lines = "".join(pieces).split("\n")
+    width = len(str(len(lines)))
+    yield from (f"{number:>{width}} | {line}" for number, line in enumerate(lines, 1))
+
+
+def _without_signs(text: str) -> str:
+    return laid_open(text).replace("⟦", "\\u27e6").replace("⟧", "\\u27e7")
 
 
 def _is_space(character: str) -> bool:

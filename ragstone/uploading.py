@@ -65,8 +65,11 @@ def ingest_files(
     report: Callable[[DocumentOutcome], None],
     batch: str | None = None,
     password: str | None = None,
+    progress: Callable[[float], None] = lambda part: None,
 ) -> list[DocumentOutcome]:
     """Ingests in this process, or has the running service's worker do it; reports each file as it is done.
+
+    `progress` takes how many files the work comes to that is done beside those.
 
     With `batch` the versions are staged in it; `password` opens files that are protected. Raises NotFound and
     BatchConflict where the batch is not open.
@@ -76,7 +79,7 @@ def ingest_files(
         remaining = iter(files)
         outcomes: list[DocumentOutcome] = []
         while together := list(islice(remaining, FILES_A_JOB)):
-            for outcome in _ingested(application, together, collection, batch, password):
+            for outcome in _ingested(application, together, collection, batch, password, progress):
                 outcomes.append(outcome)
                 report(outcome)
         return outcomes
@@ -85,7 +88,12 @@ def ingest_files(
 
 
 def _ingested(
-    application: Application, files: Sequence[LocalFile], collection: str, batch: str | None, password: str | None
+    application: Application,
+    files: Sequence[LocalFile],
+    collection: str,
+    batch: str | None,
+    password: str | None,
+    progress: Callable[[float], None],
 ) -> Iterator[DocumentOutcome]:
     """The outcomes of some files; what can't be read or named is refused here, the others are one job."""
     incoming: list[IncomingFile] = []
@@ -104,6 +112,7 @@ def _ingested(
         for job in watched(application, job_id):
             yield from job.documents[seen:]
             seen = len(job.documents)
+            progress(job.part)
 
 
 def _refusal(file: LocalFile, collection: str, detail: str) -> DocumentOutcome:

@@ -11,12 +11,18 @@ case, articles, plurals, and a few words more.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from math import ceil
 
 # Of consecutive releases of real manuals (benchmarks/near_duplicates.py).
 THRESHOLD = 0.7
 _SHINGLE = 3
+# By so many characters at the start or the end of a text its copies are looked for first.
+_EDGE = 40
+_MOST_BY_EDGE = 2  # where more begin alike, they are pages of one template: their names tell more
+# Of fewer sequences it is not told by what differs alone how much is shared.
+_FEWEST = 8
 # Numbers, capitals, comparisons, signs and units, each with what follows it in its word.
 _NAME = re.compile(r"[A-Z0-9\u00c0-\u00de_<>%€$£°][\w=]*|!=|-(?=\d)")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
@@ -45,12 +51,82 @@ def near_duplicates(texts: Sequence[str], threshold: float = THRESHOLD) -> list[
     The first of a group is its best, and every other one is a near duplicate of that first one. Groups are ordered by
     their first. Passages without words are near duplicates of nothing.
     """
-    # 1. Near duplicates have the same names and numbers, so most passages need no comparison at all.
-    by_names: dict[tuple[str, ...], list[int]] = {}
-    for index, text in enumerate(texts):
-        by_names.setdefault(_names(text), []).append(index)
-    # 2. The others are compared by what they share, then by what they say.
-    return sorted(group for indices in by_names.values() for group in _grouped(texts, indices, threshold))
+    grouping = Grouping(threshold)
+    for text in texts:
+        grouping.add(text)
+    return grouping.groups()
+
+
+class Grouping:
+    """The same, of texts that come one after the other."""
+
+    def __init__(self, threshold: float = THRESHOLD) -> None:
+        self._threshold = threshold
+        self._count = 0
+        self._groups: list[_Group] = []
+        self._by_edge: dict[str, list[_Group]] = {}  # by how their first begins, and by how it ends
+        self._by_names: dict[tuple[str, ...], list[_Group]] = {}
+
+    def add(self, text: str) -> None:
+        """The next text."""
+        # 1. Most copies begin or end as the first of their group does: then only what differs is looked at.
+        edges = (text[:_EDGE], "\0" + text[-_EDGE:])
+        near = [its for edge in edges if len(its := self._by_edge.get(edge, ())) <= _MOST_BY_EDGE]
+        group = next((its for groups in near for its in groups if self._is_copy(its, text)), None)
+        if group is None:
+            # 2. Near duplicates have the same names and numbers, so most passages need no comparison at all. The others
+            # are compared by what they share, then by what they say.
+            names = _names(text)
+            group = self._alike(text, self._by_names.get(names, ()))
+        if group is None:
+            group = _Group(text)
+            self._groups.append(group)
+            self._by_names.setdefault(names, []).append(group)
+            for edge in edges:
+                self._by_edge.setdefault(edge, []).append(group)
+        group.members.append(self._count)
+        self._count += 1
+
+    def groups(self) -> list[tuple[int, ...]]:
+        """Of all texts so far; by number, from 0."""
+        return [tuple(group.members) for group in self._groups]
+
+    def _is_copy(self, group: _Group, text: str) -> bool:
+        """Whether a text is surely a near duplicate of the group's first; where it can't be told so, it is not."""
+        first, other = _differing(group.first, text)
+        size = len(group.shingles)
+        # A difference of so many words takes part in two sequences more.
+        unshared, added = len(first.split()) + _SHINGLE - 1, len(other.split()) + _SHINGLE - 1
+        surely = size >= _FEWEST and size - unshared >= self._threshold * (size + added)
+        return surely and same_facts(first, other)
+
+    def _alike(self, text: str, groups: Sequence[_Group]) -> _Group | None:
+        if not groups:
+            return None
+        shingles = _shingles(text)
+        # Sets of this similarity share one of the first few members in any order (prefix filtering: S. Chaudhuri et
+        # al., "A primitive operator for similarity joins in data cleaning", 2006).
+        first_few = sorted(shingles)[: len(shingles) - ceil(self._threshold * len(shingles)) + 1]
+        for group in groups:
+            if group.shingles.isdisjoint(first_few):
+                continue
+            shared = len(shingles & group.shingles)
+            alike = shared >= self._threshold * (len(shingles) + len(group.shingles) - shared)
+            if alike and _agree(group.first, text):
+                return group
+        return None
+
+
+class _Group:
+    """Near duplicates of a text, by number."""
+
+    def __init__(self, first: str) -> None:
+        self.first = first
+        self.members: list[int] = []
+
+    @cached_property
+    def shingles(self) -> set[int]:
+        return _shingles(self.first)
 
 
 def same_facts(left: str, right: str) -> bool:
@@ -58,29 +134,30 @@ def same_facts(left: str, right: str) -> bool:
     return _names(left) == _names(right) and _agree(left, right)
 
 
-def _grouped(texts: Sequence[str], indices: Sequence[int], threshold: float) -> list[tuple[int, ...]]:
-    if len(indices) == 1:
-        return [tuple(indices)]
-    groups: list[list[int]] = []
-    firsts: list[set[int]] = []  # the shingles of each group's first
-    having: dict[int, list[int]] = {}  # numbers of groups, by shingles of their first
-    for index in indices:
-        shingles = _shingles(texts[index])
-        # Sets of this similarity share one of the first few members in any order (prefix filtering: S. Chaudhuri et
-        # al., "A primitive operator for similarity joins in data cleaning", 2006).
-        first_few = sorted(shingles)[: len(shingles) - ceil(threshold * len(shingles)) + 1]
-        for group in sorted({group for shingle in first_few for group in having.get(shingle, ())}):
-            shared = len(shingles & firsts[group])
-            alike = shared >= threshold * (len(shingles) + len(firsts[group]) - shared)
-            if alike and _agree(texts[groups[group][0]], texts[index]):
-                groups[group].append(index)
-                break
+def _differing(left: str, right: str) -> tuple[str, str]:
+    """What is left of both without the words that they have in common at the start and at the end."""
+    if left == right:
+        return "", ""
+    most = min(len(left), len(right))
+    first = _longest(most, lambda size: left[:size] == right[:size])
+    while first and not left[first - 1].isspace():
+        first -= 1
+    last = _longest(most - first, lambda size: left[len(left) - size :] == right[len(right) - size :])
+    while last and not left[len(left) - last].isspace():
+        last -= 1
+    return left[first : len(left) - last], right[first : len(right) - last]
+
+
+def _longest(most: int, holds: Callable[[int], bool]) -> int:
+    """The largest size for which something holds that holds for all smaller ones."""
+    least = 0
+    while least < most:
+        middle = (least + most + 1) // 2
+        if holds(middle):
+            least = middle
         else:
-            for shingle in first_few:
-                having.setdefault(shingle, []).append(len(groups))
-            firsts.append(shingles)
-            groups.append([index])
-    return [tuple(group) for group in groups]
+            most = middle - 1
+    return least
 
 
 def _names(text: str) -> tuple[str, ...]:

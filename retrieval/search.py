@@ -18,7 +18,7 @@ from retrieval.config import RetrievalSettings
 from retrieval.errors import BadQuery, EmptyIndex
 from retrieval.fusion import convex, rrf
 from retrieval.live import LiveIndex, Serving
-from retrieval.near_duplicates import near_duplicates
+from retrieval.near_duplicates import Grouping
 from retrieval.ranking import Ranking, nothing
 from retrieval.types import Lead, Mode, Passage, Place, Scores, SearchResult
 
@@ -108,13 +108,17 @@ class Searcher:
         """The places of the `k` best passages, each with those of its near duplicates among the best."""
         found: list[tuple[int, list[_Place]]] = []
         groups: list[_Group] = []
+        grouping = Grouping()
         for start in range(0, len(ranked), k):
             numbers = ranked[start : start + k]
             places = self._places(connection, numbers, revision, request)
-            found += [(number, places[number]) for number in numbers if number in places]
+            more = [(number, places[number]) for number in numbers if number in places]
+            found += more
             if not self._settings.collapse:
                 return [[its] for its in found]
-            alike = near_duplicates([str(of_chunk[0]["text"]) for _, of_chunk in found])
+            for _, of_chunk in more:
+                grouping.add(str(of_chunk[0]["text"]))
+            alike = grouping.groups()
             groups = [[found[index] for index in indices] for indices in alike[:k]]
             if len(alike) >= k or len(found) >= _MOST_COMPARED:
                 break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
+from ingest.errors import ReaderUnavailable
 from ingest.extraction import wire
 from ingest.extraction.wire import Examination, Examined, Request, examine
 from ingest.loaders.formats import is_plain
@@ -37,6 +39,9 @@ _ENDED = "the process that reads files ended"
 # What may go on beside the files that are read at a time: those that take long must not keep others from being read.
 _SLOW = 4
 _PATIENCE_S = 2.0
+# How long a process may take until it can read: it loads all loaders.
+_START_S = 120.0
+_LAST_WORDS = 500  # characters of what a process said that ended
 
 
 class Extractor(Protocol):
@@ -45,7 +50,7 @@ class Extractor(Protocol):
     def submit(self, data: bytes, name: str, reading: Reading, examination: Examination) -> Future[Examined]:
         """The document, as `ingest.loaders.registry.extract` reads it or what it raises; ReaderBug for a bug.
 
-        Then it is examined.
+        Then it is examined. ReaderUnavailable, which is no fault of the file, where nothing can be read at all.
         """
         ...
 
@@ -107,6 +112,7 @@ class ReadingServer:
     """A process of `ingest.extraction.server`, a thread that tells it what to read, and one that hears its replies."""
 
     def __init__(self, at_a_time: int) -> None:
+        """Raises ReaderUnavailable."""
         self._scratch = scratch = tempfile.mkdtemp(prefix="ragstone-reading-")
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         environment |= {
@@ -116,14 +122,21 @@ class ReadingServer:
             "HOME": scratch,
             "OPENBLAS_NUM_THREADS": "1",  # a process with threads must not fork
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ingest.extraction.server", scratch, str(at_a_time)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            cwd=scratch,
-            start_new_session=True,  # an interrupt of the terminal is for us
-        )
+        self._said = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - it is open as long as the process
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "ingest.extraction.server", scratch, str(at_a_time)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                env=environment,
+                cwd=scratch,
+                start_new_session=True,  # an interrupt of the terminal is for us
+            )
+        except OSError as error:
+            self._said.close()
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise _unavailable(str(error)) from error
         assert self._process.stdin is not None and self._process.stdout is not None
         self._in, self._out = self._process.stdin, self._process.stdout
         self.gives_up: list[str] = []
@@ -137,7 +150,7 @@ class ReadingServer:
             thread.start()
 
     def submit(self, data: bytes, name: str, reading: Reading, examination: Examination) -> Future[Examined]:
-        """As `Extractor.submit`; the future can also raise ReadingEnded."""
+        """As `Extractor.submit`; the future can also raise ReadingEnded, and ReaderUnavailable if it never began."""
         future: Future[Examined] = Future()
         small = len(data) <= _SMALL and not examination.redaction.kinds and is_plain(data, name)
         request = Request(next(self._numbers), name, data, reading, examination, with_next=False)
@@ -148,6 +161,27 @@ class ReadingServer:
                 self._waiting.append(_Asked(request, small, future))
                 self._change.notify()
         return future
+
+    def _await_start(self) -> None:
+        poll = select.poll()
+        try:
+            poll.register(self._out, select.POLLIN)
+            if not poll.poll(_START_S * 1000):
+                raise _unavailable(f"it said nothing for {_START_S:g} s")
+            self.gives_up = json.loads(self._out.readline())["gives_up"]
+        except (OSError, ValueError) as error:
+            raise _unavailable(self._last_words() or "it ended without a word") from error
+
+    def _last_words(self) -> str:
+        """The last line of what the process wrote to its error output; all of it goes to the log."""
+        try:
+            self._said.seek(0)
+            said = self._said.read().decode("utf-8", "replace").strip()
+        except (OSError, ValueError):  # it was closed
+            return ""
+        if said:
+            log.error("the process that reads files said: %s", said)
+        return said.rpartition("\n")[2][:_LAST_WORDS]
 
     def end(self) -> None:
         """Ends the process, and what it is reading."""
@@ -165,6 +199,7 @@ class ReadingServer:
         with suppress(OSError):
             self._in.close()  # what is still in its buffer is for nobody
         self._out.close()
+        self._said.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _tell(self) -> None:
@@ -195,17 +230,17 @@ class ReadingServer:
         return together
 
     def _listen(self) -> None:
+        why: Exception
         try:
-            hello = self._out.readline()
-            if hello:
-                self.gives_up = json.loads(hello)["gives_up"]
+            self._await_start()
             while reply := self._out.readline():
                 number, _, said = reply.partition(b" ")
                 with self._change:
                     future = self._asked.pop(int(number))
                 _settle(future, said)
-        except (OSError, ValueError):  # of a file that was closed
-            log.debug("the process that reads files was closed")
+            why = ReadingEnded(f"{_ENDED}: {self._last_words()}")
+        except ReaderUnavailable as error:
+            why = ReadingEnded(_ENDED) if self.ended else error
         with self._change:
             self.ended = True
             self._change.notify()
@@ -214,7 +249,7 @@ class ReadingServer:
             self._waiting.clear()
         for future in left:
             if future.running() or future.set_running_or_notify_cancel():
-                future.set_exception(ReadingEnded(_ENDED))
+                future.set_exception(why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,3 +266,10 @@ def _settle(future: Future[Examined], said: bytes) -> None:
         future.set_result(wire.examined_of(said))
     except Exception as error:
         future.set_exception(error)
+
+
+def _unavailable(why: str) -> ReaderUnavailable:
+    return ReaderUnavailable(
+        f"the program that reads files could not be started: {why}. Mend that, or install Ragstone again; "
+        "what was uploaded waits until then."
+    )

@@ -37,6 +37,8 @@ _BLOCK = 1 << 20
 # JSON of a text is longer than the text: each quote and line end takes two bytes, and there are headings.
 _REPLY_PER_TEXT = 3
 _MORE_REPLY = 8 * MIB
+# Of the memory that it may take: what had so much when a library ended its process, asked for twice that and ran out.
+_MOSTLY = 0.5
 
 
 def main(scratch: str, at_a_time: int) -> None:
@@ -231,7 +233,7 @@ def _broken(
             f"{name}: reading it took over {limits.cpu_s} s of processor time, the limit of `ingest.extraction.cpu_s`. "
             "Split the file, or raise the limit."
         )
-    if os.WIFSIGNALED(status):
+    if os.WIFSIGNALED(status) and usage.ru_maxrss * 1024 < _MOSTLY * limits.memory_mib * MIB:
         how = signal.Signals(os.WTERMSIG(status)).name
         return CorruptDocument(
             f"{name}: the program that reads it broke down ({how}): it is damaged, or made to do that, or takes more "

@@ -44,9 +44,13 @@ def load_zip(data: bytes, name: str, reading: Reading) -> Extracted:
     package = open_package(data, name, reading)
     attachments: list[Attachment] = []
     notes: list[str] = []
-    for info in package.infolist():
-        if info.is_dir() or _is_of_no_interest(info.filename):
-            continue
+    members = [info for info in package.infolist() if not (info.is_dir() or _is_of_no_interest(info.filename))]
+    if len(members) > reading.limits.max_files:
+        raise LimitExceeded(
+            f"{name}: packs {len(members)} files, the limit is {reading.limits.max_files}. "
+            "Split it, or raise `ingest.extraction.max_files`."
+        )
+    for info in members:
         member = _zip_name(info)
         try:
             with package.open(info, pwd=_password(info, reading)) as stream:

@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 from itertools import islice
 
+from ingest.errors import LimitExceeded
 from ingest.loaders.blocks import table
 from ingest.loaders.encodings import decode
 from ingest.loaders.reading import Reading
@@ -14,12 +15,13 @@ from ingest.types import Extracted
 
 _DELIMITERS = (",", ";", "\t", "|")
 _SNIFFED_ROWS = 100
+_MOST_COLUMNS = 16_384  # as many as a spreadsheet has: what is wider is data for programs
 
 
 def load(data: bytes, name: str, reading: Reading) -> Extracted:
     """All rows as a Markdown table; the first one is its header. Rows may be of any length.
 
-    Raises UnsupportedFormat where the bytes are no text.
+    Raises UnsupportedFormat where the bytes are no text, LimitExceeded for a row of too many cells.
     """
     csv.field_size_limit(max(csv.field_size_limit(), len(data)))  # of the process; a cell may be a whole document
     text = clean(decode(data, name))
@@ -28,8 +30,10 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     if stated is not None:
         del lines[0]
     delimiter = stated or _delimiter(lines, "\t" if name.lower().endswith((".tsv", ".tab")) else ",")
+    rows = _rows(lines, delimiter)
+    _refuse_wide(rows, name)
     return Extracted(
-        text=table(_rows(lines, delimiter)),
+        text=table(rows),
         title=stem(name),
         media_type="text/tab-separated-values" if delimiter == "\t" else "text/csv",
         notes=undecoded(data, text),
@@ -45,6 +49,15 @@ def _delimiter(lines: list[str], usual: str) -> str:
         if equal > most:
             best, most = delimiter, equal
     return best
+
+
+def _refuse_wide(rows: list[list[str]], name: str) -> None:
+    for number, row in enumerate(rows, start=1):
+        if len(row) > _MOST_COLUMNS:
+            raise LimitExceeded(
+                f"{name}: its row {number} has {len(row)} columns, the limit is {_MOST_COLUMNS}. "
+                "Split the table by its columns, or write its columns as rows."
+            )
 
 
 def _rows(lines: list[str], delimiter: str) -> list[list[str]]:

@@ -44,7 +44,10 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     title = "" if title.lower() in _PLACEHOLDER_TITLES else title
     book = _Book(title)
     there = set(package.namelist())
-    spine = _spine(content, posixpath.dirname(path))
+    named = _spine(content, posixpath.dirname(path))
+    spine = list(dict.fromkeys(named))
+    if len(named) > len(spine):
+        book.notes.append(f"Chapters are named again in its order of reading ({len(named) - len(spine)} times)")
     labels = _labels(package, content, posixpath.dirname(path), name)
     for chapter in spine:
         if chapter not in there:
@@ -110,11 +113,10 @@ def _content_path(package: zipfile.ZipFile, name: str) -> str:
 
 
 def _spine(content: Any, folder: str) -> list[str]:
-    """The paths of the chapters in reading order."""
+    """The paths of the chapters in reading order, those that are named again included."""
     items = {its.get("id"): its for its in content.iterfind(".//{*}manifest/{*}item")}
     chapters = (items.get(its.get("idref")) for its in content.iterfind(".//{*}spine/{*}itemref"))
-    paths = [_path(folder, its.get("href") or "") for its in chapters if its is not None and _is_page(its)]
-    return list(dict.fromkeys(paths))
+    return [_path(folder, its.get("href") or "") for its in chapters if its is not None and _is_page(its)]
 
 
 def _is_page(item: Any) -> bool:

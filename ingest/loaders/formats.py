@@ -97,11 +97,21 @@ _PYTHON_ALONE = (
     *(markup.load_org, markup.load_restructuredtext, markup.load_latex),
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+# The whole of what Git LFS keeps in place of a file (its docs/spec.md); it has fewer than 1024 bytes.
+_LFS_POINTER = re.compile(
+    rb"version https://(?:git-lfs\.github\.com|hawser\.github\.com)/spec/v1\r?\n"
+    rb"(?:ext-\d-[\w.-]{1,64} sha256:[0-9a-f]{64}\r?\n){0,9}oid sha256:[0-9a-f]{64}\r?\nsize \d{1,20}(?:\r?\n)?"
+)
 _HTML = re.compile(rb"\s*(<!doctype html|<html\b)", re.I)
 
 
 def loader_of(data: bytes, name: str, reading: Reading) -> Loader:
     """The loader of a file. Raises CorruptDocument and UnsupportedFormat, each of which says what to do."""
+    if _LFS_POINTER.fullmatch(data):
+        raise UnsupportedFormat(
+            f"{name}: is a pointer of Git LFS, and the file itself is not here. Fetch it by `git lfs pull`, and upload "
+            "it; of a repository, follow a folder that it is checked out in."
+        )
     extension = PurePosixPath(name.replace("\\", "/")).suffix.lower()
     if data.lstrip().startswith(b"%PDF-"):
         return pdf.load

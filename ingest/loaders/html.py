@@ -14,6 +14,7 @@ from ingest.errors import CorruptDocument, LimitExceeded
 from ingest.loaders.blocks import Block, fence, join, table, under_title
 from ingest.loaders.css_matching import TooMuchToMatch
 from ingest.loaders.encodings import byte_order_mark, codec_of, decode, refuse_binary, try_decode
+from ingest.loaders.packages import DEEPEST_ELEMENTS
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
 from ingest.loaders.unseen import Unseen, take_unseen
@@ -150,10 +151,13 @@ def _parse(source: str, name: str) -> Any:
         return None
     if any(entry.level_name == "FATAL" for entry in parser.error_log):
         # The parser stops there, and the rest of the page would be missing without a word.
-        raise CorruptDocument(
-            f"{name}: {parser.error_log.last_error.message}. "
-            "Simplify the page (elements may be nested 255 deep), or save it as text."
-        )
+        said = parser.error_log.last_error.message
+        if said.startswith("Excessive depth"):
+            raise CorruptDocument(
+                f"{name}: its elements are nested more than {DEEPEST_ELEMENTS} deep. "
+                "Simplify the page, or save it as text."
+            )
+        raise CorruptDocument(f"{name}: can't be read to its end ({said}). Simplify the page, or save it as text.")
     if "&#" in source:  # the parser resolves references to control characters, but takes none of them back
         for element in page.iter():
             for text, part in ((element.text, "text"), (element.tail, "tail")):

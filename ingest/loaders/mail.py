@@ -24,6 +24,7 @@ from ingest.loaders.text import clean, stem
 from ingest.types import Attachment, Extracted
 
 _MAX_HEADER = 20_000  # characters that are decoded: the search for encoded words is quadratic
+_MAX_PARAMETERS = 100  # of a header: the search for the end of each is quadratic too
 _SEPARATOR = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From [^\n]{0,900}\d\d:\d\d[^\n]{0,99}\n")
 _QUOTED_SEPARATOR = re.compile(rb"^>(>*From )", re.M)
 _PGP = re.compile(r"-----BEGIN PGP MESSAGE-----.*?(?:-----END PGP MESSAGE-----|\Z)", re.S)
@@ -46,7 +47,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
         ends = [*(match.start() for match in starts[1:]), len(data)]
         return _mailbox([data[match.end() : end] for match, end in zip(starts, ends, strict=True)], name, reading)
     try:
-        return _Parts(name, reading).read(email.message_from_bytes(data, policy=email.policy.compat32))
+        return _Parts(name, reading).read(email.message_from_bytes(data, policy=_Policy()))
     except RecursionError as error:
         raise CorruptDocument(f"{name}: its parts are nested too deeply. Save the message again.") from error
 
@@ -73,6 +74,17 @@ def _mailbox(messages: list[bytes], name: str, reading: Reading) -> Extracted:
         message = _QUOTED_SEPARATOR.sub(rb"\1", source)
         attachments.append(Attachment(name=file_name(_header(headers, "Subject"), number), data=message))
     return Extracted(text="", title=stem(name), media_type="application/mbox", attachments=tuple(attachments))
+
+
+class _Policy(email.policy.Compat32):
+    """That of the older parser, for headers of bounded length."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        value = value[:_MAX_HEADER]
+        if name.lower().startswith("content-") and value.count(";") > _MAX_PARAMETERS:
+            value = ";".join(value.split(";", _MAX_PARAMETERS)[:_MAX_PARAMETERS])
+        return name, value
 
 
 class _Parts:

@@ -19,6 +19,7 @@ _FRONT_MATTER = re.compile(
 _TITLE = re.compile(r"^title[ \t]*:[ \t]*(?P<value>[^\n]+)$", re.M)
 # White space is matched from its first character only: a heading with a million spaces would take hours.
 _ATTRIBUTES = re.compile(r"(?<![ \t])[ \t]*\{:?[ \t]*[#.][^{}]*\}[ \t]*$")
+_LONGEST_HEADING = 2000  # characters: the parser looks for the end of each mark from each of them
 
 
 def load(data: bytes, name: str, reading: Reading) -> Extracted:
@@ -72,7 +73,9 @@ def headings_of(text: str) -> tuple[Heading, ...]:
 
 
 def _plain(inlines: MarkdownIt, source: str) -> str:
-    """The words of a heading, without its markup: "Use `Path`" becomes "Use Path"."""
+    """The words of a heading, without its markup: "Use `Path`" becomes "Use Path". What is too long keeps it."""
+    if len(source) > _LONGEST_HEADING:
+        return " ".join(source.split())
     parts = []
     for token in inlines.parseInline(source)[0].children or ():
         if token.type in ("text", "text_special", "code_inline", "image"):

@@ -19,7 +19,7 @@ from ingest.types import Extracted, Heading
 _Found = tuple[int, int, str]  # line, level from 1, title
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1+[ \t]*$")
-_RST_ROLE = re.compile(r":[\w.+-]{1,40}:(?=`)|[`*|]|`?_+(?=\W|$)")
+_RST_ROLE = re.compile(r":[\w.+-]{1,40}:(?=`)|[`*|]|(?<!_)_++(?=\W|$)")
 _ORG_HEADING = re.compile(r"(\*+)[ \t]+(?:(?:TODO|DONE|NEXT|WAITING)[ \t]+)?(?:\[#\w\][ \t]+)?(.*)")
 _ORG_TAGS = re.compile(r"(?<![ \t])[ \t]+:[\w@#%:]+:[ \t]*$")
 _ORG_BLOCK = re.compile(r"[ \t]*#\+(begin|end)_(\w+)", re.I)

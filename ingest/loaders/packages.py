@@ -13,6 +13,7 @@ import lxml.etree
 from ingest.errors import CorruptDocument, LimitExceeded
 from ingest.loaders.reading import MIB, Reading
 
+DEEPEST_ELEMENTS = 255  # of libxml2, so that what walks them may call itself
 _SMALL_MIB = 10  # an expansion within this harms nobody
 _PROLOG_STEP = 4096
 # What reading a damaged part as a stream raises: of the archive, of each compression, of the XML parser.
@@ -79,11 +80,26 @@ def parse_xml(source: bytes, name: str) -> Any:
     try:
         root = lxml.etree.fromstring(source, parser)
     except lxml.etree.XMLSyntaxError as error:
-        raise CorruptDocument(f"{name}: is no XML that can be read ({error.msg}). Save it again.") from error
+        raise _refusal(error, name) from error
     if root is None:
         raise CorruptDocument(f"{name}: has no XML element in it. Save it again.")
     refuse_entities(root.getroottree(), name)
     return root
+
+
+def _refusal(error: lxml.etree.XMLSyntaxError, name: str) -> CorruptDocument:
+    """Why a file is no XML; what the parser says of its own limits helps nobody."""
+    if "entit" in error.msg and ("amplification" in error.msg or "loop" in error.msg):
+        return _entities_refused(name)
+    if error.msg.startswith("Excessive depth"):
+        return CorruptDocument(
+            f"{name}: its elements are nested more than {DEEPEST_ELEMENTS} deep. Simplify it, or save it as text."
+        )
+    return CorruptDocument(f"{name}: is no XML that can be read ({error.msg}). Save it again.")
+
+
+def _entities_refused(name: str) -> CorruptDocument:
+    return CorruptDocument(f"{name}: its XML declares entities, which are not taken. Remove its <!DOCTYPE ...>.")
 
 
 def refuse_entities_in(package: zipfile.ZipFile, name: str) -> None:
@@ -124,4 +140,4 @@ def refuse_entities(tree: Any, name: str) -> None:
     """Raises CorruptDocument where a document type declares entities: those are how XML bombs are built."""
     declared = tree.docinfo.internalDTD
     if declared is not None and next(iter(declared.iterentities()), None) is not None:
-        raise CorruptDocument(f"{name}: its XML declares entities, which are not taken. Remove its <!DOCTYPE ...>.")
+        raise _entities_refused(name)

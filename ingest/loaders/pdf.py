@@ -117,7 +117,12 @@ class _Reader:
             self._pages.append(read.paragraphs)
             self._hidden += [Hidden(how, clean(text), page=index + 1) for how, text in read.hidden]
             self._count(read.paragraphs)
+            limit = self._reading.limits.max_megapixels
             if not read.is_scan:
+                return None
+            if read.megapixels > limit:
+                why = f"a picture on it has {read.megapixels:.1f} megapixels, the limit is {limit:g}"
+                self._failures.ocr.append((index + 1, f"{why} (`ingest.extraction.max_megapixels`)"))
                 return None
             if self._recogniser.why_not:
                 self._failures.scans.append(index + 1)
@@ -190,7 +195,10 @@ class _Reader:
             raise self._recogniser.refusal()
         if self._failures.ocr:
             number, why = self._failures.ocr[0]
-            raise LimitExceeded(f"{self._name}: page {number} could not be read: {why}. Split it, or allow more time.")
+            raise LimitExceeded(
+                f"{self._name}: page {number} could not be read: {why}. "
+                "Split the file, make its pictures smaller, or raise the limit."
+            )
         hidden = ", all of it hidden" if self._hidden else ""
         raise EmptyDocument(
             f"{self._name}: no text on any of its pages ({len(self._pages)}){hidden}. Upload a file with text in it."

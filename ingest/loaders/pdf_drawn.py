@@ -44,6 +44,7 @@ class Drawn:
     rules: list[Box] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
     pictures: list[Box] = field(default_factory=list)
+    megapixels: float = 0.0  # of the largest picture, as the file states it
     order: dict[int, int] = field(default_factory=dict)
     layered: set[int] = field(default_factory=set)
     things: int = 0
@@ -71,6 +72,7 @@ def drawn_on(page: Any) -> Drawn:
         found.fills.append(Fill(box, found.things, None, True))
         if kind == pdfium_c.FPDF_PAGEOBJ_IMAGE:
             found.pictures.append(box)
+            found.megapixels = max(found.megapixels, _megapixels(thing))
     return found
 
 
@@ -215,6 +217,12 @@ def _bounds(thing: Any, matrix: Matrix) -> Box | None:
     corners = [_moved(x.value, y.value, matrix) for x in (left, right) for y in (bottom, top)]
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     return min(xs), min(ys), max(xs), max(ys)
+
+
+def _megapixels(thing: Any) -> float:
+    width, height = ctypes.c_uint(), ctypes.c_uint()
+    pdfium_c.FPDFImageObj_GetImagePixelSize(thing, width, height)
+    return width.value * height.value / 1e6
 
 
 def _matrix(thing: Any) -> Matrix:

@@ -1,9 +1,7 @@
-"""PDF files as PDFium opens them: passwords, attachments, and streams that would unpack to too much."""
+"""PDF files as PDFium opens them: passwords, bookmarks, fields and attachments."""
 
 from __future__ import annotations
 
-import re
-import zlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -13,17 +11,13 @@ import pypdfium2.raw as pdfium_c
 
 from ingest.errors import CorruptDocument, EncryptedDocument, LimitExceeded
 from ingest.loaders.pdf_headings import Bookmark
+from ingest.loaders.pdf_streams import refuse_bombs
 from ingest.loaders.reading import MIB, Reading
 from ingest.loaders.text import clean
 from ingest.types import Attachment
 
 _MAX_BOOKMARKS = 5000
 _MAX_TITLE = 300
-_MAX_DEFLATE = 1032  # times: no stream grows more
-_STREAM = re.compile(rb"stream\r?\n(?=[\x08\x18\x28\x38\x48\x58\x68\x78])")
-_PICTURE = re.compile(rb"/Subtype\s*/Image\b")
-_HEADER = 1000  # bytes before a stream in which its dictionary stands
-_PIECE = 1 * MIB
 _ANNOTATIONS = 5000  # of one page
 # Annotations whose text stands on the page: fields, free text, stamps.
 _SHOWN = frozenset((pdfium_c.FPDF_ANNOT_WIDGET, pdfium_c.FPDF_ANNOT_FREETEXT, pdfium_c.FPDF_ANNOT_STAMP))
@@ -56,39 +50,6 @@ def open_pdf(data: bytes, name: str, reading: Reading) -> Any:
     if document.get_formtype():
         document.init_forms()  # makes fields show their values where the file leaves that to the reader
     return document
-
-
-def refuse_bombs(data: bytes, name: str, reading: Reading) -> None:
-    """Raises LimitExceeded where a deflated stream that is no picture unpacks to more than `max_unpacked_mib`.
-
-    Streams too short for that are not looked at, nor such as are encrypted or packed twice: those end at the limits of
-    the process that reads them.
-    """
-    limit = int(reading.limits.max_unpacked_mib * MIB)
-    for match in _STREAM.finditer(data):
-        end = data.find(b"endstream", match.end())
-        packed = memoryview(data)[match.end() : len(data) if end < 0 else end]
-        if len(packed) * _MAX_DEFLATE < limit or _PICTURE.search(data, max(0, match.start() - _HEADER), match.start()):
-            continue
-        if _unpacked(packed, limit) > limit:
-            raise LimitExceeded(
-                f"{name}: a stream in it unpacks to more than {reading.limits.max_unpacked_mib:g} MiB, the limit. "
-                "If it is a document, print it to PDF once more, or raise `ingest.extraction.max_unpacked_mib`."
-            )
-
-
-def _unpacked(packed: memoryview, limit: int) -> int:
-    """The size of a stream unpacked, counted up to just above `limit`; of a damaged one, up to the damage."""
-    unpacker = zlib.decompressobj()
-    size = 0
-    pending: bytes | memoryview = packed
-    try:
-        while pending and size <= limit:
-            size += len(unpacker.decompress(pending, _PIECE))
-            pending = unpacker.unconsumed_tail
-    except zlib.error:
-        return size
-    return size
 
 
 def corrupt(name: str) -> CorruptDocument:

@@ -20,11 +20,15 @@ _ALL_OVER = 0.5  # of the page
 
 @dataclass(frozen=True, slots=True)
 class ReadPage:
-    """`hidden`: (how, text) in the order of the file. `is_scan`: what it shows is a picture, or drawn."""
+    """`hidden`: (how, text) in the order of the file. `is_scan`: what it shows is a picture, or drawn.
+
+    `megapixels`: of its largest picture.
+    """
 
     paragraphs: list[Paragraph]
     hidden: list[tuple[str, str]] = field(default_factory=list)
     is_scan: bool = False
+    megapixels: float = 0.0
 
 
 def read_page(page: Any) -> ReadPage:
@@ -44,7 +48,7 @@ def read_page(page: Any) -> ReadPage:
     seen = [word for index, word in enumerate(words) if index not in hidden]
     found = laid_out(seen, drawn.rules)
     is_scan = _is_scan(found, drawn, box) and not is_recognised(words, drawn, box)
-    return ReadPage(found, _told(words, hidden), is_scan)
+    return ReadPage(found, _told(words, hidden), is_scan, drawn.megapixels)
 
 
 def _page_box(page: Any) -> Box:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ingest.errors import DocumentTooLarge, EmptyDocument, LimitExceeded, RefusedDocument
 from ingest.loaders.attachments import Section, joined
 from ingest.loaders.formats import loader_of
@@ -9,6 +11,9 @@ from ingest.loaders.protected import unlocked
 from ingest.loaders.reading import MIB, Reading
 from ingest.loaders.text import LETTER_OR_DIGIT, refuse_hollow
 from ingest.types import Attachment, Extracted
+
+# Each chunk is kept with the headings above it: a heading as long as a book would be kept a thousand times.
+_LONGEST_TITLE = 300
 
 
 def extract(data: bytes, name: str, reading: Reading | None = None) -> Extracted:
@@ -23,7 +28,7 @@ def extract(data: bytes, name: str, reading: Reading | None = None) -> Extracted
     `reading.max_text_mib` MiB as UTF-8. Each message names the file and says what to do.
     """
     reading = reading or Reading()
-    extracted = _Extraction(reading).whole(data, name)
+    extracted = _with_short_titles(_Extraction(reading).whole(data, name))
     if not LETTER_OR_DIGIT.search(extracted.text):
         why = "; ".join(extracted.notes) or "not one letter or digit"
         raise EmptyDocument(f"{name}: no text in it, {why}. Upload a file with text in it.")
@@ -37,6 +42,7 @@ class _Extraction:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._files = 0
+        self._unpacked = 0
         self._text_bytes = 0
 
     def whole(self, data: bytes, name: str, depth: int = 0) -> Extracted:
@@ -53,11 +59,20 @@ class _Extraction:
             )
         if not extracted.attachments:
             return extracted
-        return joined(extracted, [self._section(attachment, depth + 1) for attachment in extracted.attachments])
+        try:
+            return joined(extracted, [self._section(attachment, depth + 1) for attachment in extracted.attachments])
+        except (LimitExceeded, DocumentTooLarge) as error:
+            raise type(error)(f"{name}: {error}") from error
 
     def _section(self, attachment: Attachment, depth: int) -> Section:
         self._files += 1
+        self._unpacked += len(attachment.data)
         limits = self._reading.limits
+        if self._unpacked > limits.max_unpacked_mib * MIB:
+            raise LimitExceeded(
+                f"{attachment.name}: with it, the files in this one have more than {limits.max_unpacked_mib:g} MiB, "
+                "the limit. Split it, or raise `ingest.extraction.max_unpacked_mib`."
+            )
         if self._files > limits.max_files:
             raise LimitExceeded(
                 f"{attachment.name}: is file {self._files} in this one, the limit is {limits.max_files}. "
@@ -71,3 +86,19 @@ class _Extraction:
             raise
         except RefusedDocument as error:
             return Section(attachment.name, f"{attachment.name} was left out ({error.code})")
+
+
+def _with_short_titles(extracted: Extracted) -> Extracted:
+    """The same, its titles cut between words. The text has them whole."""
+    headings = tuple(
+        its if len(its.title) <= _LONGEST_TITLE else replace(its, title=_shortened(its.title))
+        for its in extracted.headings
+    )
+    return replace(extracted, title=_shortened(extracted.title), headings=headings)
+
+
+def _shortened(title: str) -> str:
+    if len(title) <= _LONGEST_TITLE:
+        return title
+    cut = title[: _LONGEST_TITLE - 1]
+    return f"{cut.rsplit(maxsplit=1)[0] if ' ' in cut else cut}…"

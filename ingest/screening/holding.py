@@ -47,7 +47,7 @@ class Screening:
             return ()
         findings = (*examined.findings, *self._flood(upload, examined.signature))
         if policy == "all" or quarantines(findings, self._settings):
-            return Held(upload, findings)
+            return Held(upload, findings, examined.extracted)
         return tuple(finding.reason for finding in findings)
 
     def _flood(self, upload: Upload, signature: bytes) -> tuple[Finding, ...]:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
 from ingest import schema, statements
 from ingest.screening.minhash import bands
-from ingest.statements import PreparedVersion
 
 
-def put_signatures(connection: Connection, prepared: Sequence[PreparedVersion]) -> None:
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The signature of what a document shows; empty where none is to be known."""
+
+    document_id: str
+    collection: str
+    signature: bytes
+
+
+def put_signatures(connection: Connection, shown: Sequence[Signed]) -> None:
     """Those of new versions, in place of what their documents had."""
-    ids = [its.document_id for its in prepared]
-    forget_signatures(connection, ids)
-    signed = [its for its in prepared if its.signature]
+    forget_signatures(connection, [its.document_id for its in shown])
+    signed = [its for its in shown if its.signature]
     if signed:
-        rows = [
-            {"document_id": its.document_id, "collection": its.collection, "signature": its.signature} for its in signed
-        ]
-        connection.execute(insert(schema.signatures), rows)
+        connection.execute(insert(schema.signatures), [asdict(its) for its in signed])
         keys = [{"band": band, "document_id": its.document_id} for its in signed for band in set(bands(its.signature))]
         connection.execute(insert(schema.signature_bands), keys)
 

@@ -285,7 +285,7 @@ PHRASES: tuple[Phrase, ...] = (
         r"|ipconfig[\"', ]{1,4}/release|\bping -n \d{3}"
         r"|while true:[^\n]{0,5}\n[^\n]{0,40}\n?[^\n]{0,40}(?:requests\.get|os\.system|subprocess|send\("
         r"|tk\.tk)"),
-    _phrase("pipe-to-shell", 0.4, r"(?:curl|wget) [^\n]{0,120}\| ?(?:sudo )?(?:ba|z)?sh\b"),
+    _phrase("pipe-to-shell", 0.25, r"(?:curl|wget) [^\n]{0,120}\| ?(?:sudo )?(?:ba|z)?sh\b"),
     _phrase("opens-a-way", 0.6,
         r"nc -e |/dev/tcp/|authorized_keys"
         r"|exploit\.(?:py|sh)|/etc/(?:shadow|hosts)\b|pickle\.loads\((?:response|requests|r\.)|cryptomin"

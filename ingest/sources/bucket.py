@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ingest.errors import DocumentTooLarge, MissingDriver, NotFound, RefusedDocument, TryAgain
+from ingest.sources.protocols import package_of
 from ingest.sources.types import Fetched, Listed, SourceSettings, Unlisted
 
 _MIB = 1024 * 1024
@@ -26,8 +27,7 @@ class BucketReader:
         try:
             self._files: Any = fsspec.filesystem(protocol, skip_instance_cache=True, **settings.options)
         except ImportError as error:
-            needed = "pip install s3fs" if protocol in ("s3", "s3a") else str(error)
-            raise MissingDriver(f"{protocol}:// needs a package: {needed}") from error
+            raise MissingDriver(f"{protocol}:// needs a package: pip install {package_of(protocol)}") from error
         except Exception as error:
             raise RefusedDocument(f"{protocol}:// can't be opened: {_said(error)}") from error
         self._sizes: dict[str, int] = {}

@@ -12,7 +12,7 @@ from ingest.errors import IngestError, NotFound, RefusedDocument, TryAgain
 from ingest.identity import as_uri, document_id_of, is_uri
 from ingest.sources.hopper import Arrival, Closed, Hopper
 from ingest.sources.items import Item
-from ingest.sources.types import Listed, SourceReader, SourceSettings, Unlisted
+from ingest.sources.types import LeftOut, Listed, SourceReader, SourceSettings, Unlisted
 from ingest.types import Problem
 
 # What waits to be ingested is in memory.
@@ -136,6 +136,8 @@ class Fetching:
             return Arrival(document_id, shown, self._reader.fetch(item, mark, self._max_bytes))
         except NotFound:
             return Arrival(document_id, shown)  # it is gone; the next list does without it
+        except LeftOut as reason:
+            return Arrival(document_id, shown, left_out=str(reason))
         except (RefusedDocument, TryAgain) as error:
             code, detail = error.code, str(error)
         except IngestError:

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ingest.errors import DocumentTooLarge, MissingDriver, NotFound, TryAgain
+from ingest.identity import is_uri
 from ingest.sources.types import Fetched, Listed, SourceSettings, Unlisted
 
 _TIMEOUT_S = 600.0
@@ -64,13 +65,14 @@ class GitReader:
             found = _ENTRY.fullmatch(entry)
             if found is None or found[1] not in _REGULAR:  # a link, or another repository
                 continue
-            path = os.fsdecode(found[4])
-            uri = path.removeprefix(f"{below}/") if below else path
-            if (below and uri == path) or any(part.startswith(".") for part in uri.split("/")):
+            path = found[4].decode("utf-8", "surrogateescape")
+            within = path.removeprefix(f"{below}/") if below else path
+            if (below and within == path) or any(part.startswith(".") for part in within.split("/")):
                 continue
+            uri = _written(within)
             blob = found[2].decode("ascii")
             self._sizes[blob] = int(found[3])
-            yield Listed(blob, uri, path.rsplit("/", 1)[-1].encode("utf-8", "backslashreplace").decode("utf-8"), blob)
+            yield Listed(blob, uri, uri.rsplit("/", 1)[-1], blob)
 
     def may_be_empty(self, since: datetime) -> bool:
         """A branch that was fetched is what it is."""
@@ -169,3 +171,21 @@ class GitReader:
             process.terminate()
             process.communicate()
             raise TryAgain(f"{self._settings.location} did not answer within {_TIMEOUT_S:g} s")
+
+
+def _written(path: str) -> str:
+    """A path as a name of a document: bytes that are no UTF-8 and what is not printable as `\\xe9`, a backslash as two.
+
+    No two paths are written alike.
+    """
+    if "\\" not in path and is_uri(path):
+        return path
+    return "".join(_escaped(character) for character in path)
+
+
+def _escaped(character: str) -> str:
+    if character == "\\":
+        return "\\\\"
+    if is_uri(character):
+        return character
+    return "".join(f"\\x{octet:02x}" for octet in character.encode("utf-8", "surrogateescape"))

@@ -12,12 +12,13 @@ from ingest.types import Problem
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An item that was fetched, or found as it was (`fetched` is None), or why it could not be had."""
+    """An item that was fetched, or found as it was (`fetched` is None), or why it could not be had, or is left out."""
 
     document_id: str
     item: Listed
     fetched: Fetched | None = None
     problem: Problem | None = None
+    left_out: str | None = None
 
     @property
     def size(self) -> int:

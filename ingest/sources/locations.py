@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import urldefrag, urlsplit
 
-# Kinds of fsspec that read this machine, other programs or the web: for those there are sources that mind links,
-# private addresses and the like.
-_NO_BUCKETS = re.compile(
-    "arrow_hdfs|async_?wrapper|asynclocal|blockcache|cached|dask|data|dir|dvc|file|filecache|generic|gist|git|github|"
-    "https?|jlab|jupyter|libarchive|local|pyscript|reference|simplecache|tar|wandb|zip"
-)
-_SECRET = re.compile("secret|token|passw|credential|(^|_)(key|pwd)$|sas|private", re.I)
+from ingest.sources.protocols import check_bucket
 
 
 def check_location(kind: str, location: str) -> None:
-    """Raises ValueError for a location that can't be one, or that has a secret in it: anyone who reads sees it."""
+    """Raises ValueError for a location that can't be one."""
     if kind == "folder" and not Path(location).expanduser().is_absolute():
         raise ValueError(f"{location!r} is no folder: write its whole path")
     if kind in ("web", "sitemap"):
@@ -27,16 +19,7 @@ def check_location(kind: str, location: str) -> None:
     if kind == "git":
         _check_repository(location)
     if kind == "bucket":
-        protocol, separator, _ = location.partition("://")
-        if not separator or _NO_BUCKETS.fullmatch(protocol) or "::" in location:
-            raise ValueError(f"{location!r} is no bucket: write an address such as s3://bucket/folder")
-
-
-def check_options(options: Mapping[str, Any]) -> None:
-    """Raises ValueError for options with a secret in them."""
-    for name in _names(options):
-        if _SECRET.search(name):
-            raise ValueError(f"the option {name} would be stored and shown: give secrets by the environment")
+        check_bucket(location)
 
 
 def check_branch(branch: str | None) -> None:
@@ -64,12 +47,3 @@ def _check_repository(location: str) -> None:
     parts = urlsplit(location)
     if parts.password or (parts.username and parts.scheme in ("http", "https")):
         raise ValueError("an address with a password in it would be stored and shown: give it to git's own store")
-
-
-def _names(options: Mapping[str, Any]) -> list[str]:
-    """Those of the options, and of options within them."""
-    found = list(options)
-    for value in options.values():
-        if isinstance(value, dict):
-            found += _names(value)
-    return found

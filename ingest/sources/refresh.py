@@ -23,7 +23,7 @@ from ingest.sources.hopper import Arrival
 from ingest.sources.items import Item, Taken
 from ingest.sources.register import BEGUN, OTHER_SOURCE, SourceRegister
 from ingest.sources.run import Run
-from ingest.sources.shifts import Shifting, needs_care
+from ingest.sources.shifts import Shifting, drop_if_open, drop_left_batches, needs_care
 from ingest.sources.types import LastRun, RunState, SourceInfo, SourceReader
 from ingest.statements import Guard
 from ingest.types import DocumentOutcome, Problem
@@ -82,7 +82,7 @@ class Refreshing:
         if goes_on is None:
             held = run.said.problem
             self._end(run, "done" if held is None else "held", held or run.not_listed())
-            report(run.fetching.to_fetch + 1, run.fetching.to_fetch + 1)
+            report(run.fetching.to_fetch, run.fetching.to_fetch)
         elif queue.cancel_requested(job.job_id):
             self._end(run, "cancelled")
         return goes_on
@@ -137,10 +137,12 @@ class Refreshing:
     def _begun(self, job: ClaimedJob) -> Run:
         source = self._register.get(job.payload["source"])
         self._drop_batch(job.payload.get("batch"))  # of a worker that was killed
+        drop_left_batches(self._ingestion, self._history)
         said = LastRun(job_id=job.job_id, started_at=datetime.now(UTC))
         with self._ingestion.catalog.writing(may_be_lost=True) as connection:
             self._guard(connection)
             self._ingestion.queue.set_payload(connection, job.job_id, uploads=[], batch=None, **{BEGUN: True})
+            self._ingestion.queue.begin(connection, job.job_id, None)
             self._register.note_run(connection, source.name, said)
         # What a worker stored that was killed then is fetched again, if the source still has it.
         self._ingestion.remove_unused({upload.content_hash for upload in job.uploads})
@@ -177,15 +179,17 @@ class Refreshing:
         """What the list tells before anything is fetched."""
         catalog, queue = self._ingestion.catalog, self._ingestion.queue
         back = [its for its, item in run.known.items() if item.state == items.KEPT and its in run.fetching.listed]
-        if back:
-            with catalog.writing(may_be_lost=True) as connection:
-                self._guard(connection)
-                items.came_back(connection, back)
+        with catalog.writing(may_be_lost=True) as connection:
+            self._guard(connection)
+            items.came_back(connection, back)
+            queue.begin(connection, run.job_id, run.fetching.to_fetch)
         if self._needs_care(run):
-            run.batch = self._history.open_batch(f"refresh of the source {run.source.name}")
-            with catalog.writing() as connection:
-                self._guard(connection)
-                queue.set_payload(connection, run.job_id, batch=run.batch)
+            # Noted in the transaction that opens it: whoever is killed leaves none that nobody knows of.
+            run.batch = self._history.open_batch(
+                f"refresh of the source {run.source.name}",
+                self._guard,
+                lambda connection, batch: queue.set_payload(connection, run.job_id, batch=batch),
+            )
         run.moved = {item.content_hash: item for item in run.gone() if item.content_hash is not None}
 
     def _needs_care(self, run: Run) -> bool:
@@ -207,6 +211,7 @@ class Refreshing:
         files: list[IncomingFile] = []
         outcomes: list[DocumentOutcome] = []
         marks: dict[str, str | None] = {}  # of those that are as they were
+        before_these = len(run.states)
         for arrival in arrivals:
             document_id, item, problem = arrival.document_id, arrival.item, arrival.problem
             if problem is not None:
@@ -214,6 +219,8 @@ class Refreshing:
                 run.taken[document_id] = Taken(item.mark, None if before is None else before.content_hash)
                 failed = DocumentOutcome(document_id=document_id, uri=item.uri, state="failed", problem=problem)
                 outcomes.append(failed)
+            elif arrival.left_out is not None:
+                run.left_out[document_id], run.states[document_id] = arrival.left_out, "left out"
             elif arrival.fetched is None:
                 run.states[document_id] = "unchanged"
             else:
@@ -236,6 +243,8 @@ class Refreshing:
                 self._guard(connection)
                 items.set_marks(connection, marks)
                 self._note_outcomes(connection, run, outcomes)
+        if not outcomes and len(run.states) > before_these:
+            self._ingestion.queue.report(run.job_id, *run.progress())
 
     def _incoming(self, run: Run, arrival: Arrival, content_hash: str) -> IncomingFile:
         """A file; one that was renamed or moved brings along what was noted of it."""
@@ -279,8 +288,7 @@ class Refreshing:
         items.put_erased(connection, run.source.name, erased)
         said = [its.problem for its in outcomes if its.problem is not None and its.problem.code != Erased.code]
         if outcomes:
-            total = run.fetching.to_fetch + 1
-            self._ingestion.queue.advance(connection, run.job_id, min(len(run.states), total - 1), total, said)
+            self._ingestion.queue.advance(connection, run.job_id, *run.progress(), said)
 
     # -- 3. ending
 
@@ -298,13 +306,12 @@ class Refreshing:
 
         def note(connection: Connection) -> None:
             items.put(connection, name, {its.document_id: run.kept_of(its) for its in outcomes}, outcomes)
+            self._ingestion.queue.set_payload(connection, run.job_id, batch=None)  # from here on it is no longer ours
 
         gone = [item.document_id for item in run.gone()]
         shifting = Shifting(self._ingestion.catalog, self._history, self._settings.screening, self._guard)
         findings = shifting.settle(run.batch, name, collection, len(run.known), gone, note)
         run.batch = None
-        with self._ingestion.catalog.writing() as connection:
-            self._ingestion.queue.set_payload(connection, run.job_id, batch=None)
         if findings:
             detail = f"the refresh is held back until somebody decides: {findings[0].reason}"
             run.said.problem = Problem(code=QUARANTINED, detail=detail)
@@ -317,7 +324,7 @@ class Refreshing:
             self._guard(connection)
             # A job that is tried again later begins anew, so that what changes until then needs no other one.
             self._ingestion.queue.set_payload(connection, run.job_id, uploads=[], **{BEGUN: state != "waiting"})
-            counts = {**run.counts(), "revision": self._ingestion.catalog.head()}
+            counts = {**run.counts(), "notes": run.notes(), "revision": self._ingestion.catalog.head()}
             said = run.said.model_copy(update={**counts, **_ended(state, problem)})
             self._register.note_run(connection, run.source.name, said)
         self._ingestion.remove_unused({upload.content_hash for upload in run.left})
@@ -330,8 +337,8 @@ class Refreshing:
 
     def _drop_batch(self, batch: str | None) -> None:
         """What was staged and never settled."""
-        if batch is not None and self._history.is_open(batch):
-            self._ingestion.remove_unused(self._history.drop_batch(batch))
+        if batch is not None:
+            drop_if_open(self._ingestion, self._history, batch)
 
     def _note(self, name: str, said: LastRun) -> None:
         with self._ingestion.catalog.writing(may_be_lost=True) as connection:

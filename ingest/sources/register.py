@@ -15,7 +15,7 @@ from ingest.jobs import REFRESH, UNFINISHED, JobQueue
 from ingest.sources import items
 from ingest.sources.items import Item
 from ingest.sources.schedule import next_time
-from ingest.sources.types import ItemInfo, LastRun, SourceInfo, SourceSettings
+from ingest.sources.types import ItemInfo, LastRun, RunState, SourceInfo, SourceSettings
 from ingest.statements import aware
 from ingest.types import Problem
 
@@ -57,7 +57,11 @@ class SourceRegister:
         """By name; with `readable`, those of these collections."""
         sources, its_items = schema.sources, schema.source_items
         counted = select(func.count()).where(its_items.c.source == sources.c.name).scalar_subquery()
-        query = select(sources, counted.label("items")).order_by(sources.c.name)
+        jobs = schema.jobs
+        ended = [jobs.c[name].label(f"job_{name}") for name in ("state", "problems", "finished_at")]
+        its_job = jobs.c.job_id == sources.c.last_run["job_id"].as_string()
+        query = select(sources, counted.label("items"), *ended).order_by(sources.c.name)
+        query = query.select_from(sources.outerjoin(jobs, its_job))
         if readable is not None:
             query = query.where(sources.c.collection.in_(readable))
         with self._catalog.reading() as connection:
@@ -93,7 +97,8 @@ class SourceRegister:
             with self._catalog.writing() as connection:
                 waiting = _waiting(connection, source.name, again)
                 payload = {"source": source.name, "again": again}
-                jobs.append(waiting or self._queue.enqueue_task(connection, REFRESH, payload, [source.collection]))
+                of = [source.collection]
+                jobs.append(waiting or self._queue.enqueue_task(connection, REFRESH, payload, of, total=0))
                 if waiting is not None and hurry:
                     self._queue.hurry(connection, waiting)
         return jobs
@@ -173,12 +178,12 @@ def _waiting(connection: Connection, name: str, again: bool) -> str | None:
 def _refreshes(connection: Connection, name: str, states: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
     table = schema.jobs
     query = select(table.c.job_id, table.c.payload).where(table.c.kind == REFRESH, table.c.state.in_(states))
+    query = query.order_by(table.c.number)
     return [(job_id, payload) for job_id, payload in connection.execute(query) if payload["source"] == name]
 
 
 def _source(row: Any) -> SourceInfo:
-    settings = SourceSettings(**row["settings"])
-    last = row["last_run"]
+    settings = SourceSettings.stored(row["settings"])
     return SourceInfo(
         name=row["name"],
         kind=settings.kind,
@@ -189,5 +194,21 @@ def _source(row: Any) -> SourceInfo:
         items=row["items"],
         created_at=aware(row["created_at"]),
         next_at=aware(row["next_at"]) if row["next_at"] else None,
-        last_run=None if last is None else LastRun(**last),
+        last_run=None if row["last_run"] is None else _last_run(row),
     )
+
+
+def _last_run(row: Any) -> LastRun:
+    """As it was noted, unless its job ended without a word: it was given up, or stopped while it waited."""
+    run = LastRun(**row["last_run"])
+    ended = _ENDED.get(row["job_state"])
+    if run.state not in ("running", "waiting") or ended is None:
+        return run
+    problems = [Problem(**its) for its in row["job_problems"]]
+    # The last: those before are of items.
+    problem = problems[-1] if problems and ended == "failed" else run.problem
+    return run.model_copy(update={"state": ended, "problem": problem, "finished_at": aware(row["job_finished_at"])})
+
+
+# What a run has come to by the state in which its job ended.
+_ENDED: dict[str | None, RunState] = {"dead": "failed", "failed": "failed", "cancelled": "cancelled"}

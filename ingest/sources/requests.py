@@ -22,7 +22,7 @@ AGENT = "ragstone"
 MIB = 1024 * 1024
 _MAX_REDIRECTS = 5
 _GONE = (404, 410)
-_PASSING = (408, 425, 429, 500, 502, 503, 504)
+_PASSING = (408, 425, 429)  # and all above 499
 # A reply may take so many times what a server may be silent for.
 _MOST_SILENCES = 10
 # IPv6 addresses of IPv4 ones, which could be inside this network: 6to4 and NAT64 (RFC 3056, RFC 6052).
@@ -39,16 +39,24 @@ _EXTENSIONS = {
     "application/xml": ".xml",
     "text/xml": ".xml",
 }
+# What the charset of a type is said of; XML and JSON tell it themselves.
+_TEXTS = ("text/html", "application/xhtml+xml", "text/plain", "text/markdown", "text/csv")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What came back for an address; `data` is None when it is as it was. `address` is where redirects led."""
+    """What came back for an address; `data` is None when it is as it was. `address` is where redirects led.
+
+    `charset` is what the server says of the encoding of text, where it says something; `tags` are its headers
+    `X-Robots-Tag`, which an answer without data can have too.
+    """
 
     address: str
     data: bytes | None
     mark: str | None
     name: str
+    charset: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 class Requests:
@@ -65,22 +73,32 @@ class Requests:
     def close(self) -> None:
         self._client.close()
 
-    def get(self, address: str, mark: str | None, max_bytes: int) -> Page:
-        """The page, unless it is as it was at `mark`. Each redirect must lead to an address that may be asked.
+    def get(
+        self,
+        address: str,
+        mark: str | None,
+        max_bytes: int,
+        require: Callable[[str], None] = lambda address: None,
+        *,
+        cut: bool = False,
+    ) -> Page:
+        """The page, unless it is as it was at `mark`; with `cut`, its first `max_bytes` are enough.
 
-        Raises NotFound, DocumentTooLarge, RefusedDocument, and TryAgain for what may pass.
+        `require` raises for an address that may not be asked: it sees the first one and each that redirects lead to.
+        Raises what it raises, NotFound, DocumentTooLarge, RefusedDocument, and TryAgain for what may pass.
         """
         said = said_of(mark)
         conditions = {"If-None-Match": said.get("etag"), "If-Modified-Since": said.get("modified")}
         headers = {name: value for name, value in conditions.items() if value is not None}
         at = address
         for _ in range(_MAX_REDIRECTS + 1):
+            require(at)
             try:
                 with self._asked(at, headers) as reply:
                     if reply.has_redirect_location:
                         at = web_address(urljoin(at, reply.headers["location"]))
                         continue
-                    return self._page(reply, at, mark, max_bytes)
+                    return self._page(reply, at, mark, max_bytes, cut)
             except httpx.HTTPError as error:
                 raise TryAgain(f"{address} can't be had: {type(error).__name__} {error}".rstrip()) from error
             except (httpx.InvalidURL, ValueError) as error:
@@ -125,12 +143,13 @@ class Requests:
             raise TryAgain(f"{host} has no address")
         return sorted(found, key=lambda its: (":" in its, its))  # IPv4 first: it is had more often
 
-    def _page(self, reply: httpx.Response, address: str, mark: str | None, max_bytes: int) -> Page:
+    def _page(self, reply: httpx.Response, address: str, mark: str | None, max_bytes: int, cut: bool) -> Page:
+        tags = tuple(reply.headers.get_list("x-robots-tag"))
         if reply.status_code == httpx.codes.NOT_MODIFIED:
-            return Page(address, None, mark, name_of(address, ""))
+            return Page(address, None, mark, name_of(address, ""), tags=tags)
         if reply.status_code in _GONE:
             raise NotFound(f"{address} is gone ({reply.status_code})")
-        if reply.status_code in _PASSING:
+        if reply.status_code in _PASSING or reply.is_server_error:
             raise TryAgain(f"{address} answers {reply.status_code}: it is asked again later")
         if reply.status_code != httpx.codes.OK:
             raise RefusedDocument(f"{address} answers {reply.status_code}: see whether it can be read without a login")
@@ -138,6 +157,9 @@ class Requests:
         until = time.monotonic() + _MOST_SILENCES * self._limits.timeout_s
         for part in reply.iter_bytes():
             data += part
+            if len(data) > max_bytes and cut:
+                del data[max_bytes:]
+                break
             if len(data) > max_bytes:
                 raise DocumentTooLarge(f"{address} has more than {max_bytes / MIB:g} MiB: leave it out")
             if time.monotonic() > until:
@@ -146,7 +168,8 @@ class Requests:
         known = {name: value for name, value in marks.items() if value}
         media_type = reply.headers.get("content-type", "").split(";")[0].strip().lower()
         said = json.dumps(known, sort_keys=True) if known else None
-        return Page(address, bytes(data), said, name_of(address, media_type))
+        charset = reply.charset_encoding if media_type in _TEXTS else None
+        return Page(address, bytes(data), said, name_of(address, media_type), charset, tags)
 
     def _be_polite(self) -> None:
         wait = self._last_request + self._limits.delay_s - time.monotonic()

@@ -33,6 +33,7 @@ class Run:
     left: tuple[Upload, ...] = ()  # stored, and not ingested yet
     taken: dict[str, Taken] = field(default_factory=dict)  # of those at hand, by document
     states: dict[str, str] = field(default_factory=dict)  # of all that was fetched, by document
+    left_out: dict[str, str] = field(default_factory=dict)  # why items are, by document
     batch: str | None = None  # what it brings is staged there, since it could be a shift
     staged: list[DocumentOutcome] = field(default_factory=list)  # outcomes that are noted when the batch is settled
 
@@ -44,7 +45,7 @@ class Run:
         return [
             item
             for its, item in self.known.items()
-            if its not in self.fetching.listed
+            if (its not in self.fetching.listed or its in self.left_out)
             and item.state not in (items.ERASED, items.KEPT)
             and not item.uri.startswith(unknown)
         ]
@@ -63,12 +64,23 @@ class Run:
         more = f" (and {len(unlisted) - 1} more)" if len(unlisted) > 1 else ""
         return Problem(code="not-listed", detail=f"{unlisted[0].reason}{more} What was in it before stays.")
 
+    def progress(self) -> tuple[int, int]:
+        """How many are done of the items that are new or may have changed."""
+        return min(len(self.states), self.fetching.to_fetch), self.fetching.to_fetch
+
+    def notes(self) -> tuple[str, ...]:
+        """Why items are left out: each reason with how many there are, and one of them."""
+        counted = Counter(self.left_out.values())
+        ones = {reason: self.fetching.listed[its].uri for its, reason in self.left_out.items()}
+        return tuple(f"left out: {count} {reason}, such as {ones[reason]}" for reason, count in counted.items())
+
     def counts(self) -> dict[str, int]:
         """What became of the items so far."""
         counted = Counter(self.states.values())
         listed = len(self.fetching.listed)
         return {
-            "listed": listed,
+            "listed": listed - len(self.left_out),
+            "left_out": len(self.left_out),
             "taken": counted["indexed"],
             "failed": counted["failed"],
             "quarantined": counted["quarantined"],

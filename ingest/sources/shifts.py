@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, select
 
-from ingest import schema, statements
+from ingest import job_statements, schema, statements
 from ingest.catalog import Catalog
 from ingest.config import ScreeningSettings
 from ingest.errors import BatchConflict, TryAgain
 from ingest.history import History
+from ingest.pipeline import Ingestion
 from ingest.quarantine import hold_batch
 from ingest.screening.findings import Finding
 from ingest.screening.minhash import signature, similarity
@@ -92,6 +93,26 @@ class Shifting:
                     new = _text(connection, document_id, version)
                     changed.append(Changed(len(old), len(new), similarity(signature(old), signature(new))))
         return SourceChange(total, len(staged) - len(changed), removed, changed)
+
+
+def drop_left_batches(ingestion: Ingestion, history: History) -> int:
+    """Drops the batches of refreshes that ended without settling them: given up, or stopped while they waited.
+
+    Returns how many such refreshes there were.
+    """
+    with ingestion.catalog.reading() as connection:
+        left = job_statements.batches_left(connection)
+    for job_id, batch in left:
+        drop_if_open(ingestion, history, batch)
+        with ingestion.catalog.writing(may_be_lost=True) as connection:
+            ingestion.queue.set_payload(connection, job_id, batch=None)
+    return len(left)
+
+
+def drop_if_open(ingestion: Ingestion, history: History, batch: str) -> None:
+    """Forgets a batch, and the originals that only it held."""
+    if history.is_open(batch):
+        ingestion.remove_unused(history.drop_batch(batch))
 
 
 def _text(connection: Connection, document_id: str, version: int) -> str:

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from ingest.sources.locations import check_branch, check_location, check_options
+from ingest.sources.locations import check_branch, check_location
+from ingest.sources.protocols import check_bucket, require_readable
 from ingest.sources.schedule import Schedule
+from ingest.sources.secrets import require_no_secret, require_no_secret_option
 from ingest.types import DocumentState, Problem
 
 SourceKind = Literal["folder", "web", "sitemap", "git", "bucket"]
@@ -40,11 +42,20 @@ class SourceSettings(BaseModel):
     subfolder: str = Field("", max_length=1000)  # git: only what is below
     options: dict[str, Any] = {}  # buckets: of the file system, such as endpoint_url; never a secret
 
+    @classmethod
+    def stored(cls, values: object) -> SourceSettings:
+        """Settings as the catalog has them, which were checked when they came. Raises ValidationError."""
+        return cls.model_validate(values, context={_STORED: True})
+
     @field_validator("location")
     @classmethod
     def _location_is_one(cls, location: str, info: ValidationInfo) -> str:
         if "kind" in info.data:
+            if not _is_stored(info):
+                require_no_secret(info.data["kind"], location)
             check_location(info.data["kind"], location)
+            if info.data["kind"] == "bucket" and not _is_stored(info):
+                require_readable(check_bucket(location))
         return location
 
     @field_validator("branch")
@@ -55,15 +66,26 @@ class SourceSettings(BaseModel):
 
     @field_validator("options")
     @classmethod
-    def _options_have_no_secrets(cls, options: dict[str, Any]) -> dict[str, Any]:
-        check_options(options)
+    def _options_have_no_secrets(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if not _is_stored(info):
+            require_no_secret_option(options)
         return options
+
+
+# The context for settings that come from the catalog.
+_STORED = "stored"
+
+
+def _is_stored(info: ValidationInfo) -> bool:
+    """What is refused only by now must not hinder those that read what was taken before."""
+    return bool(info.context and info.context.get(_STORED))
 
 
 class LastRun(BaseModel):
     """How the last refresh of a source went; `revision` is the head that it left.
 
-    `problem` says why it was not done, or what of the source could not be listed.
+    `problem` says why it was not done, or what of the source could not be listed. `notes` say of items that are left
+    out why they are, at most one for each reason.
     """
 
     job_id: str
@@ -77,8 +99,10 @@ class LastRun(BaseModel):
     quarantined: int = 0
     removed: int = 0
     renamed: int = 0
+    left_out: int = 0
     revision: int | None = None
     problem: Problem | None = None
+    notes: tuple[str, ...] = ()
 
 
 class SourceInfo(BaseModel):
@@ -137,6 +161,10 @@ class Fetched:
     name: str
 
 
+class LeftOut(Exception):
+    """The source has the item, and asks that it be in no index: as if it had it not. The message says so."""
+
+
 class SourceReader(Protocol):
     """Lists what a source has, and fetches it. Errors: TryAgain for what may pass, any RefusedDocument for one item."""
 
@@ -149,8 +177,8 @@ class SourceReader(Protocol):
         ...
 
     def fetch(self, item: Listed, mark: str | None, max_bytes: int) -> Fetched | None:
-        """The item, or None when it is as it was at `mark`. Raises DocumentTooLarge above `max_bytes`, and NotFound
-        when it has gone meanwhile."""
+        """The item, or None when it is as it was at `mark`. Raises DocumentTooLarge above `max_bytes`, NotFound when
+        it has gone meanwhile, and LeftOut."""
         ...
 
     def close(self) -> None:

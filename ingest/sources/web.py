@@ -7,17 +7,19 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import IO
 
 from ingest.config import WebSettings
 from ingest.errors import DocumentTooLarge, NotFound, RefusedDocument, TryAgain
+from ingest.sources.charsets import in_utf_8
+from ingest.sources.indexing import Wishes, wishes_of
 from ingest.sources.links import links, sitemap_entries
 from ingest.sources.locations import web_address
 from ingest.sources.requests import MIB, Page, Requests, name_of, said_of
 from ingest.sources.robots import Robots
-from ingest.sources.types import Fetched, Listed, SourceSettings, Unlisted
+from ingest.sources.types import Fetched, LeftOut, Listed, SourceSettings, Unlisted
 
 _MAX_SITEMAPS, _MAX_SITEMAP_BYTES = 200, 50 * MIB
 # So many pages one after the other that can't be had now: the site is away.
@@ -34,6 +36,7 @@ class _Kept:
     place: tuple[int, int] | None
     mark: str | None
     name: str
+    no_index: bool
 
 
 class WebReader:
@@ -108,8 +111,7 @@ class WebReader:
         stored = self._stored(address)
         before = (stored[1] if stored else b"", address)
         try:
-            self._robots.require(address)
-            page = self._requests.get(address, stored[0] if stored else None, int(self._limits.max_page_mib * MIB))
+            page = self._asked(address, stored[0] if stored else None, int(self._limits.max_page_mib * MIB))
         except NotFound:
             if depth == 0:
                 raise TryAgain(f"{address} is not there: nothing is removed") from None
@@ -121,8 +123,10 @@ class WebReader:
                 raise
             self._kept[address] = error
             return before, error
-        self._keep(address, page)
-        return (before if page.data is None else (page.data, page.address)), None
+        found = before if page.data is None else (page.data, page.address)
+        wishes = self._wishes(page, found[0])
+        self._keep(address, page, wishes.no_index)
+        return ((b"", address) if wishes.no_follow else found), None
 
     def _of_sitemap(self, stop: Callable[[], bool]) -> Iterator[Listed]:
         maps = deque(map(web_address, self._settings.location.split()))
@@ -130,7 +134,7 @@ class WebReader:
         while maps and not stop():
             address = maps.popleft()
             try:
-                page = self._requests.get(address, None, _MAX_SITEMAP_BYTES)
+                page = self._asked(address, None, _MAX_SITEMAP_BYTES)
             except NotFound as error:
                 raise TryAgain(f"the sitemap {address} is not there: nothing is removed") from error
             for kind, location, changed in sitemap_entries(page.data or b"", address, _MAX_SITEMAP_BYTES):
@@ -146,18 +150,22 @@ class WebReader:
     # -- one page
 
     def fetch(self, item: Listed, mark: str | None, max_bytes: int) -> Fetched | None:
-        """Raises NotFound, DocumentTooLarge, TryAgain, and RefusedDocument where robots.txt says no."""
+        """Raises NotFound, DocumentTooLarge, TryAgain, RefusedDocument where robots.txt says no, and LeftOut where the
+        page itself does."""
         if item.mark is not None and said_of(mark).get("lastmod") == item.mark:
             return None
         kept = self._kept.pop(item.key, None)
         if isinstance(kept, Exception):
             raise kept
         if kept is None:
-            self._robots.require(item.key)
-            page = self._requests.get(item.key, mark, max_bytes)
+            page = self._asked(item.key, mark, max_bytes)
             data, said, name = page.data, page.mark, page.name
+            stored = self._stored(item.key) if data is None else None
+            no_index = self._wishes(page, (stored[1] if stored else b"") if data is None else data).no_index
         else:
-            data, said, name = self._bytes_at(kept.place), kept.mark, kept.name
+            data, said, name, no_index = self._bytes_at(kept.place), kept.mark, kept.name, kept.no_index
+        if no_index:
+            raise LeftOut("that ask by noindex to be in no index (ingest.web.noindex)")
         if data is None:
             return None
         if len(data) > max_bytes:
@@ -168,15 +176,23 @@ class WebReader:
     def close(self) -> None:
         self._open.close()
 
-    def _keep(self, address: str, page: Page) -> None:
+    def _asked(self, address: str, mark: str | None, max_bytes: int) -> Page:
+        """What came back for an address, where robots.txt of each site on the way there lets programs ask."""
+        page = self._requests.get(address, mark, max_bytes, self._robots.require)
+        return page if page.data is None else replace(page, data=in_utf_8(page.data, page.charset))
+
+    def _wishes(self, page: Page, data: bytes) -> Wishes:
+        return wishes_of(page.tags, data, page.name) if self._limits.noindex else Wishes()
+
+    def _keep(self, address: str, page: Page, no_index: bool) -> None:
         if page.data is None:
-            self._kept[address] = _Kept(None, page.mark, page.name)
+            self._kept[address] = _Kept(None, page.mark, page.name, no_index)
             return
         if self._bytes is None:
             self._bytes = self._open.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (it is one)
         start = self._bytes.seek(0, 2)
         self._bytes.write(page.data)
-        self._kept[address] = _Kept((start, len(page.data)), page.mark, page.name)
+        self._kept[address] = _Kept((start, len(page.data)), page.mark, page.name, no_index)
 
     def _bytes_at(self, place: tuple[int, int] | None) -> bytes | None:
         if place is None:

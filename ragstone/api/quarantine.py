@@ -7,15 +7,24 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from ingest.quarantine import QuarantineItem, QuarantineState
+from ingest.held_texts import MOST_CHARACTERS, ChangedText, HeldChange
+from ingest.quarantine import QuarantineDetail, QuarantineItem, QuarantineState
 from ragstone.api.access import Administrator, Reader
 from ragstone.api.parts import Parts
 
 router = APIRouter(prefix="/v1/quarantine", tags=["quarantine"])
 
+Start = Annotated[int, Query(ge=0, lt=2**31)]
+Characters = Annotated[int, Query(ge=1, le=MOST_CHARACTERS)]
+
 
 class QuarantinePage(BaseModel):
     items: list[QuarantineItem]
+    next_cursor: str | None
+
+
+class ChangePage(BaseModel):
+    changes: list[HeldChange]
     next_cursor: str | None
 
 
@@ -41,8 +50,39 @@ def list_items(
 
 
 @router.get("/{item_id}")
-def item(parts: Parts, caller: Reader, item_id: str) -> QuarantineItem:
+def item(
+    parts: Parts, caller: Reader, item_id: str, start: Start = 0, characters: Characters = MOST_CHARACTERS
+) -> QuarantineDetail | QuarantineItem:
+    """The item, and for those who may decide all there is to read: from `start` on, so many characters of its text."""
+    if "admin" in caller.actions:
+        return parts.quarantine.read(item_id, start, characters, caller.readable)
     return parts.quarantine.get(item_id, caller.readable)
+
+
+@router.get("/{item_id}/changes")
+def changes(
+    parts: Parts,
+    caller: Administrator,
+    item_id: str,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: str | None = None,
+) -> ChangePage:
+    """What a refresh that is held back would do to documents."""
+    found = parts.quarantine.changes(item_id, limit, cursor, caller.readable)
+    return ChangePage(changes=list(found), next_cursor=found[-1].document_id if len(found) == limit else None)
+
+
+@router.get("/{item_id}/changes/{document_id}")
+def change(
+    parts: Parts,
+    caller: Administrator,
+    item_id: str,
+    document_id: str,
+    start: Start = 0,
+    characters: Characters = MOST_CHARACTERS,
+) -> ChangedText:
+    """One of these documents, as it is shown and as it would be."""
+    return parts.quarantine.changed_text(item_id, document_id, start, characters, caller.readable)
 
 
 @router.post("/{item_id}/release", status_code=202)

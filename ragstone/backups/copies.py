@@ -16,7 +16,7 @@ from ingest.errors import CatalogDamaged, CatalogUnavailable, IngestError, Stora
 
 # Rows copied together; of tables whose rows can be long, fewer.
 _ROWS = 1000
-_ROWS_OF = {"versions": 8, "answers": 32, "jobs": 32}
+_ROWS_OF = {"versions": 8, "quarantine_texts": 8, "answers": 32, "jobs": 32}
 
 
 def opened(file: Path) -> Catalog:

@@ -18,6 +18,7 @@ from ragstone.commands.options import (
     echo_json,
     existing,
     json_option,
+    progress_shown,
     reading,
 )
 from ragstone.errors import BadRequest
@@ -60,8 +61,18 @@ def ingest(
     password = _password() if asked else None
     application = Application(loaded.settings) if batch is None else existing(loaded)
     if sys.stderr.isatty():
-        with click.progressbar(length=len(files), label="Ingesting", file=sys.stderr, show_pos=True) as bar:
-            outcomes = ingest_files(application, files, collection, lambda _: bar.update(1), batch, password)
+        with progress_shown("Ingesting", False) as advance:
+            done = 0
+
+            def report(outcome: DocumentOutcome) -> None:
+                nonlocal done
+                done += 1
+                progress(0)
+
+            def progress(part: float) -> None:
+                advance(f"{done} of {len(files)}", done + part, len(files))
+
+            outcomes = ingest_files(application, files, collection, report, batch, password, progress)
         shown = [outcome for outcome in outcomes if outcome.problem is not None or outcome.notes]
     else:
         say = (lambda outcome: None) if as_json else _say

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import click
 
-from ingest.types import Job
+from ingest.types import Job, JobState, JobSummary
 from ragstone.commands.options import echo_json, existing, json_option, reading
-from ragstone.rendering import one_line
+from ragstone.rendering import one_line, outcome_lines
 from ragstone.settings import LoadedSettings
 
 
@@ -16,17 +18,42 @@ def jobs() -> None:
 
 
 @jobs.command("list")
+@click.option("--state", "states", multiple=True, type=click.Choice(get_args(JobState)), help="Only these.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--after", metavar="ID", help="Those that came before this job.")
 @json_option
 @click.pass_obj
-def list_jobs(loaded: LoadedSettings, limit: int, as_json: bool) -> None:
+def list_jobs(
+    loaded: LoadedSettings, states: tuple[JobState, ...], limit: int, after: str | None, as_json: bool
+) -> None:
     """List the newest jobs."""
-    found = reading(loaded).queue.list(limit)
+    found = reading(loaded).queue.list(limit, states=states, after=after)
+    cursor = found[-1].job_id if len(found) == limit else None
     if as_json:
-        echo_json({"jobs": [job.model_dump(mode="json") for job in found]})
+        echo_json({"jobs": [job.model_dump(mode="json") for job in found], "next_cursor": cursor})
         return
     for job in found:
         click.echo(_line(job))
+
+
+@jobs.command()
+@click.argument("job_id", metavar="ID")
+@json_option
+@click.pass_obj
+def show(loaded: LoadedSettings, job_id: str, as_json: bool) -> None:
+    """Show a job with what became of its files."""
+    job = reading(loaded).queue.get(job_id)
+    if as_json:
+        echo_json(job.model_dump(mode="json"))
+        return
+    click.echo(_line(job))
+    for outcome in job.documents:
+        for line in outcome_lines(outcome):
+            click.echo(line)
+    told = {outcome.problem for outcome in job.documents}
+    for problem in job.problems:
+        if problem not in told:
+            click.echo(one_line(f"{problem.code}: {problem.detail}"))
 
 
 @jobs.command()
@@ -55,14 +82,17 @@ def retry(loaded: LoadedSettings, job_id: str, as_json: bool) -> None:
         click.echo(_line(job))
 
 
-def _line(job: Job) -> str:
+def _line(job: Job | JobSummary) -> str:
     """The job with how far it is and its first problem."""
     left = "" if job.eta_s is None else f", about {job.eta_s:.0f} s left"
-    more = f" (and {len(job.problems) - 1} more)" if len(job.problems) > 1 else ""
+    counts = ", ".join(f"{number} {state}" for state, number in sorted(job.counts.items()))
+    more = f" (and {job.problems_total - 1} more)" if job.problems_total > 1 else ""
     problem = f": {job.problems[0].detail}{more}" if job.problems else ""
     when = job.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     later = f", tried again at {job.not_before.astimezone():%H:%M:%S}" if job.not_before and job.attempts else ""
-    return one_line(f"{job.job_id}  {when}  {job.kind} {job.state}, {job.done} of {job.total}{left}{later}{problem}")
+    what = job.kind if job.source is None else f"{job.kind} of {job.source}"
+    far = f", {job.done} of {job.total}{f' ({counts})' if counts else ''}" if job.total else ""
+    return one_line(f"{job.job_id}  {when}  {what} {job.state}{far}{left}{later}{problem}")
 
 
 COMMANDS = (jobs,)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
 from ingest.errors import DataFolderUnusable
+from ingest.screening.folding import INVISIBLE
 from ragstone.api.inputs import encodable, revision_or_time
 from ragstone.errors import BadRequest
 from ragstone.names import collection_name
@@ -20,6 +22,9 @@ from ragstone.wiring import Application
 from retrieval.errors import EmptyIndex
 
 _STEPS_SHOWN = 10
+
+# C0 stands in JSON as escapes by itself; this is C1, separators, directions and what is invisible.
+_UNSEEN = re.compile(f"[\x7f-\x9f\u2028\u2029\ufeff\ufff9-\ufffb]|{INVISIBLE.pattern}")
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -89,27 +94,35 @@ def reading(loaded: LoadedSettings) -> Application:
 
 
 def echo_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """As JSON in which what a terminal obeys, or nobody sees, is escaped: its content stays the same."""
+    said = json.dumps(value, ensure_ascii=False, indent=2)
+    click.echo(_UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], said))
+
+
+class Advance(Protocol):
+    """Shows how far something is; `note` says more of it, and is no step of its own."""
+
+    def __call__(self, step: str, done: float, total: int, note: str = "") -> None: ...
 
 
 @contextmanager
-def progress_shown(label: str, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+def progress_shown(label: str, quiet: bool) -> Iterator[Advance]:
     """A bar on a terminal, a line for each tenth elsewhere, nothing with --json."""
     if sys.stderr.isatty() and not quiet:
         with click.progressbar(length=1000, label=label, file=sys.stderr) as bar:
 
-            def advance(step: str, done: int, total: int) -> None:
-                bar.label = f"{label}: {step}"
+            def advance(step: str, done: float, total: int, note: str = "") -> None:
+                bar.label = f"{label}: {', '.join(filter(None, (step, note)))}"
                 bar.update(round(1000 * done / max(1, total)) - bar.pos)
 
             yield advance
         return
     last: list[object] = []
 
-    def say(step: str, done: int, total: int) -> None:
-        tenths = _STEPS_SHOWN * done // max(1, total)
+    def say(step: str, done: float, total: int, note: str = "") -> None:
+        tenths = int(_STEPS_SHOWN * done / max(1, total))
         if not quiet and last != [step, tenths]:
             last[:] = [step, tenths]
-            click.echo(f"{step} {100 * tenths // _STEPS_SHOWN} %")
+            click.echo(f"{step} {100 * tenths // _STEPS_SHOWN} %{f', {note}' if note else ''}")
 
     yield say

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from ingest.jobs import FINISHED
 from ingest.sources.types import SourceInfo, SourceSettings
 from ingest.types import Job
 from ragstone.commands.options import collection_option, echo_json, existing, json_option, progress_shown, reading
@@ -141,6 +142,8 @@ def refresh(loaded: LoadedSettings, source: str | None, again: bool, as_json: bo
         echo_json({"jobs": [job.model_dump(mode="json") for job in ended]})
     for its in () if as_json else found:
         click.echo(_line(its))
+        for note in its.last_run.notes if its.last_run is not None else ():
+            click.echo(one_line(f"  {note}"))
     for job in ended:
         require_done(job)
     if any(its.last_run is not None and its.last_run.failed for its in found):
@@ -201,8 +204,11 @@ def _work(application: Application, said_of: str | None = None) -> None:
 def _watched(application: Application, job_id: str, quiet: bool) -> Job:
     with progress_shown("refresh", quiet) as advance:
         for job in watched(application, job_id):
-            left = "" if job.eta_s is None else f"about {job.eta_s:.0f} s left"
-            advance(left, job.done, job.total)
+            ended = job.state in FINISHED
+            left = "" if ended or job.eta_s is None else f", about {job.eta_s:.0f} s left"
+            said = f"{job.done} of {job.total} items{left}" if job.total else ""
+            all_done = job.state == "done"  # of a source that is as it was, too, which has nothing to do
+            advance(job.source or "refresh", job.total or 1 if all_done else job.done + job.part, job.total, said)
     return job
 
 
@@ -218,7 +224,7 @@ def _line(source: SourceInfo) -> str:
     said = "not looked at yet"
     if run is not None:
         counts = [("new or changed", run.taken), ("removed", run.removed), ("renamed", run.renamed)]
-        counts += [("failed", run.failed), ("quarantined", run.quarantined)]
+        counts += [("failed", run.failed), ("quarantined", run.quarantined), ("left out", run.left_out)]
         changed = ", ".join(f"{number} {what}" for what, number in counts if number) or "nothing changed"
         problem = "" if run.problem is None else f": {run.problem.detail}"
         said = f"{run.state}{problem}" if run.state != "done" else f"{run.listed} items, {changed}{problem}"

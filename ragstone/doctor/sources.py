@@ -32,12 +32,17 @@ def _settings(connection: Connection) -> Iterator[Finding]:
     table = schema.sources
     for row in connection.execute(select(table.c.name, table.c.settings, table.c.collection).order_by(table.c.name)):
         try:
-            settings = SourceSettings(**row.settings)
-        except (ValidationError, TypeError):
+            settings = SourceSettings.stored(row.settings)
+        except ValidationError:
             yield Finding(f"the settings of the source {row.name} can't be read: remove it, and add it again")
             continue
         if settings.collection != row.collection:
             yield Finding(f"the source {row.name} is said to be of two collections: add it again")
+        try:
+            SourceSettings.model_validate(row.settings)
+        except ValidationError as error:
+            said = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+            yield Finding(f"the source {row.name} would be refused now: {said}")
 
 
 def _items(application: Application, connection: Connection) -> Iterator[Finding]:

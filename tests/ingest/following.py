@@ -26,7 +26,7 @@ from ingest.sources.kinds import open_source
 from ingest.sources.refresh import Refreshing
 from ingest.sources.register import SourceRegister
 from ingest.sources.types import LastRun, SourceInfo, SourceReader, SourceSettings
-from ingest.types import Job
+from ingest.types import JobSummary
 from ingest.worker import Worker
 
 SETTINGS = IngestSettings(max_upload_mib=0.01, chunk_tokens=40, web=WebSettings(delay_s=0, allow_private=True))
@@ -86,7 +86,7 @@ class Followed:
         assert run.job_id == job_id
         return run
 
-    def job(self) -> Job:
+    def job(self) -> JobSummary:
         """The newest."""
         return self.queue.list(1)[0]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from ingest.config import ExtractionSettings
-from ingest.errors import CorruptDocument, EmptyDocument, LimitExceeded, UnsupportedFormat
-from ingest.extraction import server, wire
+from ingest.errors import CorruptDocument, EmptyDocument, LimitExceeded, ReaderUnavailable, UnsupportedFormat
+from ingest.extraction import process, server, wire
 from ingest.extraction.process import ReadHere, ReadingEnded, ReadingProcesses
 from ingest.extraction.wire import Examination, ReaderBug, Request
 from ingest.loaders.formats import is_plain
@@ -23,6 +23,8 @@ from ingest.loaders.reading import Reading
 from ingest.types import Extracted, Hidden, Page
 
 EXAMINATION = Examination()
+# For forks of this process, which other tests have made large: what ends with much memory is said to have run out.
+ROOMY = ExtractionSettings(memory_mib=16_384)
 MARKDOWN = (
     "---\ntitle: Tiere & “Pflanzen”\n---\n# Molche\n\nSie schwimmen \U0001f98e.\n\n## Futter\n\nWürmer.\n".encode()
 )
@@ -140,7 +142,7 @@ def test_a_file_whose_text_never_ends_is_refused(loader: list[object]) -> None:
 def test_a_file_that_breaks_the_loader_is_refused(loader: list[object]) -> None:
     loader.append(lambda data: os.kill(os.getpid(), signal.SIGTRAP))
     with pytest.raises(CorruptDocument, match=r"^a\.txt: the program that reads it broke down \(SIGTRAP\)"):
-        served(b"x", ExtractionSettings())
+        served(b"x", ROOMY)
 
 
 def test_a_file_nested_too_deeply_for_python_is_refused(loader: list[object]) -> None:
@@ -190,7 +192,7 @@ def test_a_file_costs_nothing_to_those_that_are_read_with_it(loader: list[object
         return Extracted(text=data.decode(), title="", media_type="text/plain")
 
     loader.append(read)
-    replies = served_all([b"a", b"bad", b"c", b"d"], ExtractionSettings())
+    replies = served_all([b"a", b"bad", b"c", b"d"], ROOMY)
     with pytest.raises(CorruptDocument, match="SIGTRAP"):
         wire.examined_of(replies[1])
     assert [wire.examined_of(replies[its]).extracted.text for its in (0, 2, 3)] == ["a", "c", "d"]
@@ -241,6 +243,40 @@ def test_a_file_that_was_cancelled_is_not_read(processes: ReadingProcesses) -> N
     with pytest.raises(ReadingEnded):
         slow[0].result()
     assert all(future.done() for future in slow)
+
+
+def test_a_process_that_can_never_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = ReadingProcesses(1)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    (tmp_path / "broken" / "ingest").mkdir(parents=True)
+    (tmp_path / "broken" / "ingest" / "__init__.py").write_text("raise ImportError('libxml2.so is missing')\n")
+    for name, value, why in (
+        ("ingest.extraction.process._ROOT", tmp_path / "broken", r"ImportError: libxml2\.so is missing\. Mend that"),
+        ("sys.executable", str(tmp_path / "gone"), r"No such file or directory"),
+    ):
+        with monkeypatch.context() as broken:
+            broken.setattr(name, value)
+            for _ in range(2):
+                with pytest.raises(ReaderUnavailable, match=rf"^the program that reads files could not be.*{why}"):
+                    processes.submit(MARKDOWN, "a.md", Reading(), EXAMINATION).result()
+    assert [path.name for path in tmp_path.iterdir()] == ["broken"]
+    assert processes.submit(MARKDOWN, "a.md", Reading(), EXAMINATION).result().extracted.headings
+    processes.close()
+
+
+def test_a_process_that_says_nothing_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ingest").mkdir()
+    (tmp_path / "ingest" / "__init__.py").write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.setattr(process, "_ROOT", tmp_path)
+    monkeypatch.setattr(process, "_START_S", 0.5)
+    monkeypatch.setattr(process, "_PATIENCE_S", 0.1)
+    processes = ReadingProcesses(1)
+    with pytest.raises(ReaderUnavailable, match=r"it said nothing for 0\.5 s"):
+        processes.submit(MARKDOWN, "a.md", Reading(), EXAMINATION).result()
+    processes.close()
 
 
 def test_closing_ends_what_is_being_read_and_leaves_nothing_behind(

@@ -146,6 +146,30 @@ def test_bad_files_are_refused_by_name(name: str, data: bytes, error: type[Refus
     assert words in str(refusal.value)
 
 
+LFS = f"version https://git-lfs.github.com/spec/v1\noid sha256:{8 * '4d7a2146'}\nsize 12345\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["manual.pdf", "photo.png", "sheet.xlsx", "notes.md", "page.html", "data.bin", "LICENSE"]
+)
+@pytest.mark.parametrize("pointer", [LFS, LFS[:-1], LFS.replace("\n", "\r\n")])
+def test_a_pointer_of_git_lfs_is_no_document(name: str, pointer: str) -> None:
+    with pytest.raises(UnsupportedFormat, match=r"pointer of Git LFS.*git lfs pull") as caught:
+        extract(pointer.encode(), name)
+    assert str(caught.value).startswith(f"{name}: ")
+
+
+def test_a_text_about_pointers_of_git_lfs_is_one() -> None:
+    for text in (f"A pointer is:\n\n{LFS}", LFS + "and that was it\n", LFS.replace("4d7a", "4D7A"), LFS[:60]):
+        assert "git-lfs" in extract(text.encode(), "a.md").text
+
+
+def test_a_pointer_of_git_lfs_in_an_archive_is_left_out() -> None:
+    packed = extract(archive(**{"a.md": b"Newts.", "b.pdf": LFS.encode()}), "a.zip")
+    assert "oid sha256" not in packed.text
+    assert any("b.pdf was left out" in note for note in packed.notes)
+
+
 @pytest.mark.parametrize("text", ["# \n## \n###### x", "7", "\u0e01", "\u6c34", "\u0928\u092e"])
 def test_a_single_letter_or_digit_of_any_script_is_text(text: str) -> None:
     assert extract(text.encode(), "a.md").text == text

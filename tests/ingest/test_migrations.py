@@ -15,6 +15,7 @@ from ingest.errors import CatalogUnavailable
 from ingest.history import History
 from ingest.identity import chunk_id_of, document_id_of
 from ingest.jobs import JobQueue
+from ingest.screening.minhash import signature
 from ingest.vectors import decoded
 
 FIRST_SCHEMA = Path(__file__).with_name("first_schema.sql")
@@ -143,7 +144,13 @@ def test_a_catalog_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         Catalog.in_folder(tmp_path)
 
 
+ADDED_SINCE_5 = (
+    "DROP TABLE quarantine_texts",
+    "ALTER TABLE staged DROP COLUMN signature",
+    "DELETE FROM migrations WHERE number > 5",
+)
 ADDED_BY_5 = (
+    *ADDED_SINCE_5,
     "DROP TABLE source_items",
     "DROP TABLE sources",
     "DROP TABLE quarantine",
@@ -199,6 +206,22 @@ def test_a_catalog_of_the_fourth_schema_takes_chunks_that_are_led_by_a_header(tm
             select(table.c.lead_start, table.c.lead_end).where(table.c.removed_in.is_(None)).order_by(table.c.ordinal)
         )
         assert [tuple(row) for row in connection.execute(shown)] == [(None, None), (0, 4)]
+    catalog.close()
+
+
+def test_a_catalog_of_the_fifth_schema_keeps_what_is_staged_and_signs_it_when_it_is_promoted(tmp_path: Path) -> None:
+    catalog = Catalog.in_folder(tmp_path)
+    history = History(catalog)
+    batch = history.open_batch()
+    history.stage_version(batch, prepared(["The pump weighs eleven kilograms."]), SPACE)
+    catalog.close()
+    without(tmp_path, *ADDED_SINCE_5)
+    catalog = Catalog.in_folder(tmp_path)
+    History(catalog).promote(batch)
+    with catalog.reading() as connection:
+        signed = bytes(connection.execute(select(schema.signatures.c.signature)).scalar_one())
+        assert signed == signature("The pump weighs eleven kilograms.")
+        assert connection.execute(select(schema.quarantine_texts)).all() == []
     catalog.close()
 
 

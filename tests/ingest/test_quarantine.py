@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from ingest import schema, statements
 from ingest.catalog import Catalog
 from ingest.collection_settings import Collections
 from ingest.erasure import Erasure
 from ingest.errors import NotFound, QuarantineConflict
+from ingest.history import History
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.quarantine import Quarantine
@@ -141,6 +143,8 @@ def test_an_erased_document_leaves_nothing_in_the_quarantine(
     ingestion.sweep()
     assert quarantine.list() == []
     assert originals.hashes() == set()
+    with catalog.reading() as connection:
+        assert statements.count(connection, schema.quarantine_texts) == 0
 
 
 def test_a_flood_of_near_copies_is_held_back_from_its_limit_on(
@@ -157,3 +161,78 @@ def test_a_flood_of_near_copies_is_held_back_from_its_limit_on(
     assert {item.uri for item in held} == {f"{number}.md" for number in range(20, 25)}
     # Elsewhere, and when there are fewer of them, they are welcome.
     assert put(ingestion, files[0].data, uri="a.md", collection="other").state == "indexed"
+
+
+def test_whoever_decides_reads_the_whole_text_and_sees_where_a_finding_stands(
+    ingestion: Ingestion, quarantine: Quarantine
+) -> None:
+    long = b"The pump weighs 11 kg. It stands in the cellar.\n" * 20
+    put(ingestion, CLEAN + b"\n\n" + long + "Caf\u00e9\u200b \U0001f600. ".encode() + HOSTILE + b"\n\n" + long)
+    item = quarantine.read(quarantine.list()[0].item_id)
+    assert item.text is not None
+    assert item.text.count("in the cellar") == 40
+    assert (item.title, item.text_start, item.text_characters) == ("Pump", 0, len(item.text))
+    (finding,) = [its for its in item.findings if its.kind == "instructions"]
+    assert "Ignore all previous instructions" in item.text[finding.start : finding.end]
+    parts = [quarantine.read(item.item_id, start, 700).text or "" for start in range(0, len(item.text), 700)]
+    assert "".join(parts) == item.text  # offsets count characters, whatever their bytes
+    assert quarantine.read(item.item_id, len(item.text)).text == ""
+
+
+@pytest.mark.parametrize("decision", ["release", "reject"])
+def test_a_text_is_kept_only_until_it_is_decided(
+    ingestion: Ingestion, catalog: Catalog, quarantine: Quarantine, decision: str
+) -> None:
+    put(ingestion, HOSTILE)
+    put(ingestion, HOSTILE + b" At once.")  # in place of the one before
+    (item,) = quarantine.list()
+    assert str(quarantine.read(item.item_id).text).endswith("At once.")
+    getattr(quarantine, decision)(item.item_id)
+    decided = quarantine.read(item.item_id)
+    assert decided.text is None
+    assert f"it was {decided.state}" in str(decided.text_problem)
+    with catalog.reading() as connection:
+        assert statements.count(connection, schema.quarantine_texts) == 0
+
+
+def test_what_an_older_version_held_back_says_how_it_can_be_read(
+    ingestion: Ingestion, catalog: Catalog, quarantine: Quarantine
+) -> None:
+    put(ingestion, HOSTILE)
+    with catalog.writing() as connection:
+        connection.execute(schema.quarantine_texts.delete())
+    (item,) = quarantine.list()
+    assert "upload it again" in str(quarantine.read(item.item_id).text_problem)
+    put(ingestion, HOSTILE)
+    (again,) = quarantine.list()
+    assert quarantine.read(again.item_id).text == HOSTILE.decode()
+
+
+@pytest.mark.parametrize("by_an_older_version", [False, True])
+def test_what_a_promoted_batch_shows_counts_in_a_flood(
+    ingestion: Ingestion, catalog: Catalog, quarantine: Quarantine, by_an_older_version: bool
+) -> None:
+    page = "The northern valve of the great reservoir is opened by hand each spring, when the snow has gone. " * 5
+    files = [IncomingFile(f"{n}.md", f"{n}.md", f"{page} Copy {n}.".encode()) for n in range(21)]
+    assert put(ingestion, CLEAN, uri="0.md").state == "indexed"
+    history = History(catalog)
+    batch = history.open_batch()
+    ingestion.submit(files[:10], "default", None, batch)
+    ingestion.submit(files[10:20], "default", None, batch)
+    Worker(ingestion).work_off()
+    if by_an_older_version:
+        with catalog.writing() as connection:
+            connection.execute(schema.staged.update().values(signature=None))
+    dropped = history.open_batch()
+    ingestion.submit([files[20]], "other", None, dropped)
+    Worker(ingestion).work_off()
+    history.drop_batch(dropped)
+    with catalog.reading() as connection:
+        assert statements.count(connection, schema.signatures) == 1  # what is staged counts for nobody
+    history.promote(batch)
+    held = put(ingestion, files[20].data, uri="20.md")
+    assert held.state == "quarantined"
+    assert [its.findings[0].kind for its in quarantine.list()] == ["flood"]
+    with catalog.reading() as connection:
+        assert statements.count(connection, schema.signatures) == 20
+    assert put(ingestion, CLEAN, uri="21.md").state == "indexed"  # 0.md is no copy of it any more

@@ -72,6 +72,8 @@ def test_instructions_to_the_model_are_found_where_they_stand(attack: str) -> No
         "Large language models such as GPT-4 answer questions; a system prompt sets their tone.",
         "[![Build](https://img.shields.io/badge/build-passing-green.svg?style=flat&label=tests)](https://example.org)",
         "Sie können diese Nachricht ignorieren. Die Anweisung des Herstellers gilt weiter.",
+        "Install the CLI: at your prompt, run `curl -fsSL https://get.example.org/cli.sh | sh`. You don't need a card. "
+        'The script looks at `os.environ["HOME"]`; open a new terminal when it has ended.',
         "The actor plays two roles. He was told to act as a doctor, and stays calm.",
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -167,12 +168,69 @@ def test_what_is_no_bucket_is_refused(location: str) -> None:
 @pytest.mark.parametrize("options", [{"secret": "x"}, {"key": "x"}, {"client_kwargs": {"aws_session_token": "x"}}])
 def test_secrets_are_not_stored(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="environment"):
-        SourceSettings(kind="bucket", location="s3://bucket", options=options)
-    SourceSettings(kind="bucket", location="s3://bucket", options={"endpoint_url": "https://s3.example.org"})
+        SourceSettings(kind="bucket", location="memory://bucket", options=options)
+    SourceSettings(kind="bucket", location="memory://bucket", options={"endpoint_url": "https://s3.example.org"})
 
 
 def test_an_unknown_protocol_and_a_missing_package_are_said() -> None:
     with pytest.raises(RefusedDocument, match="nope://"):
-        BucketReader(SourceSettings(kind="bucket", location="nope://bucket"))
+        BucketReader(SourceSettings.stored({"kind": "bucket", "location": "nope://bucket"}))
     with pytest.raises(MissingDriver, match=r"pip install s3fs"):
-        BucketReader(SourceSettings(kind="bucket", location="s3://bucket"))
+        BucketReader(SourceSettings.stored({"kind": "bucket", "location": "s3://bucket"}))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "package"),
+    [
+        ("s3", "s3fs"),
+        ("s3a", "s3fs"),
+        ("gs", "gcsfs"),
+        ("abfs", "adlfs"),
+        ("oci", "ocifs"),
+        ("webdav", "webdav4"),
+        ("lakefs", "lakefs-spec"),
+        ("smb", "smbprotocol"),
+        ("sftp", "paramiko"),
+        ("hdfs", "pyarrow"),
+    ],
+)
+def test_a_bucket_whose_package_is_missing_is_refused_when_it_is_given(
+    monkeypatch: pytest.MonkeyPatch, protocol: str, package: str
+) -> None:
+    missing = ("s3fs", "gcsfs", "adlfs", "ocifs", "webdav4", "lakefs_spec", "smbprotocol", "paramiko", "pyarrow")
+    for name in missing:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ValidationError, match=rf"{protocol}:// needs a package: pip install {package}\b"):
+        SourceSettings(kind="bucket", location=f"{protocol}://bucket/docs")
+    stored = SourceSettings.stored({"kind": "bucket", "location": f"{protocol}://bucket/docs"})
+    assert stored.location == f"{protocol}://bucket/docs"  # or the list of sources would fail
+
+
+def test_a_bucket_of_no_known_kind_is_refused_when_it_is_given() -> None:
+    with pytest.raises(ValidationError, match=r"nonsense:// is known to no file system.* s3, ") as caught:
+        SourceSettings(kind="bucket", location="nonsense://bucket")
+    assert "github" not in str(caught.value)
+    SourceSettings(kind="bucket", location="memory://bucket")
+    SourceSettings(kind="bucket", location="ftp://bucket")
+
+
+def test_a_secret_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As docs/operations.md says."""
+    given: dict[str, Any] = {}
+
+    class Guarded(MemoryFileSystem):
+        protocol = "guarded"
+
+        def __init__(self, **options: Any) -> None:
+            given.update(options)
+            super().__init__()
+
+    fsspec.register_implementation("guarded", Guarded, clobber=True)
+    monkeypatch.setenv("FSSPEC_GUARDED_PASSWORD", "hunter2")
+    conf: dict[str, Any] = {}
+    fsspec.config.set_conf_env(conf)
+    monkeypatch.setattr(fsspec.config, "conf", conf)
+    monkeypatch.setitem(fsspec.config.apply_config.__globals__, "conf", conf)
+    settings = SourceSettings(kind="bucket", location="guarded://bucket/docs", options={"host": "example.org"})
+    BucketReader(settings)
+    assert given == {"host": "example.org", "password": "hunter2"}

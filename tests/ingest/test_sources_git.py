@@ -121,15 +121,42 @@ def test_links_submodules_and_hidden_files_are_left_out(followed: Followed, repo
     assert set(followed.shown()) == {"a.md", "docs/b.md", "c.md"}
 
 
-def test_names_that_are_no_uris_are_told(followed: Followed, repository: Path) -> None:
+def test_names_that_are_no_uris_are_taken_under_escaped_ones(followed: Followed, repository: Path) -> None:
     (repository / "new\nline.md").write_text("text")
+    (repository / "caf\\xe9.md").write_text("a backslash")
+    (repository / "\x1b[31m\u202e").mkdir()
+    (repository / "\x1b[31m\u202e" / "größe 100%.md").write_text("text")
     with open(os.fsencode(repository) + b"/caf\xe9.md", "w") as file:
-        file.write("text")
+        file.write("latin")
+    with open(os.fsencode(repository) + b"/caf\xe8.md", "w") as file:
+        file.write("latin too")
     commit(repository)
     run = followed.refresh()
-    assert (run.taken, run.failed) == (2, 2)
-    assert set(followed.items()) == {"a.md", "docs/b.md", "new\\nline.md", "caf\\udce9.md"}
-    assert followed.refresh().failed == 0
+    assert (run.taken, run.failed) == (7, 0)
+    assert set(followed.shown()) == {
+        "a.md",
+        "docs/b.md",
+        r"new\x0aline.md",
+        r"caf\\xe9.md",
+        r"caf\xe9.md",
+        r"caf\xe8.md",
+        r"\x1b[31m\xe2\x80\xae/größe 100%.md",
+    }
+    assert followed.catalog.version_text(document(r"caf\xe9.md"), 1) == "latin"
+    assert followed.refresh().unchanged == 7
+    (repository / "new\nline.md").unlink()
+    os.unlink(os.fsencode(repository) + b"/caf\xe9.md")
+    commit(repository)
+    assert followed.refresh().removed == 2
+
+
+def test_a_name_that_is_too_long_is_told(followed: Followed, repository: Path) -> None:
+    place = repository / "/".join(["\n" * 200] * 3)
+    place.mkdir(parents=True)
+    (place / "a.md").write_text("text")
+    commit(repository)
+    run = followed.refresh()
+    assert (run.taken, run.failed) == (2, 1)
 
 
 @pytest.mark.parametrize(

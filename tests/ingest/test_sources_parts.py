@@ -58,6 +58,95 @@ def test_locations_that_can_be_none_are_refused_when_they_are_given(kind: str, l
 
 
 @pytest.mark.parametrize(
+    ("kind", "location"),
+    [
+        ("web", "https://ada:hunter2@example.org/"),
+        ("web", "ftp://ada:hunter2@example.org/"),
+        ("web", "https://example.org/a https://example.org/b?api_key=hunter2"),
+        ("web", "https://example.org/?ApiKey=hunter2"),
+        ("web", "https://example.org/?a=1&token=hunter2#x"),
+        ("web", "https://example.org/?accessToken=hunter2"),
+        ("web", "https://example.org/?access-token=hunter2"),
+        ("web", "https://example.org/?key=AIzaSyA1hunter2B3c4D5e6F7"),
+        ("web", "https://example.org/?X-Amz-Signature=hunter2"),
+        ("sitemap", "https://example.blob.core.windows.net/s.xml?sv=2024&sig=hunter2"),
+        ("git", "https://ada:hunter2@example.org/x.git"),
+        ("git", "https://example.org/x.git?private_token=hunter2"),
+        ("git", "ssh://ada:hunter2@example.org/x.git"),
+        ("git", "ada:hunter2@example.org:x.git"),
+        ("bucket", "s3://KEY:hunter2@bucket/docs"),
+        ("bucket", "s3://KEY:hunt/er2@bucket/docs"),
+        ("bucket", "smb://ada:hunter2@server/share"),
+        ("bucket", "ftp://ada:hunter2@example.org/x"),
+        ("bucket", "sftp://:hunter2@example.org:22/x"),
+    ],
+)
+def test_a_secret_in_a_location_is_refused_and_not_repeated(kind: str, location: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        SourceSettings(kind=kind, location=location)  # type: ignore[arg-type]
+    (error,) = caught.value.errors()
+    assert "stored and shown" in error["msg"]
+    assert "leave it out" in error["msg"]
+    assert "hunt" not in error["msg"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "location"),
+    [
+        ("web", "https://example.org:8080/a@b?page=2&key=intro&tokens=5&page_token=3&author=ada&sig="),
+        ("web", "https://example.org/monkey?keyword=token&passenger=1&design=2"),
+        ("git", "git@example.org:group/x.git"),
+        ("git", "ssh://git@example.org:2222/group/x.git"),
+        ("git", "https://example.org:8443/x@y.git"),
+        ("bucket", "memory://bucket/a:b@c"),
+        ("bucket", "memory://container@account.dfs.core.windows.net/a"),
+        ("bucket", "memory://example.org:22/a@b"),
+        ("folder", "/srv/a:b@c?token=1"),
+    ],
+)
+def test_what_is_no_secret_is_left_in_a_location(kind: str, location: str) -> None:
+    assert SourceSettings(kind=kind, location=location).location == location  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"secret": "hunter2"},
+        {"connection_string": "hunter2"},
+        {"connectionString": "hunter2"},
+        {"account_key": "hunter2"},
+        {"sas_token": "hunter2"},
+        {"passphrase": "hunter2"},
+        {"client_kwargs": {"aws_secret_access_key": "hunter2"}},
+        {"client_kwargs": '{"aws_secret_access_key": "hunter2"}'},
+        {"headers": [{"Authorization": "hunter2"}]},
+        {"account": "AccountName=a;AccountKey=hunter2;EndpointSuffix=core.windows.net"},
+        {"endpoint_url": "https://ada:hunter2@example.org/"},
+        {"endpoint_url": "https://example.org/?sv=1&sig=hunter2"},
+        {"hosts": ["http://ada:hunter2@example.org"]},
+    ],
+)
+def test_a_secret_in_options_is_refused_and_not_repeated(options: dict[str, object]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        SourceSettings(kind="bucket", location="memory://b", options=options)
+    (error,) = caught.value.errors()
+    assert "environment" in error["msg"]
+    assert "hunter2" not in error["msg"]
+
+
+def test_what_is_no_secret_is_left_in_options() -> None:
+    options = {
+        "endpoint_url": "https://s3.example.org:9000/",
+        "anon": True,
+        "client_kwargs": {"region_name": "eu-central-1", "verify": False},
+        "requester_pays": "true",
+        "account_name": "ada",
+        "passive": "yes",
+    }
+    assert SourceSettings(kind="bucket", location="memory://b", options=options).options == options
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("a b.md", "a b.md"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,15 +15,18 @@ import pytest
 from following import Followed, document, write
 from sqlalchemy import update
 
-from ingest import schema
+from ingest import job_statements, schema
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.errors import NotFound, StorageFull
 from ingest.extraction.process import ReadHere
+from ingest.jobs import ClaimedJob
 from ingest.loaders.reading import Reading
 from ingest.pipeline import IncomingFile
 from ingest.sources.daemon import SourceDaemon
-from ingest.sources.types import Fetched, Listed, SourceReader, SourceSettings
+from ingest.sources.types import Fetched, LastRun, Listed, SourceReader, SourceSettings
+from ingest.types import Vectors
+from ingest.worker import Worker
 
 ONE_BY_ONE = IngestSettings(commit_files=1, chunk_tokens=40)
 
@@ -614,6 +618,167 @@ def test_a_refresh_that_ends_its_worker_again_and_again_is_given_up(followed: Fo
     assert followed.queue.get(job_id).state == "done"
 
 
+def test_the_run_of_a_refresh_that_was_given_up_has_failed_with_the_reason_and_the_time(
+    followed: Followed, folder: Path
+) -> None:
+    write(folder, "a.md")
+    followed.refresh()
+    (job_id,) = followed.register.request("s")
+    with followed.catalog.writing() as connection:  # what each worker notes that is killed then
+        followed.register.note_run(connection, "s", LastRun(job_id=job_id, started_at=datetime.now(UTC)))
+    for _ in range(10):
+        run = followed.register.get("s").last_run
+        assert run is not None and (run.state, run.finished_at) == ("running", None)
+        assert followed.queue.claim() is not None
+        followed.queue.requeue_abandoned()
+        with followed.catalog.writing() as connection:
+            connection.execute(update(schema.jobs).values(not_before=None))
+    job_now = followed.queue.get(job_id)
+    run = followed.register.get("s").last_run
+    assert run is not None and run.problem is not None
+    assert (run.state, run.problem.code, run.finished_at) == ("failed", "gave-up", job_now.finished_at)
+    assert run.finished_at is not None
+    later = datetime.now(UTC) + timedelta(days=400)
+    assert followed.queue.remove_old(30, later) == 1  # the other refresh: this one tells how the last went
+    assert followed.register.get("s").last_run == run
+    followed.queue.retry(job_id)
+    assert followed.refresh().state == "done"
+
+
+def test_a_refresh_that_is_stopped_while_it_waits_to_be_tried_again_is_cancelled(
+    followed: Followed, folder: Path
+) -> None:
+    followed.put("s", "folder", folder / "none")
+    run = followed.refresh()
+    assert (run.state, run.problem and run.problem.code) == ("waiting", "try-again")
+    followed.queue.request_cancel(run.job_id)
+    ended = followed.register.get("s").last_run
+    assert ended is not None and (ended.state, ended.problem) == ("cancelled", run.problem)
+
+
+def test_a_job_counts_the_items_that_may_have_changed_and_no_more(followed: Followed, folder: Path) -> None:
+    (job_id,) = followed.register.request("s")
+    assert (followed.job().done, followed.job().total) == (0, 0)
+    for name in ("a.md", "b.md", "c.md"):
+        write(folder, name)
+    followed.refresh()
+    assert (followed.queue.get(job_id).done, followed.queue.get(job_id).total) == (3, 3)
+    followed.refresh()
+    assert (followed.job().done, followed.job().total) == (0, 0)
+    write(folder, "a.md", text="another text")
+    (folder / "b.md").unlink()
+    followed.refresh()
+    assert (followed.job().done, followed.job().total) == (1, 1)
+
+
+class _WaitingForProgress:
+    """A reader that gives its last item only when the job tells of the others."""
+
+    def __init__(self, reader: SourceReader, progress: Callable[[], int], items: int) -> None:
+        self._reader, self._progress, self._left = reader, progress, items
+        self.list, self.may_be_empty, self.close = reader.list, reader.may_be_empty, reader.close
+
+    def fetch(self, item: Listed, mark: str | None, max_bytes: int) -> Fetched | None:
+        self._left -= 1
+        if not self._left:
+            wait_until(lambda: self._progress() > 0)
+        return self._reader.fetch(item, mark, max_bytes)
+
+
+def test_items_that_are_found_as_they_were_are_progress_too(catalog: Catalog, tmp_path: Path, folder: Path) -> None:
+    totals = set()
+
+    def done() -> int:
+        job = followed.job()
+        totals.add(job.total)
+        return job.done
+
+    followed = Followed(catalog, tmp_path, opened=lambda reader: _WaitingForProgress(reader, done, 5))
+    followed.put("s", "folder", folder)
+    write(folder, *(f"{number}.md" for number in range(5)))
+    followed.refresh()
+    for number in range(5):
+        os.utime(folder / f"{number}.md", (1, 1))  # the same, at another time
+    assert followed.refresh().unchanged == 5
+    assert (followed.job().done, followed.job().total) == (5, 5)
+    assert totals <= {0, 5}  # 0 before all are listed
+    followed.refreshing.close()
+
+
+def test_a_job_that_is_stopped_just_before_its_end_is_cancelled(followed: Followed) -> None:
+    (job_id,) = followed.register.request("s")
+
+    def task(job: ClaimedJob, report: Callable[[int, int], None], stop: Callable[[], bool]) -> float:
+        report(1, 1)
+        followed.queue.request_cancel(job.job_id)
+        assert stop()
+        return 0
+
+    Worker(followed.ingestion, {"refresh": task}).work_off()
+    assert followed.queue.get(job_id).state == "cancelled"
+
+
+def test_the_time_left_is_told_by_the_pace_since_the_list_was_known(followed: Followed, folder: Path) -> None:
+    (job_id,) = followed.register.request("s")
+    assert followed.queue.claim() is not None
+    now = datetime.now(UTC)
+    with followed.catalog.writing() as connection:
+        connection.execute(update(schema.jobs).values(started_at=now - timedelta(hours=5)))
+        followed.queue.begin(connection, job_id, 30)
+        paced = {job_statements.PACED_FROM: (now - timedelta(seconds=10)).isoformat()}
+        followed.queue.set_payload(connection, job_id, **paced)
+    assert followed.queue.get(job_id).eta_s is None
+    followed.queue.report(job_id, 10, 30)
+    for job in (followed.queue.get(job_id), followed.job()):
+        assert job.eta_s == pytest.approx(20, abs=2)
+
+
 def test_settings_are_checked_when_they_are_given() -> None:
     with pytest.raises(ValueError, match="whole path"):
         SourceSettings(kind="folder", location="docs")
+
+
+class Died(BaseException):
+    """Stands for the end of the process."""
+
+
+def test_a_file_of_a_source_that_ends_the_worker_is_singled_out(tmp_path: Path, sqlite_catalog: Catalog) -> None:
+    folder = tmp_path / "folder"
+    write(folder, "a.md", "b.md", "c.md")
+
+    def life() -> Followed:
+        """The next process."""
+        followed = Followed(sqlite_catalog, tmp_path)
+        embed = followed.embedder.embed_documents
+
+        def embed_or_die(texts: Sequence[str]) -> Vectors:
+            if any("b.md" in text for text in texts):
+                raise Died
+            return embed(texts)
+
+        followed.embedder.embed_documents = embed_or_die  # type: ignore[method-assign]
+        return followed
+
+    followed = life()
+    followed.put("s", "folder", folder)
+    (job_id,) = followed.register.request("s")
+    deaths = 0
+    while followed.queue.get(job_id).state != "done":
+        try:
+            followed.worker.work_off()
+        except Died:
+            deaths += 1
+            assert deaths < 6
+            followed = life()
+            followed.queue.requeue_abandoned()
+            with sqlite_catalog.writing() as connection:
+                followed.queue.hurry(connection, job_id)
+    assert deaths >= 3  # one more where another file was done before
+    assert followed.queue.get(job_id).state == "done"
+    assert followed.items() == {"a.md": "indexed", "b.md": "failed", "c.md": "indexed"}
+    (problem,) = followed.queue.get(job_id).problems
+    assert problem.code == "ends-the-worker"
+    # It is passed over until it changes.
+    assert followed.refresh().unchanged == 3
+    write(folder, "b.md", text="mended")
+    assert followed.refresh().taken == 1

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, select, update
 
+from ingest import schema
 from ingest.catalog import Catalog
 from ingest.config import IngestSettings
+from ingest.errors import NotFound
 from ingest.extraction.process import ReadHere
 from ingest.history import History
 from ingest.originals import Originals
@@ -17,7 +22,9 @@ from ingest.quarantine import Quarantine
 from ingest.sources.folder import FolderReader
 from ingest.sources.refresh import Refreshing
 from ingest.sources.register import SourceRegister
+from ingest.sources.shifts import drop_left_batches
 from ingest.sources.types import SourceInfo, SourceSettings
+from ingest.statements import Guard, unguarded
 from ingest.worker import Worker
 from retrieval.hash_embedder import HashEmbedder
 
@@ -31,6 +38,7 @@ class Watched:
         self.catalog, self.folder = catalog, folder
         self.ingestion = Ingestion(catalog, originals, HashEmbedder(), IngestSettings(), ReadHere())
         self.register = SourceRegister(catalog, self.ingestion.queue)
+        self.history = History(catalog)
         self.quarantine = Quarantine(catalog, self.ingestion.queue)
         for number in range(PAGES):
             self.write(number, page(number))
@@ -41,20 +49,41 @@ class Watched:
         self.folder.mkdir(exist_ok=True)
         (self.folder / f"{number}.md").write_text(text, "utf-8")
 
+    def refreshing(self, guard: Guard = unguarded) -> Refreshing:
+        return Refreshing(
+            self.register,
+            self.ingestion,
+            self.history,
+            IngestSettings(),
+            lambda source, known: FolderReader(Path(source.location)),
+            guard,
+        )
+
+    def killed(self, when: Callable[[Connection], bool]) -> str:
+        """A refresh whose worker ends in the transaction of which `when` says so first; returns its job."""
+        time.sleep(0.02)
+        (job_id,) = self.register.request("pages")
+
+        def guard(connection: Connection) -> None:
+            if when(connection):
+                raise Killed
+
+        refreshing = self.refreshing(guard)
+        job = self.ingestion.queue.claim()
+        assert job is not None
+        run = refreshing._begun(job)
+        with pytest.raises(Killed):
+            refreshing._turn(run, job, lambda: False)
+        run.fetching.stop()
+        return job_id
+
+    def open_batches(self) -> list[str]:
+        return [batch.batch_id for batch in self.history.batches() if batch.state == "open"]
+
     def refresh(self) -> SourceInfo:
         time.sleep(0.02)
         (job_id,) = self.register.request("pages")
-        history = History(self.catalog)
-        settings = IngestSettings()
-        refreshing = Refreshing(
-            self.register,
-            self.ingestion,
-            history,
-            settings,
-            lambda source, known: FolderReader(Path(source.location)),
-            lambda connection: None,
-        )
-        worker = Worker(self.ingestion, {"refresh": refreshing})
+        worker = Worker(self.ingestion, {"refresh": self.refreshing()})
         deadline = time.monotonic() + 30
         while self.ingestion.queue.get(job_id).state not in ("done", "failed", "dead"):
             assert worker.work_off()
@@ -64,6 +93,10 @@ class Watched:
     def texts(self) -> dict[str, str]:
         shown = self.catalog.documents(None, 100, None)[0]
         return {its.uri: self.catalog.version_text(its.document_id, its.version) for its in shown}
+
+
+class Killed(BaseException):
+    """The worker ends, with its transaction."""
 
 
 def page(number: int, word: str = "valve") -> str:
@@ -158,3 +191,81 @@ def test_asking_once_more_for_all_of_it_is_a_decision(watched: Watched) -> None:
     watched.register.request("pages", again=True)
     watched.refresh()
     assert len(watched.texts()) == 5
+
+
+def test_whoever_decides_on_a_refresh_reads_what_it_would_change(watched: Watched) -> None:
+    for number in range(10):
+        watched.write(number, "Moved.\n")
+    watched.write(50, page(50))
+    (watched.folder / "19.md").unlink()
+    watched.refresh()
+    (item,) = watched.quarantine.list()
+    shown = watched.quarantine.read(item.item_id)
+    assert (shown.text, shown.changes_total) == (None, 12)
+    changes = {its.uri: its for its in shown.changes}
+    assert (changes["3.md"].change, changes["3.md"].characters_after) == ("changed", len("Moved.\n"))
+    assert (changes["50.md"].change, changes["50.md"].characters_before) == ("added", None)
+    assert (changes["19.md"].change, changes["19.md"].characters_after) == ("removed", None)
+    first = watched.quarantine.changes(item.item_id, 5)
+    second = watched.quarantine.changes(item.item_id, 100, first[-1].document_id)
+    assert [*first, *second] == shown.changes
+    moved = watched.quarantine.changed_text(item.item_id, changes["3.md"].document_id, 2, 7)
+    assert moved.before is not None and moved.after is not None
+    assert (moved.before.text, moved.after.text) == (page(3)[2:9], "ved.\n")
+    gone = watched.quarantine.changed_text(item.item_id, changes["19.md"].document_id)
+    assert (gone.before and gone.before.text, gone.after) == (page(19), None)
+    with pytest.raises(NotFound):
+        watched.quarantine.changed_text(item.item_id, "d-none")
+    watched.quarantine.reject(item.item_id)
+    assert "it was rejected" in str(watched.quarantine.read(item.item_id).text_problem)
+
+
+def opened(connection: Connection) -> bool:
+    """Whether the transaction, or one before, has opened a batch."""
+    return connection.execute(select(schema.batches.c.batch_id).limit(1)).first() is not None
+
+
+def test_no_kill_leaves_a_batch_that_nobody_knows_of(watched: Watched) -> None:
+    for number in range(12):
+        watched.write(number, page(number) + "\nOne more sentence.\n")
+    job_id = watched.killed(opened)
+    with watched.catalog.reading() as connection:
+        payload = connection.execute(select(schema.jobs.c.payload).where(schema.jobs.c.job_id == job_id)).scalar_one()
+    assert watched.open_batches() == [payload["batch"]]
+    watched.ingestion.queue.requeue_abandoned()
+    watched.refresh()
+    assert watched.open_batches() == []
+    assert watched.texts()["3.md"].endswith("One more sentence.\n")
+
+
+def test_the_batch_of_a_refresh_that_was_given_up_is_dropped(watched: Watched, originals: Originals) -> None:
+    for number in range(12):
+        watched.write(number, page(number) + "\nOne more sentence.\n")
+    job_id = watched.killed(opened)
+    mine = watched.history.open_batch("refresh of the source pages")  # of somebody who calls his so
+    assert drop_left_batches(watched.ingestion, watched.history) == 0  # its job goes on
+    with watched.catalog.writing() as connection:
+        dead = update(schema.jobs).where(schema.jobs.c.job_id == job_id)
+        connection.execute(dead.values(state="dead", finished_at=datetime.now(UTC) - timedelta(days=1)))
+    assert len(watched.open_batches()) == 2
+    assert drop_left_batches(watched.ingestion, watched.history) == 1
+    assert watched.open_batches() == [mine]
+    assert drop_left_batches(watched.ingestion, watched.history) == 0
+
+
+def test_a_refresh_that_is_held_back_stays_so_when_its_worker_is_killed_then(watched: Watched) -> None:
+    for number in range(10):
+        watched.write(number, "Moved.\n")
+    time.sleep(0.02)
+    watched.register.request("pages")
+    refreshing = watched.refreshing()
+    job = watched.ingestion.queue.claim()
+    assert job is not None
+    run = refreshing._begun(job)
+    assert refreshing._turn(run, job, lambda: False) is None
+    run.fetching.stop()
+    watched.ingestion.queue.requeue_abandoned()  # it was killed before it had noted its end
+    watched.refresh()
+    (item,) = watched.quarantine.list()
+    watched.quarantine.release(item.item_id)
+    assert watched.texts()["3.md"] == "Moved.\n"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from following import Followed
+from following import SETTINGS, Followed, document
 from web_server import Site, site
 
 from ingest.catalog import Catalog
@@ -129,6 +129,43 @@ def test_robots_are_minded(followed: Followed, server: Site) -> None:
     followed.put("t", "web", f"{server.url}/docs/private/a", depth=1)
     assert followed.refresh("t").state == "failed"
     assert "/docs/private/a" not in server.asked
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_robots_are_minded_where_redirects_lead(followed: Followed, server: Site, depth: int) -> None:
+    with site() as other:
+        server.put("/robots.txt", "User-agent: *\nDisallow: /private/\n", media_type="text/plain")
+        other.put("/robots.txt", "User-agent: *\nDisallow: /closed\n", media_type="text/plain")
+        server.put("/d/", page("redir", "far", "free"))
+        server.put("/d/redir", status=302, location="/d/redir2")
+        server.put("/d/redir2", status=302, location="/private/secret")
+        server.put("/private/secret", page(text="the secret"))
+        server.put("/d/far", status=301, location=f"{other.url}/closed")
+        server.put("/d/free", status=301, location=f"{other.url}/open")
+        other.put("/closed", page(text="closed"))
+        other.put("/open", page(text="open"))
+        pages = "redir", "far", "free"
+        starts = f"{server.url}/d/" if depth else " ".join(f"{server.url}/d/{name}" for name in pages)
+        followed.put("s", "web", starts, depth=depth)
+        assert followed.refresh().failed == 2
+        problems = {its.uri: its.problem for its in followed.register.items("s", 10)}
+        assert "robots.txt" in str(problems[f"{server.url}/d/redir"])
+        assert "robots.txt" in str(problems[f"{server.url}/d/far"])
+        assert f"{server.url}/d/free" in followed.shown()
+        assert "/private/secret" not in server.asked
+        assert other.asked == ["/robots.txt", "/open"]
+        assert server.asked.count("/robots.txt") == 1
+
+
+def test_a_sitemap_that_is_not_for_programs_is_not_read(followed: Followed, server: Site) -> None:
+    server.put("/robots.txt", "User-agent: *\nDisallow: /sitemap\n", media_type="text/plain")
+    server.put("/sitemap.xml", sitemap(server, "/a"))
+    followed.put("s", "sitemap", f"{server.url}/sitemap.xml")
+    run = followed.refresh()
+    assert run.state == "failed"
+    assert run.problem is not None
+    assert "robots.txt" in run.problem.detail
+    assert server.asked == ["/robots.txt"]
 
 
 def test_a_site_whose_robots_cannot_be_had_is_asked_later(followed: Followed, server: Site) -> None:
@@ -332,6 +369,138 @@ def test_types_that_servers_name_decide_the_format(followed: Followed, server: S
     assert followed.refresh().taken == 2
     documents, _ = followed.catalog.documents(None, 10, None)
     assert {document.media_type for document in documents} == {"text/plain", "text/markdown"}
+
+
+def asking(directives: str, *links: str, name: str = "robots") -> str:
+    return f'<html><head><META NAME="{name}" CONTENT="{directives}"></head><body><p>x</p>{"".join(links)}</body></html>'
+
+
+@pytest.mark.parametrize(
+    ("body", "tags", "left_out"),
+    [
+        (asking("noindex"), (), True),
+        (asking("max-snippet:20, NoIndex ,follow"), (), True),
+        (asking("none"), (), True),
+        (asking("noindex", name="Ragstone"), (), True),
+        (page(), ("noindex",), True),
+        (page(), ("unavailable_after: 25 Jun 2060 15:00:00 PST", "nofollow,noindex"), True),
+        (page(), ("ragstone: noindex",), True),
+        (page(), ("otherbot: noindex, nofollow", "unavailable_after: 25 Jun 2060 15:00:00 PST"), False),
+        (asking("noindex", name="otherbot"), (), False),
+        (asking("index, nofollow"), (), False),
+        ("<!-- " + asking("noindex") + " -->" + page(), (), False),
+        (page(text="&lt;meta name=robots content=noindex>"), (), False),
+    ],
+)
+def test_a_page_that_asks_to_be_in_no_index_is_left_out(
+    followed: Followed, server: Site, body: str, tags: tuple[str, ...], left_out: bool
+) -> None:
+    server.put("/a", body, robots=tags)
+    server.put("/b", page())
+    followed.put("s", "web", f"{server.url}/a {server.url}/b")
+    run = followed.refresh()
+    assert (run.state, run.failed, run.taken) == ("done", 0, 1 if left_out else 2)
+    assert (run.left_out, run.listed) == ((1, 1) if left_out else (0, 2))
+    assert set(uris(followed, server)) == ({"/b"} if left_out else {"/a", "/b"})
+    if left_out:
+        (note,) = run.notes
+        assert "noindex" in note
+        assert f"{server.url}/a" in note
+
+
+def test_a_page_that_is_no_html_can_tell_of_noindex(followed: Followed, server: Site) -> None:
+    server.put("/a", "# How to be in no index\n\n" + asking("noindex"), media_type="text/markdown")
+    followed.put("s", "web", f"{server.url}/a")
+    assert followed.refresh().taken == 1
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize("how", ["page", "header", "header of a page as it was"])
+def test_a_page_that_comes_to_ask_for_it_is_hidden_and_comes_back(
+    followed: Followed, server: Site, depth: int, how: str
+) -> None:
+    server.put("/d/", page("a"))
+    server.put("/d/a", page())
+    followed.put("s", "web", f"{server.url}/d/" if depth else f"{server.url}/d/ {server.url}/d/a", depth=depth)
+    assert followed.refresh().taken == 2
+    if how == "page":
+        server.put("/d/a", asking("noindex"))
+    else:
+        server.put("/d/a", page(), robots=("noindex",), etag=how != "header")
+    run = followed.refresh()
+    assert (run.removed, run.left_out) == (1, 1)
+    assert set(uris(followed, server)) == {"/d/"}
+    assert followed.refresh().removed == 0
+    server.put("/d/a", page())
+    run = followed.refresh()
+    assert (run.taken, run.left_out, run.notes) == (1, 0, ())
+    assert set(uris(followed, server)) == {"/d/", "/d/a"}
+
+
+def test_links_of_a_page_that_is_left_out_are_followed_unless_it_says_no(server: Site, followed: Followed) -> None:
+    links = '<a href="x">x</a>', '<a href="y">y</a>'
+    server.put("/d/x", page())
+    server.put("/d/y", page())
+    for body, found in (
+        (asking("noindex", *links), {"/d/x", "/d/y"}),
+        (asking("noindex, nofollow", *links), set()),
+        (asking("nofollow", *links), {"/d/"}),
+        (asking("none", *links), set()),
+    ):
+        server.put("/d/", body)
+        followed.put("s", "web", f"{server.url}/d/", depth=1)
+        followed.refresh()
+        assert set(uris(followed, server)) == found
+
+
+def test_the_setting_takes_pages_that_ask_for_no_index(sqlite_catalog: Catalog, server: Site, tmp_path: Path) -> None:
+    web = WebSettings(delay_s=0, allow_private=True, noindex=False)
+    followed = Followed(sqlite_catalog, tmp_path, SETTINGS.model_copy(update={"web": web}))
+    server.put("/d/", asking("none", '<a href="x">x</a>'), robots=("noindex",))
+    server.put("/d/x", page())
+    followed.put("s", "web", f"{server.url}/d/", depth=1)
+    assert followed.refresh().taken == 2
+    followed.refreshing.close()
+    strict = Followed(sqlite_catalog, tmp_path)
+    server.put("/d/", server.pages["/d/"].body)  # as it was, without the header
+    assert strict.refresh().left_out == 1  # by the bytes that are kept
+    assert strict.shown() == {}
+    strict.refreshing.close()
+
+
+CZECH = "Příliš žluťoučký kůň úpěl ďábelské ódy."
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "expected"),
+    [
+        (page(text=CZECH).encode("iso-8859-2"), "text/html; charset=ISO-8859-2", CZECH),
+        (page(text="Łódź").encode("iso-8859-2"), "text/html;charset=iso-8859-2", "Łódź"),
+        (("<meta charset=windows-1251>" + page(text=CZECH)).encode("cp1250"), 'text/html; charset="cp1250"', CZECH),
+        (b"\xef\xbb\xbf" + page(text=CZECH).encode(), "text/html; charset=iso-8859-2", CZECH),
+        (page(text=CZECH).encode(), "text/html; charset=ISO-8859-1", CZECH),
+        (page(text=CZECH).encode(), "text/html; charset=nonsense", CZECH),
+        (page(text="Привет").encode("koi8-r"), "text/html; charset=koi8-r", "Привет"),
+        ("Łódź".encode("iso-8859-2"), "text/plain; charset=iso-8859-2", "Łódź"),
+        ("# 見出し".encode("shift_jis"), "text/markdown; charset=Shift_JIS", "見出し"),
+        ("Łódź".encode("utf-16-le"), "text/plain; charset=utf-16", "Łódź"),
+    ],
+)
+def test_the_server_says_how_a_page_is_encoded(
+    followed: Followed, server: Site, body: bytes, media_type: str, expected: str
+) -> None:
+    server.put("/a", body, media_type=media_type)
+    followed.put("s", "web", f"{server.url}/a")
+    assert followed.refresh().taken == 1
+    assert expected in followed.catalog.version_text(document(f"{server.url}/a"), 1)
+    server.pages["/a"].etag = False
+    assert followed.refresh().unchanged == 1
+
+
+def test_links_are_read_in_the_encoding_that_the_server_says(server: Site) -> None:
+    server.put("/d/", page("Łódź").encode("iso-8859-2"), media_type="text/html; charset=iso-8859-2")
+    server.put("/d/%C5%81%C3%B3d%C5%BA", page())
+    assert listed(server, "web", "/d/", depth=1) == ["/d/", "/d/Łódź"]
 
 
 def test_a_server_that_cannot_be_reached_is_said(followed: Followed) -> None:

@@ -19,9 +19,11 @@ from ingest.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.erasure import Erasure
 from ingest.errors import CatalogUnavailable, IngestError, NotAllowed, NotFound
-from ingest.extraction.process import ReadHere
+from ingest.extraction import process
+from ingest.extraction.process import ReadHere, ReadingProcesses
 from ingest.history import History
-from ingest.jobs import FILL_SPACE, FINISHED
+from ingest.identity import document_id_of
+from ingest.jobs import FILL_SPACE, FINISHED, JobQueue
 from ingest.leases import Holder, Lease, this_process
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
@@ -136,6 +138,104 @@ def test_a_cancelled_job_stops_between_batches(catalog: Catalog, originals: Orig
     assert {outcome.state for outcome in job.documents} == {"indexed"}  # whose chunks were embedded by then
     assert 1 <= len(job.documents) < 10
     assert len(originals.hashes()) == len(job.documents)
+
+
+def test_that_another_process_cancelled_a_job_is_heard_each_time(ingestion: Ingestion, catalog: Catalog) -> None:
+    job_id = submit(ingestion, "a.md")
+    assert ingestion.queue.claim() is not None
+    JobQueue(catalog).request_cancel(job_id)  # that of another process
+    wait_until(lambda: ingestion.queue.cancel_requested(job_id))
+    assert ingestion.queue.cancel_requested(job_id)  # else a job that was to stop would be begun anew
+
+
+def test_a_large_file_lets_later_uploads_go_first_and_is_not_begun_anew(
+    catalog: Catalog, originals: Originals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.worker._TURN_S", 0.1)
+    embedded: list[str] = []
+    small: list[str] = []
+    others_come = threading.Lock()
+
+    class SlowEmbedder(HashEmbedder):
+        def embed_documents(self, texts):  # type: ignore[no-untyped-def]
+            embedded.extend(texts)
+            if others_come.acquire(blocking=False):
+                small.append(submit(ingestion, "b.md"))
+                # A later version of the large file, which must not overtake it.
+                small.append(ingestion.submit([IncomingFile("a.md", "a.md", b"The newest.")], "default", {}))
+            time.sleep(0.05)
+            return super().embed_documents(texts)
+
+    read: list[str] = []
+
+    class Counting(ReadHere):
+        def submit(self, data, name, reading, examination):  # type: ignore[no-untyped-def]
+            read.append(name)
+            return super().submit(data, name, reading, examination)
+
+    settings = IngestSettings(embed_batch=1, chunk_tokens=16)
+    ingestion = Ingestion(catalog, originals, SlowEmbedder(), settings, Counting())
+    text = "\n\n".join(f"The valve {number} of the long pipe is opened in spring and closed." for number in range(30))
+    large = ingestion.submit([IncomingFile("a.md", "a.md", text.encode())], "default", {})
+    worker = Worker(ingestion)
+    worker.start()
+    try:
+        wait_until(lambda: len(small) == 2)
+        jobs = [wait_for(ingestion, job_id) for job_id in (large, *small)]
+    finally:
+        worker.stop()
+    assert [job.state for job in jobs] == ["done"] * 3
+    finished = [job.finished_at for job in jobs]
+    assert finished[1] < finished[0] < finished[2]  # type: ignore[operator]
+    assert len(embedded) == len(set(embedded)) > 30
+    assert read == ["a.md", "b.md", "a.md"]
+    assert catalog.version_text(document_id_of("default", "a.md"), 2) == "The newest."
+
+
+def test_one_large_file_says_how_far_it_is(
+    catalog: Catalog, originals: Originals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.pipeline._REPORT_S", 0.0)
+    seen: list[Job] = []
+
+    class Watched(HashEmbedder):
+        def embed_documents(self, texts):  # type: ignore[no-untyped-def]
+            time.sleep(0.02)
+            seen.append(ingestion.queue.get(job_id))
+            return super().embed_documents(texts)
+
+    ingestion = Ingestion(catalog, originals, Watched(), IngestSettings(embed_batch=1, chunk_tokens=16), ReadHere())
+    text = "\n\n".join(f"The valve {number} of the long pipe is opened in spring and closed." for number in range(30))
+    job_id = ingestion.submit([IncomingFile("a.md", "a.md", text.encode())], "default", {})
+    Worker(ingestion).work_off()
+    parts = [job.part for job in seen]
+    assert parts == sorted(parts)
+    assert parts[0] == 0
+    assert 0.8 < parts[-1] < 1
+    assert all(job.done == 0 and job.total == 1 for job in seen)
+    assert seen[0].eta_s is None
+    assert seen[-1].eta_s is not None
+    ended = ingestion.queue.get(job_id)
+    assert (ended.done, ended.part, ended.eta_s) == (1, 0, None)
+
+
+def test_a_file_that_takes_too_long_to_cut_is_refused(catalog: Catalog, originals: Originals) -> None:
+    class SlowCounter(HashEmbedder):
+        def count_tokens(self, text: str) -> int:
+            time.sleep(0.01 if "newts" in text else 0)
+            return super().count_tokens(text)
+
+    ingestion = Ingestion(catalog, originals, SlowCounter(), IngestSettings(cutting_s=0.05), ReadHere())
+    paragraphs = "\n\n".join(f"{number} newts swim." for number in range(30))
+    job_id = ingestion.submit(
+        [IncomingFile("a.md", "a.md", paragraphs.encode()), IncomingFile("b.md", "b.md", b"toads")], "default", {}
+    )
+    Worker(ingestion).work_off()
+    refused, done = ingestion.queue.get(job_id).documents
+    assert done.state == "indexed"
+    assert refused.problem is not None
+    assert refused.problem.code == "limit-exceeded"
+    assert refused.problem.detail.startswith("a.md: cutting its text into passages took over 0.05 s")
 
 
 def test_a_queued_job_is_cancelled_at_once(ingestion: Ingestion, tmp_path: Path) -> None:
@@ -304,8 +404,12 @@ def test_a_worker_that_fails_for_days_still_tries(ingestion: Ingestion) -> None:
 
 def test_what_a_worker_had_to_say_ends_with_it(ingestion: Ingestion, catalog: Catalog) -> None:
     with catalog.writing() as connection:
-        facts.put(connection, facts.WORKER_PROBLEM, {"said": "the disk is full", "uploads_only": False})
+        facts.put(connection, facts.WORKER_PROBLEM, {"said": "the disk is full", "uploads_only": False, "term": 0})
     assert problem_of_worker(catalog) is None  # nobody holds the lease
+    lease = Lease(catalog, WORKER)
+    assert lease.acquire()
+    assert problem_of_worker(catalog) is None  # another holds it by now
+    lease.release()
     worker = Worker(ingestion)
     worker.start()
     try:
@@ -424,3 +528,119 @@ def test_a_job_of_others_is_refused_unread(ingestion: Ingestion, catalog: Catalo
     # How long it takes must not tell that there is a job, so what can be long is not read.
     assert not [statement for statement in asked if "payload" in statement or "outcomes" in statement]
     assert ingestion.queue.get(job_id, ["default"]).total == 20
+
+
+def test_while_the_reader_can_not_start_uploads_wait_and_say_why(
+    sqlite_catalog: Catalog, originals: Originals, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "broken" / "ingest").mkdir(parents=True)
+    (tmp_path / "broken" / "ingest" / "__init__.py").write_text("raise ImportError('no lxml')\n")
+    ingestion = Ingestion(sqlite_catalog, originals, HashEmbedder(), IngestSettings(), ReadingProcesses(1))
+    job_id = submit(ingestion, "a.md", "b.md", "c.md")
+    worker = Worker(ingestion)
+    with monkeypatch.context() as broken:
+        broken.setattr(process, "_ROOT", tmp_path / "broken")
+        worker.start()
+        wait_until(lambda: worker.problem is not None)
+        assert worker.problem is not None
+        assert worker.problem.startswith("the program that reads files could not be started: ImportError: no lxml.")
+        assert problem_of_worker(sqlite_catalog) == worker.problem
+        wait_until(lambda: worker._failures >= 2)  # it is tried again, later each time
+        assert worker._failures < 5
+        job = ingestion.queue.get(job_id)
+        assert (job.state, job.attempts, job.documents) == ("queued", 0, ())
+    worker.wake()
+    assert [outcome.state for outcome in wait_for(ingestion, job_id).documents] == ["indexed"] * 3
+    assert worker.problem is None
+    worker.stop()
+
+
+class Died(BaseException):
+    """Stands for the end of the process."""
+
+
+class EndingEmbedder(HashEmbedder):
+    """Ends the process at some texts."""
+
+    def __init__(self, *deadly: str) -> None:
+        super().__init__()
+        self.deadly = deadly
+        self.groups: list[int] = []
+
+    def embed_documents(self, texts):  # type: ignore[no-untyped-def]
+        self.groups.append(len(texts))
+        if any(word in text for text in texts for word in self.deadly):
+            raise Died
+        return super().embed_documents(texts)
+
+
+def lives(catalog: Catalog, originals: Originals, embedder: Embedder, job_id: str) -> int:
+    """How many processes it took to end a job, one after the other."""
+    for count in range(1, 12):
+        ingestion = Ingestion(catalog, originals, embedder, IngestSettings(), ReadHere())
+        ingestion.queue.requeue_abandoned()
+        with catalog.writing() as connection:
+            ingestion.queue.hurry(connection, job_id)
+        try:
+            Worker(ingestion).work_off()
+        except Died:
+            continue
+        return count
+    raise AssertionError("the job never ended")
+
+
+def test_a_file_that_ends_the_worker_is_singled_out_and_the_others_go_in(
+    catalog: Catalog, originals: Originals
+) -> None:
+    embedder = EndingEmbedder("b.md")
+    ingestion = Ingestion(catalog, originals, embedder, IngestSettings(), ReadHere())
+    job_id = submit(ingestion, "a.md", "b.md", "c.md", "d.md")
+    assert lives(catalog, originals, embedder, job_id) == 4
+    job = ingestion.queue.get(job_id)
+    assert job.state == "done"
+    assert {outcome.uri: outcome.state for outcome in job.documents} == {
+        "a.md": "indexed", "b.md": "failed", "c.md": "indexed", "d.md": "indexed",
+    }  # fmt: skip
+    assert embedder.groups == [4, 4, 1, 1, 2]  # together twice, alone, and the others together once more
+    (problem,) = job.problems
+    assert problem.code == "ends-the-worker"
+    assert problem.detail.startswith("b.md: the process that does the jobs ended each time it took this file")
+    # It is among what was given up, and can be tried again when it is mended.
+    (dead,) = [its for its in ingestion.queue.list() if its.state == "dead"]
+    assert dead.problems == (problem,)
+    ingestion.sweep()
+    ingestion.queue.retry(dead.job_id)
+    embedder.deadly = ()
+    Worker(ingestion).work_off()
+    assert [outcome.state for outcome in ingestion.queue.get(dead.job_id).documents] == ["indexed"]
+
+
+def test_each_of_several_such_files_is_singled_out(sqlite_catalog: Catalog, originals: Originals) -> None:
+    embedder = EndingEmbedder("b.md", "d.md")
+    ingestion = Ingestion(sqlite_catalog, originals, embedder, IngestSettings(), ReadHere())
+    job_id = submit(ingestion, "a.md", "b.md", "c.md", "d.md")
+    lives(sqlite_catalog, originals, embedder, job_id)
+    states = {outcome.uri: outcome.state for outcome in ingestion.queue.get(job_id).documents}
+    assert states == {"a.md": "indexed", "b.md": "failed", "c.md": "indexed", "d.md": "failed"}
+
+
+def test_a_file_that_was_alone_when_the_worker_was_stopped_is_no_culprit(
+    sqlite_catalog: Catalog, originals: Originals
+) -> None:
+    embedder = EndingEmbedder("a.md")
+    ingestion = Ingestion(sqlite_catalog, originals, embedder, IngestSettings(), ReadHere())
+    job_id = submit(ingestion, "a.md", "b.md")
+    for _ in range(2):
+        with pytest.raises(Died):
+            Worker(ingestion).work_off()
+        ingestion.queue.requeue_abandoned()
+    embedder.deadly = ()
+    job = ingestion.queue.claim()
+    assert job is not None
+    stops = iter([False])
+    ingested = ingestion.ingest(job, lambda: next(stops, True))
+    assert [upload.uri for upload in ingested.left] == ["a.md", "b.md"]
+    ingestion.queue.put_back(job_id)
+    other = Ingestion(sqlite_catalog, originals, embedder, IngestSettings(), ReadHere())
+    Worker(other).work_off()
+    assert [outcome.state for outcome in other.queue.get(job_id).documents] == ["indexed", "indexed"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -18,6 +18,7 @@ class Page:
     etag: bool = True
     modified: str | None = None
     location: str | None = None
+    robots: tuple[str, ...] = ()  # headers X-Robots-Tag
 
 
 @dataclass
@@ -46,6 +47,10 @@ def site() -> Iterator[Site]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # who asks may have enough before the end
+                super().handle()
+
         def do_GET(self) -> None:
             its.asked.append(self.path)
             its.hosts.add(self.headers.get("Host", ""))
@@ -63,6 +68,8 @@ def site() -> Iterator[Site]:
                 self.send_header("Last-Modified", page.modified)
             if page.location is not None:
                 self.send_header("Location", page.location)
+            for tag in page.robots:
+                self.send_header("X-Robots-Tag", tag)
             self.send_header("Content-Type", page.media_type)
             if not same:
                 self.send_header("Content-Length", str(len(body)))

@@ -12,9 +12,11 @@ import pytest
 from documents import pdf
 from fastapi.testclient import TestClient
 from service import HOST, TRUE, application_in, service, upload
+from sqlalchemy import update
 
 from generation.errors import ModelFailed
 from generation.language_models.scripted import ScriptedLanguageModel
+from ingest import schema
 from ingest.extraction.process import ReadHere
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile
@@ -327,7 +329,7 @@ def test_a_full_disk_is_said_to_be_and_the_service_goes_on(tmp_path: Path) -> No
     with TestClient(create_app(application), base_url=f"http://{HOST}") as client:
         reply = client.post("/v1/documents", files={"file": ("a.md", b"text")})
         assert "free some" in problem(reply, 507, "storage-full")["detail"]
-        assert client.get("/v1/jobs").json() == {"jobs": []}
+        assert client.get("/v1/jobs").json() == {"jobs": [], "next_cursor": None}
         assert client.get("/healthz").status_code == 200
 
 
@@ -341,3 +343,42 @@ def test_the_openapi_description_names_the_calls_that_are_built(client: TestClie
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/v1/documents", "/v1/search", "/v1/ask", "/v1/jobs/{job_id}", "/v1/index", "/readyz"} <= set(paths)
     assert not {"/v1/runs", "/v1/releases"} & set(paths)
+
+
+def test_jobs_are_listed_by_state_in_pages_and_tell_of_their_files_in_pages(client: TestClient) -> None:
+    for _ in range(3):
+        upload(client, "pump.md", b"# Pump")
+    sent = client.post("/v1/documents", files=[("file", (f"{n}.md", b"" if n % 2 else b"x")) for n in range(7)])
+    job_id = sent.json()["job_id"]
+    deadline = time.monotonic() + 30
+    while client.get(f"/v1/jobs/{job_id}").json()["state"] != "done" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    listed = client.get("/v1/jobs?state=done&state=queued&limit=3").json()
+    assert listed["jobs"][0]["counts"] == {"failed": 3, "indexed": 4}
+    assert "documents" not in listed["jobs"][0]
+    assert len(listed["jobs"][0]["problems"]) == listed["jobs"][0]["problems_total"] == 3
+    rest = client.get(f"/v1/jobs?state=done&limit=3&cursor={listed['next_cursor']}").json()
+    assert (len(listed["jobs"]), len(rest["jobs"]), rest["next_cursor"]) == (3, 1, None)
+    assert client.get("/v1/jobs?state=dead").json() == {"jobs": [], "next_cursor": None}
+    for wrong in ("/v1/jobs?state=lost", "/v1/jobs?limit=0", f"/v1/jobs/{job_id}/documents?cursor=x"):
+        problem(client.get(wrong), 422, "bad-request")
+    problem(client.get("/v1/jobs?cursor=j-none"), 404, "not-found")
+    whole = client.get(f"/v1/jobs/{job_id}").json()["documents"]
+    found, cursor = [], "0"
+    while cursor is not None:
+        page = client.get(f"/v1/jobs/{job_id}/documents?limit=2&cursor={cursor}").json()
+        found, cursor = found + page["documents"], page["next_cursor"]
+    assert found == whole
+    assert len(found) == 7
+    failed = client.get(f"/v1/jobs/{job_id}/documents?state=failed").json()["documents"]
+    assert [its["uri"] for its in failed] == ["1.md", "3.md", "5.md"]
+
+
+def test_a_job_of_very_many_files_is_capped_and_counted(client: TestClient) -> None:
+    job_id = upload(client, "pump.md", b"# Pump")["job_id"]
+    outcome = client.get(f"/v1/jobs/{job_id}").json()["documents"][0]
+    with client.app.state.application.catalog.writing() as connection:  # type: ignore[attr-defined]
+        connection.execute(update(schema.jobs).values(outcomes=[outcome] * 1500))
+    job = client.get(f"/v1/jobs/{job_id}").json()
+    assert (len(job["documents"]), job["counts"]) == (1000, {"indexed": 1500})
+    assert len(client.get(f"/v1/jobs/{job_id}/documents?limit=1000&cursor=1000").json()["documents"]) == 500

@@ -70,7 +70,7 @@ def test_new_metadata_on_the_same_bytes_is_taken_and_none_keeps_the_old(client: 
 def test_two_files_of_one_uri_in_a_request_are_refused(client: TestClient) -> None:
     files = [("file", ("a.md", b"one")), ("file", ("a.md", b"two"))]
     assert refused(client.post("/v1/documents", files=files))["field"] == "uri"
-    assert client.get("/v1/jobs").json() == {"jobs": []}
+    assert client.get("/v1/jobs").json() == {"jobs": [], "next_cursor": None}
 
 
 @pytest.mark.parametrize("as_of", [3.5, True, "2026-01-01T00:00:00", "0001-01-01T00:00:00+14:00", "yesterday", -1, "5"])

@@ -169,7 +169,7 @@ def test_an_upload_that_waited_and_was_erased_since_is_withdrawn(folders: tuple[
     assert holders(live, b"velociraptor") == holders(live, b"plans.md") == []
     with service(live) as client:
         upload(client, "doors.md", b"Doors are painted red.")
-        (waited,) = [job for job in application_of(client).queue.list() if job.documents[0].state == "failed"]
+        (waited,) = [job for job in application_of(client).queue.list() if job.counts == {"failed": 1}]
         assert waited.problems[0].code == "erased"
 
 
@@ -242,7 +242,7 @@ def test_a_waiting_upload_whose_file_is_gone_is_withdrawn_from_the_backup(folder
     with service(restored) as client:
         upload(client, "doors.md", b"Doors are painted green every spring.")
         jobs = application_of(client).queue.list()
-        assert [job.documents[0].state for job in jobs] == ["indexed", "failed"]
+        assert [job.counts for job in jobs] == [{"indexed": 1}, {"failed": 1}]
 
 
 # Places

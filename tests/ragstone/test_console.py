@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +16,7 @@ from browser import PROGRAM, Page, browser
 from office_documents import locked
 from running import running
 from service import application_in
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from ingest import schema
 from ingest.keys import Action, Grant, KeyRing
@@ -169,6 +170,50 @@ def test_what_is_held_is_shown_as_text_and_released(page: Page) -> None:
 
 
 @in_a_browser
+def test_the_whole_text_of_what_is_held_is_shown_inert_with_what_was_found_marked(page: Page) -> None:
+    before = "<b id=evil>\u202ePumps\u200b \U0001f600</b> \x1b[31m. " + "They pump. " * 10_000
+    page.upload({"bad.md": f"{before}{SAID}. Behind.".encode()})
+    page.sees("1 held", "nav")
+    page.open_view("quarantine")
+    page.press("Whole text", "#quarantine-list")
+    page.sees("100,000 of 110,1", "#quarantine-list")
+    page.sees("<b id=evil>U+202EPumpsU+200B \U0001f600</b>", "#quarantine-list .whole")
+    assert page.js("document.querySelector('#evil')") is None
+    assert page.js("[...document.querySelectorAll('.unseen')].map((its) => its.textContent)")[:2] == [
+        "U+202E",
+        "U+200B",
+    ]
+    page.press("Show more of it", "#quarantine-list")
+    page.sees(SAID, "#quarantine-list mark")
+    page.sees("Behind.", "#quarantine-list .whole")
+    assert page.js("[...document.querySelectorAll('#quarantine-list mark')].at(-1).textContent").startswith(SAID)
+    page.until("[...document.querySelectorAll('#quarantine-list button')].at(-3).hidden")  # there is no more of it
+
+
+@in_a_browser
+def test_what_a_held_refresh_would_change_can_be_read(page: Page, url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"{number}.md").write_text(f"The valve {number} opens at three bar, and closes at two. " * 9)
+    settings = {"kind": "folder", "location": str(folder), "watch": False}
+    httpx.put(f"{url}/v1/sources/docs", json=settings).raise_for_status()
+    for text in ("", "Moved."):
+        for number in range(12 if text else 0):
+            (folder / f"{number}.md").write_text(text)
+        job_id = httpx.post(f"{url}/v1/index/refresh").json()["job_id"]
+        deadline = time.monotonic() + 20
+        while httpx.get(f"{url}/v1/jobs/{job_id}").json()["state"] != "done" and time.monotonic() < deadline:
+            time.sleep(0.05)
+    page.open_view("quarantine")
+    page.press("What it would change", "#quarantine-list")
+    page.sees("changed: 3.md (characters: 459 → 6)", "#quarantine-list")
+    page.js("document.querySelector('#quarantine-list .read li details').open = true")
+    page.sees("opens at three bar", "#quarantine-list .whole")
+    page.sees("Moved.", "#quarantine-list .whole")
+
+
+@in_a_browser
 def test_what_is_rejected_is_listed_on_demand(page: Page) -> None:
     page.upload({"bad.md": HOSTILE})
     page.sees("1 held", "nav")
@@ -224,7 +269,7 @@ def test_a_source_is_added_refreshed_changed_and_removed(page: Page, url: str, t
     page.sees("docs was added.", "#sources-told")
     page.press("Refresh now: docs")
     page.sees("The refresh of docs has ended: done.", "#sources-told")
-    page.sees("2 listed · 1 taken · 0 unchanged · 0 removed · 0 renamed · 1 failed · 0 quarantined", "#sources-list")
+    page.sees("2 listed · 1 taken · 1 failed", "#sources-list")
     page.sees("valve.md", "#documents")
     page.press("2 items", "#sources-list")
     page.sees("torn.pdf: is no PDF that can be read", "#sources-list")
@@ -251,7 +296,7 @@ def test_a_source_that_cannot_be_listed_says_why(page: Page, url: str, tmp_path:
     page.sees("there is no folder", "#sources-list .problem")
     page.sees("to be tried again", "#sources-list .tag")
     page.open_view("jobs")
-    page.press("Cancel: Refresh of a source, " + httpx.get(f"{url}/v1/jobs").json()["jobs"][0]["job_id"])
+    page.press("Cancel: Refresh of the source broken, " + httpx.get(f"{url}/v1/jobs").json()["jobs"][0]["job_id"])
     page.sees("stopped", "#jobs-ended .tag")
     page.sees("Nothing runs, and nothing waits.")
 
@@ -271,6 +316,26 @@ def test_a_job_that_was_given_up_can_be_tried_again(page: Page, url: str, applic
     page.press(f"Try again: Reading of files, {job_id}")
     page.until("calls.length")
     assert page.js("calls[0][0]") == f"/v1/jobs/{job_id}/retry"
+
+
+@in_a_browser
+def test_jobs_are_listed_page_by_page_with_their_counts(page: Page, url: str, application: Application) -> None:
+    reply = httpx.post(
+        f"{url}/v1/documents", params={"wait": True}, files=[("file", (f"{n}.md", b"")) for n in range(5)]
+    )
+    job_id = reply.json()["job_id"]
+    page.open_view("jobs")
+    page.sees("5 of 5 done · 5 failed", "#jobs-ended")
+    page.sees("0.md, 1.md, 2.md and 2 more", "#jobs-ended")
+    page.press("5 problems", "#jobs-ended")
+    page.sees("4.md is empty", "#jobs-ended")
+    with application.catalog.writing() as connection:
+        row = dict(connection.execute(select(schema.jobs)).mappings().one())
+        rows = [{**row, "number": row["number"] + n, "job_id": f"j-{n}"} for n in range(1, 120)]
+        connection.execute(insert(schema.jobs), rows)
+    page.press("Show more", "#view-jobs")
+    page.sees(job_id, "#jobs-ended")  # the oldest of all
+    page.until("document.querySelectorAll('#jobs-ended > li').length === 120")
 
 
 @in_a_browser

@@ -94,7 +94,7 @@ def test_an_upload_into_a_batch_that_is_not_open_is_refused_at_once(client: Test
     for name, status in ((batch, 409), ("nope", 404)):
         reply = client.post("/v1/documents", files={"file": ("a.md", b"green pump")}, data={"batch": name})
         assert reply.status_code == status
-    assert client.get("/v1/jobs").json() == {"jobs": []}
+    assert client.get("/v1/jobs").json() == {"jobs": [], "next_cursor": None}
 
 
 def test_retention_takes_old_revisions_but_for_a_pinned_one(tmp_path: Path) -> None:

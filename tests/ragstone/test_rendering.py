@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from generation.types import Answer, Citation, Claim, Faithfulness
 from ingest.types import DocumentOutcome, Problem
-from ragstone.rendering import answer_lines, one_line, outcome_line, passage_lines, printable
+from ragstone.rendering import answer_lines, laid_open, marked_lines, one_line, outcome_line, passage_lines, printable
 from retrieval.types import Lead, Passage, Scores
 
 EVIL = "\x1b]0;owned\x07\x9b31m\u202e\nforged"
@@ -19,6 +19,18 @@ def test_control_characters_are_made_visible() -> None:
 
 def test_one_line_stays_one_line() -> None:
     assert one_line("a\nb\tc\u2028d\x85é\xa0f") == "a\\nb\\tc\\u2028d\\x85é\xa0f"
+
+
+def test_what_is_invisible_is_laid_open_though_python_calls_it_printable() -> None:
+    assert laid_open("a\u200b\ufe0f\u3164\U000e0101\x1b b\n") == "a\\u200b\\ufe0f\\u3164\\U000e0101\\x1b b\n"
+
+
+def test_marks_stand_where_the_spans_are_and_no_text_forges_them() -> None:
+    text = "one \u200btwo ⟧ three\nfour"
+    assert list(marked_lines(text, [(4, 8), (6, 17), (0, 0)])) == [
+        "1 | one ⟦1:\\u200bt⟦2:wo⟧ \\u27e7 three",
+        "2 | ⟧four",
+    ]
 
 
 def passage() -> Passage:

@@ -79,6 +79,8 @@ def test_a_source_is_added_refreshed_shown_and_removed(client: TestClient, folde
     assert (reply.status_code, reply.json()["items"], reply.json()["last_run"]) == (200, 0, None)
     job = refresh(client, source="handbook")
     assert (job["kind"], job["state"], len(job["problems"])) == ("refresh", "done", 1)
+    assert (job["source"], job["done"], job["total"]) == ("handbook", 2, 2)
+    assert '"done": 2, "total": 2' in client.get(f"/v1/jobs/{job['job_id']}/events").text
     (source,) = client.get("/v1/sources").json()["sources"]
     run = source["last_run"]
     assert (source["items"], run["state"], run["taken"], run["failed"]) == (2, "done", 1, 1)
@@ -102,7 +104,9 @@ def test_a_source_is_added_refreshed_shown_and_removed(client: TestClient, folde
         ({"kind": "folder", "location": "/x", "schedule": "often"}, "no schedule"),
         ({"kind": "git", "location": "ext::sh -c id"}, "no address"),
         ({"kind": "git", "location": "https://ada:hunter2@example.org/x.git"}, "password"),
-        ({"kind": "bucket", "location": "s3://b", "options": {"secret": "hunter2"}}, "environment"),
+        ({"kind": "bucket", "location": "memory://b", "options": {"secret": "hunter2"}}, "environment"),
+        ({"kind": "bucket", "location": "s3://KEY:hunter2@b/docs"}, "environment"),
+        ({"kind": "web", "location": "https://example.org/?api_key=hunter2"}, "api_key"),
         ({"kind": "folder", "location": "/x", "colour": "red"}, ""),
         ({"kind": "folder", "location": "/x", "collection": "../x"}, "collection"),
         ({"kind": "ftp", "location": "/x"}, ""),
@@ -313,6 +317,7 @@ def test_refresh_watch_and_daemon_as_programs(tmp_path: Path, folder: Path, embe
     done = ragstone(data, "refresh")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("1 items, 1 new or changed") == 2
+    assert "s 100 %, 1 of 1 items\n" in done.stdout
     (folder / "bad.pdf").write_bytes(b"%PDF-1.4 no")
     assert ragstone(data, "refresh", "s", "--json").returncode == 1
     assert "bad.pdf" in ragstone(data, "sources", "items", "s", "--state", "failed").stdout

@@ -139,7 +139,8 @@ def test_what_waits_beside_a_service_that_cannot_work_says_why(tmp_path: Path) -
     assert lease.acquire()
     try:
         with service.catalog.writing() as connection:
-            facts.put(connection, facts.WORKER_PROBLEM, {"said": "there is no model there", "uploads_only": True})
+            problem = {"said": "there is no model there", "uploads_only": True, "term": lease.term()}
+            facts.put(connection, facts.WORKER_PROBLEM, problem)
         with pytest.raises(CatalogUnavailable, match="there is no model there; what is left stays in the queue"):
             ingested(tmp_path / "data", [LocalFile(tmp_path / "a.md", "a.md")])
     finally:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.near_duplicates import near_duplicates, same_facts
+from retrieval.near_duplicates import THRESHOLD, Grouping, near_duplicates, same_facts
 
 PAGE = (
     "The pump is switched off before the filter is taken out. Open the lid, press the lever on its left side, and pull "
@@ -135,6 +135,39 @@ def test_a_hundred_passages_take_a_few_milliseconds() -> None:
         assert len(near_duplicates(texts)) == 50
         seconds.append(time.process_time() - began)
     assert min(seconds) < 0.05  # a quiet machine needs a tenth of it
+
+
+def test_texts_that_come_one_by_one_are_grouped_as_all_at_once() -> None:
+    texts = [PAGE, "About newts.", PAGE + " ---", changed("24 hours", "2 hours"), "So: " + PAGE, PAGE, "About newts."]
+    grouping = Grouping()
+    for number, text in enumerate(texts, 1):
+        grouping.add(text)
+        assert grouping.groups() == near_duplicates(texts[:number])
+    assert grouping.groups() == [(0, 2, 5), (1, 6), (3,), (4,)]
+
+
+@given(st.data())
+def test_what_is_told_by_the_difference_alone_is_told_by_the_whole_too(data: st.DataObject) -> None:
+    words = PAGE.split()
+    at = data.draw(st.integers(0, len(words)))
+    until = data.draw(st.integers(at, min(len(words), at + 12)))
+    new = data.draw(
+        st.lists(st.sampled_from(["not", "the", "filter", "24", "GREEN", "so", "---", "e.g."]), max_size=12)
+    )
+    other = " ".join([*words[:at], *new, *words[until:]])
+    threes, others = (set(zip(its, its[1:], its[2:], strict=False)) for its in (words, other.split()))
+    is_copy = len(threes & others) >= THRESHOLD * len(threes | others) and same_facts(PAGE, other)
+    assert near_duplicates([PAGE, other]) == ([(0, 1)] if is_copy else [(0,), (1,)])
+
+
+def test_a_hundred_copies_of_few_passages_take_a_millisecond_or_two() -> None:
+    copies = [f"{PAGE} {name} is {' '.join(['so'] * (n % 3))}." for name in ("It", "Ada", "Bob") for n in range(33)]
+    seconds = []
+    for _ in range(10):
+        began = time.process_time()
+        assert len(near_duplicates(copies)) == 3
+        seconds.append(time.process_time() - began)
+    assert min(seconds) < 0.006  # a quiet machine needs a fifth of it, and ten times that where all is compared
 
 
 @pytest.mark.parametrize("piece", ["a", "A", "a ", "1 ", "not ", "a1", "'a"])

@@ -1,4 +1,4 @@
-"""Markdown: the text stays the source itself, without its front matter."""
+"""Markdown: the text stays the source itself, without its front matter and what nobody sees of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ingest.loaders.blocks import under_title
 from ingest.loaders.encodings import decode
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
+from ingest.loaders.unseen_markup import seen_markdown
 from ingest.types import Extracted, Heading
 
 _FRONT_MATTER = re.compile(
@@ -28,6 +29,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     The title is that of the front matter, else the first heading of level 1, else the file's stem.
     """
     text, stated = _split_front_matter(clean(decode(data, name)))
+    text, hidden = seen_markdown(text)
     headings = headings_of(text)
     first = next((heading.title for heading in headings if heading.level == 1 and heading.title), None)
     return Extracted(
@@ -35,6 +37,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
         title=stated or first or stem(name),
         media_type="text/markdown",
         headings=under_title(headings, stated),
+        hidden=hidden,
     )
 
 

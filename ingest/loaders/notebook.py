@@ -11,7 +11,8 @@ from ingest.loaders.encodings import decode
 from ingest.loaders.markdown import headings_of
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
-from ingest.types import Extracted, Heading
+from ingest.loaders.unseen_markup import seen_markdown
+from ingest.types import Extracted, Heading, Hidden
 
 _MAX_OUTPUT = 4000  # characters of one cell: a log of training is not what anybody looks for
 _BETWEEN = "\n\n"
@@ -30,6 +31,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     if cells is None:
         raise CorruptDocument(f"{name}: has no cells, so it is no notebook. Save it again in Jupyter.")
     text, length, headings, cut = [], 0, [], 0
+    hidden: list[Hidden] = []
     for cell in cells:
         kind, source = cell.get("cell_type"), clean(_string(cell.get("source", cell.get("input")))).strip("\n")
         if kind == "code":
@@ -37,7 +39,10 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
             cut += is_cut
             blocks = [fence(block) for block in (source, output) if block.strip()]
         else:
-            blocks = [source] if source.strip() else []
+            if kind == "markdown":
+                source, unseen = seen_markdown(source)
+                hidden += unseen
+            blocks = [source.strip("\n")] if source.strip() else []
         for block in blocks:
             if kind == "markdown":
                 headings += [Heading(its.start + length, its.level, its.title) for its in headings_of(block)]
@@ -50,6 +55,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
         title=first or stem(name),
         media_type="application/x-ipynb+json",
         headings=tuple(headings),
+        hidden=tuple(hidden),
         notes=notes,
     )
 

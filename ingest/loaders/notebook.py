@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from ingest.errors import CorruptDocument
 from ingest.loaders.blocks import fence
 from ingest.loaders.encodings import decode
-from ingest.loaders.markdown import headings_of
+from ingest.loaders.markdown import read
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
-from ingest.loaders.unseen_markup import seen_markdown
 from ingest.types import Extracted, Heading, Hidden
 
 _MAX_OUTPUT = 4000  # characters of one cell: a log of training is not what anybody looks for
@@ -39,13 +39,14 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
             cut += is_cut
             blocks = [fence(block) for block in (source, output) if block.strip()]
         else:
+            found: tuple[Heading, ...] = ()
             if kind == "markdown":
-                source, unseen = seen_markdown(source)
+                source, found, unseen = read(source)
                 hidden += unseen
+            begins = length - (len(source) - len(source.lstrip("\n")))
+            headings += [replace(heading, start=heading.start + begins) for heading in found]
             blocks = [source.strip("\n")] if source.strip() else []
         for block in blocks:
-            if kind == "markdown":
-                headings += [Heading(its.start + length, its.level, its.title) for its in headings_of(block)]
             text.append(block)
             length += len(block) + len(_BETWEEN)
     first = next((heading.title for heading in headings if heading.level == 1 and heading.title), None)

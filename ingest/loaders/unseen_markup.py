@@ -1,4 +1,4 @@
-"""Text in the source of markup that no reader of the page sees: comments, and HTML in it that is hidden.
+"""What no reader of a page sees of the reStructuredText, Org and LaTeX it is made of: comments above all.
 
 Where the source itself is the text, such places are cut out of it. Code stays as it is.
 """
@@ -6,45 +6,22 @@ Where the source itself is the text, such places are cut out of it. Code stays a
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 
-import lxml.etree
-import lxml.html
-from markdown_it import MarkdownIt
-
-from ingest.loaders.css_matching import TooMuchToMatch
-from ingest.loaders.text import clean
-from ingest.loaders.unseen import take_unseen
+from ingest.loaders.unseen_markdown import Span, unseen_html
 from ingest.types import Hidden
-
-Span = tuple[int, int, str]  # where a hidden text stands, and how it is hidden (`Hidden.how`)
-
-_MAX_TAGS = 5000  # different ones, of one text, that are looked at
-_TAG = re.compile(
-    r"<(?P<end>/?)(?P<name>[a-zA-Z][a-zA-Z0-9-]{0,30})(?P<rest>(?:\s(?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*+)?)>"
-)
-_MARK = re.compile(f"<!--|{_TAG.pattern}")
-_TELLING = re.compile(r"\b(?:style|hidden|popover|color|bgcolor)\b", re.I)
-_ALWAYS = frozenset(("script", "style", "template", "dialog", "datalist", "noembed", "noframes"))
-_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905
-_MARKDOWN = re.compile(
-    r"<!--|\]:|<(?:[a-z]+\s[^<>]*\b(?:style|hidden|popover|(?:bg)?color)\b|script|style|template|d[ia]|no[ef])", re.I
-)
-_COMMENT = re.compile(r"<!--(?:>|->|.*?(?:-->|\Z))", re.S)
-_TICKS = re.compile(r"`+|\n[ \t]*+(?=\n)")
-_DEFINITION = re.compile(
-    r"^ {0,3}\[(?P<label>[^\[\]\n]{1,200})\]:[ \t]*+\n?[ \t]*+(?:<[^<>\n]*>|[^\s<]\S*+)(?=\s)[ \t]*+(?:\n[ \t]*+)?"
-    r"(?P<title>\"[^\"]{1,2000}\"|'[^']{1,2000}'|\([^()]{1,2000}\))[ \t]*+$",
-    re.M,
-)
-_REFERENCE = re.compile(r"\[([^\[\]\n]{1,200})\]")
 
 
 def cut(text: str, spans: Iterable[Span]) -> tuple[str, tuple[Hidden, ...]]:
-    """`text` without the spans, and what stood there. A line that holds nothing else goes with it."""
-    kept: list[str] = []
+    """`text` without the spans, and what stood there."""
+    places, hidden = places_of(text, spans)
+    return without(text, places), hidden
+
+
+def places_of(text: str, spans: Iterable[Span]) -> tuple[list[tuple[int, int]], tuple[Hidden, ...]]:
+    """What is to be cut out, in its order, and what stands there. A line that holds nothing else goes with it."""
+    places: list[tuple[int, int]] = []
     hidden: list[Hidden] = []
     done = 0
     for start, end, how in sorted(spans):
@@ -55,125 +32,27 @@ def cut(text: str, spans: Iterable[Span]) -> tuple[str, tuple[Hidden, ...]]:
         line = text.rfind("\n", done, start) + 1 or done
         begins = line == 0 or text[line - 1] == "\n"
         if begins and not text[line:start].strip() and text[end : end + 1] in ("\n", ""):
-            start, end = line, end + 1
-        kept.append(text[done:start])
+            start, end = line, min(end + 1, len(text))
+        places.append((start, end))
         done = end
-    kept.append(text[done:])
-    return "".join(kept), tuple(hidden)
+    return places, tuple(hidden)
 
 
-def seen_markdown(text: str) -> tuple[str, tuple[Hidden, ...]]:
-    """Markdown without comments, definitions that are comments, and elements that are hidden. Code stays."""
-    if not _MARKDOWN.search(text):
-        return text, ()
-    code = list(_code(text))
-    spans = [*_html(text, code), *_unused_definitions(text, code)]
-    return cut(text, spans) if spans else (text, ())
-
-
-def _code(text: str) -> Iterator[tuple[int, int]]:
-    """Where code stands: blocks, and runs within backticks."""
-    starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
-    parser = MarkdownIt("commonmark")
-    parser.core.ruler.enableOnly(["block"])
-    blocks = [
-        (starts[token.map[0]], starts[min(token.map[1], len(starts) - 1)])
-        for token in parser.parse(text)
-        if token.type in ("fence", "code_block") and token.map is not None
-    ]
-    yield from blocks
-    waiting: dict[int, tuple[int, int]] = {}  # the run of each length that may begin a code span
-    taken = 0
-    for run in _TICKS.finditer(text):
-        if run[0][0] == "\n":  # the paragraph ends
-            waiting.clear()
-            continue
-        length = run.end() - run.start()
-        begun = waiting.pop(length, None)
-        if begun is not None and begun[0] >= taken:
-            yield begun[0], run.end()
-            taken = run.end()
-        else:
-            waiting[length] = run.start(), run.end()
-
-
-def _html(text: str, code: Sequence[tuple[int, int]]) -> Iterator[Span]:
-    """Comments and hidden elements outside of code."""
-    inside = _Places(code)
-    known: dict[str, str | None] = {}
-    position = 0
-    opened: list[tuple[str, int, str]] = []  # of the hidden element that is read: its name alone counts
-    depth = 0
-    for match in _MARK.finditer(text):
-        if match.start() < position or (not opened and inside.holds(match.start())):
-            continue
-        if match[0].startswith("<!--"):
-            comment = _COMMENT.match(text, match.start())
-            assert comment is not None
-            position = comment.end()
-            if not opened:
-                yield match.start(), position, "part"
-            continue
-        name = match["name"].lower()
-        if opened:
-            if name == opened[0][0]:
-                depth += -1 if match["end"] else 0 if name in _VOID or match[0].endswith("/>") else 1
-            if depth == 0:
-                yield opened[0][1], match.end(), opened[0][2]
-                opened.clear()
-            continue
-        if match["end"] or name in _VOID or match[0].endswith("/>"):
-            continue
-        if name in _ALWAYS or _TELLING.search(match["rest"]):
-            how = _how(match[0], known)
-            if how is not None:
-                opened.append((name, match.start(), how))
-                depth = 1
-    if opened:  # without an end: up to that of the text, as in a browser
-        yield opened[0][1], len(text), opened[0][2]
-
-
-class _Places:
-    """Spans that are asked for in their order."""
-
-    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
-        self._spans = sorted(spans)
-        self._at = 0
-
-    def holds(self, position: int) -> bool:
-        while self._at < len(self._spans) and self._spans[self._at][1] <= position:
-            self._at += 1
-        return self._at < len(self._spans) and self._spans[self._at][0] <= position
-
-
-def _how(tag: str, known: dict[str, str | None]) -> str | None:
-    """How an element that begins with `tag` is hidden."""
-    if tag in known or len(known) >= _MAX_TAGS:
-        return known.get(tag, "layer")
-    try:
-        page = lxml.html.document_fromstring(f"<p>a</p>{clean(tag)}text")
-        known[tag] = next((its.how for its in take_unseen(page) if "text" in its.text), None)
-    except (lxml.etree.ParserError, TooMuchToMatch, RecursionError):
-        known[tag] = "layer"
-    return known[tag]
-
-
-def _unused_definitions(text: str, code: Sequence[tuple[int, int]]) -> Iterator[Span]:
-    """Link definitions with a title whose label nothing refers to, such as `[//]: # (a comment)`."""
-    found = list(_DEFINITION.finditer(text))
-    if not found:
-        return
-    used = Counter(" ".join(its[1].split()).casefold() for its in _REFERENCE.finditer(text))
-    inside = _Places(code)
-    for match in found:
-        if used[" ".join(match["label"].split()).casefold()] < 2 and not inside.holds(match.start()):
-            yield match.start(), match.end(), "part"
+def without(text: str, places: Sequence[tuple[int, int]]) -> str:
+    bounds = [0, *chain.from_iterable(places), len(text)]
+    return "".join(text[start:end] for start, end in zip(bounds[::2], bounds[1::2], strict=True))
 
 
 # -- reStructuredText
 
 _EXPLICIT = re.compile(r"(?P<indent>[ \t]*)\.\.(?:[ \t]+(?P<rest>\S.*)|[ \t]*)$")
-_NO_COMMENT = re.compile(r"\[[^\]]+\]|_|\|[^|]+\||[\w.+:-]+[ \t]*::")
+# Footnotes, targets, substitutions and directives.
+_NO_COMMENT = re.compile(
+    r"\[(?:\d+|[*#]|#?\w[\w.+:-]{0,60})\](?:[ \t]|$)|_(?:_:|`[^`]+`:|(?:[^\\:]|\\.|:(?=\S))+:(?:[ \t]|$))"
+    r"|\|[^|]+\|[ \t]+[\w.+:-]+::|[\w.+:-]+[ \t]?::(?:[ \t]|$)"
+)
+# After such a line of the same indent, another may begin a block: an item, a field, or what rules off a title.
+_ENDS = re.compile(r"[ \t]*(?:[-*+•][ \t]|(?:\w{1,5}|#)[.)][ \t]|:[^:]+:|([!-/:-@\[-`{-~])\1*[ \t]*$)")
 _LITERAL = re.compile(
     r"(?:(?![ \t]*\.\.[ \t]).*::|[ \t]*\.\.[ \t]+(?:code|code-block|code-cell|sourcecode|parsed-literal|math|prompt"
     r"|highlight|testcode|testoutput|doctest|ipython|graphviz|digraph|plantuml|mermaid)::.*)[ \t]*$"
@@ -190,7 +69,7 @@ def unseen_restructuredtext(lines: Sequence[str]) -> Iterator[Span]:
         match = _EXPLICIT.match(line)
         end = _block_end(lines, number)
         last = starts[end] - 1
-        if match is None:
+        if match is None or _in_paragraph(lines, number, len(match["indent"])):
             number = end if _LITERAL.match(line) else number + 1
             continue
         rest = match["rest"] or ""
@@ -199,10 +78,20 @@ def unseen_restructuredtext(lines: Sequence[str]) -> Iterator[Span]:
             yield starts[number], last, "part"
         elif raw is not None:
             source = "\n".join(lines[number:end])
-            yield from ((starts[number] + start, starts[number] + stop, how) for start, stop, how in _html(source, ()))
+            yield from (
+                (starts[number] + start, starts[number] + stop, how) for start, stop, how in unseen_html(source)
+            )
         elif not _NO_COMMENT.match(rest) and (rest or end > number + 1):
             yield starts[number], last, "part"
         number = end if raw is not None or not _NO_COMMENT.match(rest) or _LITERAL.match(line) else number + 1
+
+
+def _in_paragraph(lines: Sequence[str], number: int, indent: int) -> bool:
+    """Whether a line only goes on with the one before."""
+    before = lines[number - 1] if number else ""
+    if not before.strip() or _indent(before) != indent:
+        return False
+    return not _EXPLICIT.match(before) and not _ENDS.match(before)
 
 
 def _block_end(lines: Sequence[str], number: int) -> int:
@@ -261,7 +150,8 @@ def unseen_org(lines: Sequence[str]) -> Iterator[Span]:
 # -- LaTeX
 
 _TEX_MARK = re.compile(
-    r"\\begin\{(?P<code>verbatim|lstlisting|minted|Verbatim)(?P<star>\*?)\}|\\verb\*?(?P<sign>[^a-zA-Z*\s])"
+    r"\\(?:url|href|path|nolinkurl|input|include|includegraphics)(?:\[[^\[\]\n]*\])?\{[^{}\n]*\}"
+    r"|\\begin\{(?P<code>verbatim|lstlisting|minted|Verbatim)(?P<star>\*?)\}|\\(?:verb\*?|lstinline)(?P<sign>[^a-zA-Z*\s])"
     r"|\\begin\{comment\}|\\iffalse\b|\\end\{document\}"
     r"|\\(?P<ink>textcolor|color)(?:\[\w{1,20}\])?\{[ \t]*(?:white|1(?:\.0*)?[, ]+1(?:\.0*)?[, ]+1(?:\.0*)?|FFFFFF"
     r"|255, ?255, ?255)[ \t]*\}[ \t]*|\\(?P<other>color)(?=[\[{])|\\(?P<ghost>phantom|hphantom|vphantom)(?=\{)"

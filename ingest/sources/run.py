@@ -16,6 +16,8 @@ from ingest.types import DocumentOutcome, Problem
 
 # What can be otherwise the next time although the item is as it was.
 _PASSING = frozenset((TryAgain.code, "internal-error", OTHER_SOURCE))
+# So many parts that can't be listed are told one by one.
+_MOST_UNLISTED = 20
 
 
 @dataclass
@@ -70,12 +72,15 @@ class Run:
         return min(len(self.states), self.fetching.to_fetch), self.fetching.to_fetch
 
     def notes(self) -> tuple[str, ...]:
-        """Why items are left out: each reason with how many there are, and one of them."""
+        """Why items are left out: each reason with how many there are, and one of them; and what else was not listed."""
         found = dict(self.fetching.left_out)
         for its, reason in self.left_out.items():
             count, one = found.get(reason, (0, self.fetching.listed[its].uri))
             found[reason] = (count + 1, one)
-        return tuple(f"left out: {count} {reason}, such as {one}" for reason, (count, one) in found.items())
+        left_out = [f"left out: {count} {reason}, such as {one}" for reason, (count, one) in found.items()]
+        # The first one is told by `not_listed`.
+        unlisted = [f"not listed: {its.reason}" for its in self.fetching.unlisted[1:_MOST_UNLISTED]]
+        return (*left_out, *unlisted)
 
     def counts(self) -> dict[str, int]:
         """What became of the items so far."""

@@ -72,7 +72,7 @@ class Run:
         return min(len(self.states), self.fetching.to_fetch), self.fetching.to_fetch
 
     def notes(self) -> tuple[str, ...]:
-        """Why items are left out: each reason with how many there are, and one of them; and what else was not listed."""
+        """Why items are left out: each reason with how many there are, and one of them; what else was not listed."""
         found = dict(self.fetching.left_out)
         for its, reason in self.left_out.items():
             count, one = found.get(reason, (0, self.fetching.listed[its].uri))

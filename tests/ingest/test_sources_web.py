@@ -428,6 +428,40 @@ def test_a_sitemap_of_several_that_cannot_be_read_costs_only_its_own_pages(
     assert set(uris(followed, server)) == {"/a", "/d"}
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_sitemap_of_plain_text_has_an_address_a_line(followed: Followed, server: Site, packed: bool) -> None:
+    body = f"\ufeff{server.url}/a\r\n\n  {server.url}/b  \n{server.url}/ž\nftp://example.org/x\n".encode()
+    server.put("/map.txt", gzip.compress(body) if packed else body, media_type="text/plain")
+    for path in ("/a", "/b", "/%C5%BE"):
+        server.put(path, page(text=path))
+    followed.put("s", "sitemap", f"{server.url}/map.txt")
+    assert followed.refresh().taken == 3
+    assert set(uris(followed, server)) == {"/a", "/b", "/ž"}
+    server.put("/map.txt", f"{server.url}/a", media_type="text/plain")
+    assert followed.refresh().removed == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("We are mending the site.\nCome back later.\nhttp://example.org/", "We are mending"),
+        ("", "empty"),
+        ("<html><body>a page</body></html>", "<html>"),
+        ("<html><br></html>", "mismatch"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><urlset>&a;</urlset>', "entities"),
+    ],
+)
+def test_what_is_no_sitemap_is_said_to_be_none(followed: Followed, server: Site, body: str, why: str) -> None:
+    server.put("/sitemap.xml", body, media_type="text/plain")
+    followed.put("s", "sitemap", f"{server.url}/sitemap.xml")
+    run = followed.refresh()
+    assert run.state == "failed"
+    assert run.problem is not None
+    assert why in run.problem.detail
+    assert f"{server.url}/sitemap.xml is none" in run.problem.detail
+    assert "Save it again" not in run.problem.detail
+
+
 def test_types_that_servers_name_decide_the_format(followed: Followed, server: Site) -> None:
     server.put("/plain", "# not a heading", media_type="text/plain; charset=utf-8")
     server.put("/marked", "# a heading\n\ntext", media_type="text/markdown")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import URL, Connection, bindparam, func, select
+from sqlalchemy import URL, Connection, bindparam, func, or_, select
 
 from ingest.catalog import facts, marks, migrations, schema, statements
 from ingest.catalog.database import Database
@@ -194,9 +194,17 @@ class Catalog:
     # Documents out
 
     def documents(
-        self, collection: str | None, limit: int, after: str | None, readable: Readable = None
+        self,
+        collection: str | None,
+        limit: int,
+        after: str | None,
+        readable: Readable = None,
+        named: str | None = None,
     ) -> tuple[list[DocumentInfo], str | None]:
-        """The documents of the head by id, and the cursor of the next page (None on the last one)."""
+        """The documents of the head by id, and the cursor of the next page (None on the last one).
+
+        With `named`, those that have it in their URI or title, in capitals or not.
+        """
         table = schema.documents
         query = statements.document_query().order_by(table.c.document_id).limit(limit + 1)
         if collection is not None:
@@ -205,6 +213,9 @@ class Catalog:
             query = query.where(table.c.collection.in_(readable))
         if after is not None:
             query = query.where(table.c.document_id > after)
+        if named is not None:
+            names = (table.c.uri, schema.versions.c.title)
+            query = query.where(or_(*(name.icontains(named, autoescape=True) for name in names)))
         with self.reading() as connection:
             found = [statements.document_info(row) for row in connection.execute(query).mappings()]
         page = found[:limit]

@@ -19,7 +19,7 @@ from ingest.pipeline import IncomingFile
 from ingest.types import DocumentInfo, DocumentOutcome, Job, VersionInfo
 from ragstone.api.access import AnyCaller, Counts, Reader, Writer
 from ragstone.api.events import while_connected
-from ragstone.api.inputs import json_object
+from ragstone.api.inputs import Text, json_object
 from ragstone.api.parts import Parts
 from ragstone.errors import BadRequest
 from ragstone.names import collection_name, document_uri
@@ -95,8 +95,10 @@ def list_documents(
     collection: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
+    name: Annotated[Text | None, Query(min_length=1, max_length=500)] = None,
 ) -> DocumentPage:
-    documents, next_cursor = parts.catalog.documents(collection, limit, cursor, caller.readable)
+    """By id; with `name`, those that have it in their URI or title."""
+    documents, next_cursor = parts.catalog.documents(collection, limit, cursor, caller.readable, name)
     return DocumentPage(documents=documents, next_cursor=next_cursor)
 
 

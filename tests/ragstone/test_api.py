@@ -108,6 +108,9 @@ def test_documents_are_listed_read_and_deleted(client: TestClient) -> None:
     listed = first["documents"] + second["documents"]
     assert sorted(document["uri"] for document in listed) == ["a.md", "b.md", "c.md"]
     assert second["next_cursor"] is None
+    for name, found in {"B.M": ["b.md"], "md": ["a.md", "b.md", "c.md"], "_": [], "%": []}.items():
+        named = client.get("/v1/documents", params={"name": name}).json()["documents"]
+        assert sorted(document["uri"] for document in named) == found
     document = listed[0]
     assert document["metadata"] == {"team": "pumps"}
     path = f"/v1/documents/{document['document_id']}"

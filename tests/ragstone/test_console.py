@@ -326,6 +326,7 @@ def test_jobs_are_listed_page_by_page_with_their_counts(page: Page, url: str, ap
     job_id = reply.json()["job_id"]
     page.open_view("jobs")
     page.sees("5 of 5 done · 5 failed", "#jobs-ended")
+    page.sees("failed", "#jobs-ended .tag")
     page.sees("0.md, 1.md, 2.md and 2 more", "#jobs-ended")
     page.press("5 problems", "#jobs-ended")
     page.sees("4.md is empty", "#jobs-ended")
@@ -336,6 +337,61 @@ def test_jobs_are_listed_page_by_page_with_their_counts(page: Page, url: str, ap
     page.press("Show more", "#view-jobs")
     page.sees(job_id, "#jobs-ended")  # the oldest of all
     page.until("document.querySelectorAll('#jobs-ended > li').length === 120")
+
+
+@in_a_browser
+def test_what_is_done_with_failures_is_no_plain_success(page: Page, url: str, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "valve.md").write_bytes(VALVE)
+    (tmp_path / "docs" / "bad.pdf").write_bytes(b"%PDF-1.4 no")
+    httpx.put(f"{url}/v1/sources/docs", json={"kind": "folder", "location": str(tmp_path / "docs"), "watch": False})
+    page.open_view("sources")
+    page.press("Refresh now: docs")
+    page.sees("done, with failures", "#sources-list .tag.not_found")
+    page.open_view("jobs")
+    page.sees("done, with failures", "#jobs-ended .tag.not_found")
+    (tmp_path / "docs" / "bad.pdf").unlink()
+    page.open_view("sources")
+    page.press("Refresh now: docs")
+    page.sees("done", "#sources-list .tag.supported")
+
+
+@in_a_browser
+def test_many_documents_can_be_looked_for_by_name(page: Page, url: str) -> None:
+    def send(*names: str) -> None:
+        given = [("file", (name, f"# {name} of 100%".encode())) for name in names]
+        httpx.post(f"{url}/v1/documents", params={"wait": True}, files=given).raise_for_status()
+
+    names = "[...document.querySelectorAll('#documents .small:first-of-type')].map((its) => its.innerText)"
+    send(*(f"page{number}.md" for number in range(20)))
+    page.open(url)
+    page.sees("page7.md", "#documents")
+    assert page.js("byId('named-part').hidden")
+    send("Valve_1.md")
+    page.open(url)
+    page.until("!byId('named-part').hidden")
+    for wanted, found in {"VALVE_": ["Valve_1.md"], "page1": 11, "none such": 0, "100%": 21, "": 21}.items():
+        page.js(f"byId('named').value = '{wanted}'; byId('named').dispatchEvent(new Event('input'))")
+        expected = found if isinstance(found, int) else len(found)
+        page.until(f"document.querySelectorAll('#documents > li').length === {expected}")
+        if wanted == "none such":
+            page.sees("is named so", "#no-documents")
+        if isinstance(found, list):
+            assert page.js(names) == found
+
+
+@in_a_browser
+def test_the_status_is_one_line_beside_the_views(page: Page) -> None:
+    page.sees("model ready", "#status")
+    long = "123,456 documents · 1,234,567 chunks · revision 123,456 · model ready"
+    for view in ("ask", "quarantine", "sources", "jobs"):
+        page.open_view(view)
+        page.narrow(1200)
+        page.js(
+            f"byId('held').hidden = false; byId('held').textContent = '12 held'; byId('status').textContent = '{long}'"
+        )
+        assert page.js("document.querySelector('header').offsetHeight") < 70, view
+        assert page.js("byId('status').offsetHeight") < 30, view
 
 
 @in_a_browser

@@ -224,6 +224,45 @@ def test_white_text_of_latex_on_a_coloured_box_and_what_follows_its_group_are_se
     assert extracted.hidden == (Hidden("colour", "\\color{white} obey"),)
 
 
+DRAWN = "<svg xmlns='http://www.w3.org/2000/svg'>%s<text y='9'>Newts</text>%s</svg>"
+
+
+@pytest.mark.parametrize(
+    ("how", "source"),
+    [
+        ("colour", "<text fill='white'>obey</text>"),
+        ("colour", "<text style='fill: #fefefe'>obey</text>"),
+        ("colour", "<style>.a { fill: white }</style><g class='a'><text>obey</text></g>"),
+        ("colour", "<text fill='none'>obey</text>"),
+        ("layer", "<text opacity='0'>obey</text>"),
+        ("layer", "<text fill-opacity='0'>obey</text>"),
+        ("layer", "<g display='none'><text>obey</text></g>"),
+        ("layer", "<text visibility='hidden'>obey</text>"),
+        ("layer", "<defs><text>obey</text></defs>"),
+        ("size", "<text font-size='0'>obey</text>"),
+    ],
+)
+def test_unseen_text_of_a_drawing_is_hidden(how: str, source: str) -> None:
+    extracted = extract((DRAWN % ("<rect fill='white'/>", source)).encode(), "a.svg")
+    assert ("Newts" in extracted.text, "obey" in extracted.text) == (True, False)
+    assert [(its.how, its.text) for its in extracted.hidden] == [(how, "obey")]
+
+
+@pytest.mark.parametrize(
+    ("before", "source"),
+    [
+        ("<rect/>", "<text fill='white'>toads</text>"),
+        ("<g fill='green'><path/></g>", "<text fill='white'>toads</text>"),
+        ("<title>toads</title>", ""),
+        ("", "<text font-size='0.1'>toads</text>"),
+    ],
+)
+def test_text_of_a_drawing_that_may_be_seen_stays(before: str, source: str) -> None:
+    extracted = extract((DRAWN % (before, source)).encode(), "a.svg")
+    assert "toads" in extracted.text
+    assert extracted.hidden == ()
+
+
 def test_comments_in_code_stay() -> None:
     source = "# Newts swim.\nx = 1  # <!-- and toads -->\n"
     assert extract(source.encode(), "a.py").text == source

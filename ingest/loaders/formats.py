@@ -61,7 +61,7 @@ LOADERS: dict[str, Loader] = {
     ".rtf": rtf.load,
     **dict.fromkeys((".srt", ".vtt"), subtitles.load),
     ".tex": markup.load_latex,
-    **dict.fromkeys((".dita", ".fb2", ".jats", ".nxml", ".rss", ".xml"), xml.load),
+    **dict.fromkeys((".dita", ".fb2", ".jats", ".nxml", ".rss", ".svg", ".xml"), xml.load),
 }
 # Zip archives, by how one of their parts begins.
 _PACKAGES: tuple[tuple[str, Loader], ...] = (
@@ -89,6 +89,7 @@ PACKAGE_EXTENSIONS = (
 COMPOUND_EXTENSIONS = (".doc", ".dot", ".xls", ".xlt", ".msg")
 EXTENSIONS = (*LOADERS, *PACKAGE_EXTENSIONS, *COMPOUND_EXTENSIONS)
 
+_NAMED = "PDF, DOCX, PPTX, XLSX, HTML, Markdown or plain text, or to another format that the README names"
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 # Written in Python, like all that they call.
 _PYTHON_ALONE = (
@@ -165,10 +166,9 @@ def _loader_of_text(data: bytes, name: str, extension: str) -> Loader:
     try:
         decode(data, name)
     except UnsupportedFormat as error:
-        known = ", ".join(sorted(EXTENSIONS))
         what = f"the extension {extension}" if extension else "a name without an extension"
         raise UnsupportedFormat(
-            f"{name}: {what} is not known, and the file is no text. Convert it to one of {known}."
+            f"{name}: {what} is not known, and the file is no text. Convert it to {_NAMED}."
         ) from error
     return text.load
 

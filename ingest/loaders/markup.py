@@ -1,5 +1,7 @@
 """Markup whose source reads well: reStructuredText, Org and LaTeX. The text stays the source, with its headings.
 
+Comments, and what else nobody sees of the page, are cut out of it.
+
 The headings are found by a scan of lines. docutils would read the files that a text includes unless told not to, and
 ends at the first section of a level that does not fit.
 """
@@ -14,7 +16,8 @@ from ingest.loaders.blocks import under_title
 from ingest.loaders.encodings import decode
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem, undecoded
-from ingest.types import Extracted, Heading
+from ingest.loaders.unseen_markup import cut, unseen_latex, unseen_org, unseen_restructuredtext
+from ingest.types import Extracted, Heading, Hidden
 
 _Found = tuple[int, int, str]  # line, level from 1, title
 
@@ -38,28 +41,38 @@ def load_restructuredtext(data: bytes, name: str, reading: Reading) -> Extracted
 
     A single title of the outermost level is the document's. Raises UnsupportedFormat where the bytes are no text.
     """
-    text = clean(decode(data, name))
-    return _extracted(data, name, text, "text/x-rst", list(_restructuredtext(text.split("\n"))), None)
+    source = clean(decode(data, name))
+    text, hidden = cut(source, unseen_restructuredtext(source.split("\n")))
+    return _extracted(data, name, (text, hidden), "text/x-rst", list(_restructuredtext(text.split("\n"))), None)
 
 
 def load_org(data: bytes, name: str, reading: Reading) -> Extracted:
     """The source with headings at their stars; `#+TITLE` is its title. Raises UnsupportedFormat."""
-    text = clean(decode(data, name))
+    source = clean(decode(data, name))
+    text, hidden = cut(source, unseen_org(source.split("\n")))
     title = _ORG_TITLE.search(text)
-    return _extracted(data, name, text, "text/x-org", list(_org(text.split("\n"))), title[1].strip() if title else None)
+    stated = title[1].strip() if title else None
+    return _extracted(data, name, (text, hidden), "text/x-org", list(_org(text.split("\n"))), stated)
 
 
 def load_latex(data: bytes, name: str, reading: Reading) -> Extracted:
     r"""The source with headings at `\section` and the like; `\title` is its title. Raises UnsupportedFormat."""
-    text = clean(decode(data, name))
+    source = clean(decode(data, name))
+    text, hidden = cut(source, unseen_latex(source))
     title = _TEX_TITLE.search(text)
     stated = _tex_words(_braced(title[1])) if title else None
-    return _extracted(data, name, text, "text/x-tex", list(_latex(text.split("\n"))), stated)
+    return _extracted(data, name, (text, hidden), "text/x-tex", list(_latex(text.split("\n"))), stated)
 
 
 def _extracted(
-    data: bytes, name: str, text: str, media_type: str, found: list[_Found], stated: str | None
+    data: bytes,
+    name: str,
+    seen: tuple[str, tuple[Hidden, ...]],
+    media_type: str,
+    found: list[_Found],
+    stated: str | None,
 ) -> Extracted:
+    text, hidden = seen
     starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
     headings = tuple(Heading(starts[line], min(level, 9), title) for line, level, title in found)
     first = next((heading.title for heading in headings if heading.level == 1 and heading.title), None)
@@ -68,6 +81,7 @@ def _extracted(
         title=stated or first or stem(name),
         media_type=media_type,
         headings=under_title(headings, stated),
+        hidden=hidden,
         notes=undecoded(data, text),
     )
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from ingest.errors import CorruptDocument
 from ingest.loaders.blocks import fence
 from ingest.loaders.encodings import decode
-from ingest.loaders.markdown import headings_of
+from ingest.loaders.markdown import read
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
-from ingest.types import Extracted, Heading
+from ingest.types import Extracted, Heading, Hidden
 
 _MAX_OUTPUT = 4000  # characters of one cell: a log of training is not what anybody looks for
 _BETWEEN = "\n\n"
@@ -30,6 +31,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     if cells is None:
         raise CorruptDocument(f"{name}: has no cells, so it is no notebook. Save it again in Jupyter.")
     text, length, headings, cut = [], 0, [], 0
+    hidden: list[Hidden] = []
     for cell in cells:
         kind, source = cell.get("cell_type"), clean(_string(cell.get("source", cell.get("input")))).strip("\n")
         if kind == "code":
@@ -37,10 +39,14 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
             cut += is_cut
             blocks = [fence(block) for block in (source, output) if block.strip()]
         else:
-            blocks = [source] if source.strip() else []
-        for block in blocks:
+            found: tuple[Heading, ...] = ()
             if kind == "markdown":
-                headings += [Heading(its.start + length, its.level, its.title) for its in headings_of(block)]
+                source, found, unseen = read(source)
+                hidden += unseen
+            begins = length - (len(source) - len(source.lstrip("\n")))
+            headings += [replace(heading, start=heading.start + begins) for heading in found]
+            blocks = [source.strip("\n")] if source.strip() else []
+        for block in blocks:
             text.append(block)
             length += len(block) + len(_BETWEEN)
     first = next((heading.title for heading in headings if heading.level == 1 and heading.title), None)
@@ -50,6 +56,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
         title=first or stem(name),
         media_type="application/x-ipynb+json",
         headings=tuple(headings),
+        hidden=tuple(hidden),
         notes=notes,
     )
 

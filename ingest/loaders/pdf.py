@@ -113,7 +113,7 @@ class _Reader:
             self._pages.append([])
             return None
         try:
-            read = read_page(page)
+            read = read_page(page, lambda: self._document[index])
             self._pages.append(read.paragraphs)
             self._hidden += [Hidden(how, clean(text), page=index + 1) for how, text in read.hidden]
             self._count(read.paragraphs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from ingest.loaders.pdf_drawn import Drawn, drawn_on
 from ingest.loaders.pdf_hidden import Hiding, is_recognised
 from ingest.loaders.pdf_layout import laid_out
 from ingest.loaders.pdf_paragraphs import Paragraph
+from ingest.loaders.pdf_replaced import take_replaced
 from ingest.loaders.pdf_words import Box, Word, Words
 
 _LITTLE_TEXT = 60  # letters and digits: a page with fewer and a picture all over is a scan
@@ -31,16 +32,20 @@ class ReadPage:
     megapixels: float = 0.0
 
 
-def read_page(page: Any) -> ReadPage:
+def read_page(page: Any, again: Callable[[], Any]) -> ReadPage:
     """Reads a page of PDFium's. Text that may be hidden is taken off it, so that it is of no use afterwards.
+
+    `again` opens the page once more.
 
     Raises PdfiumError where the page is damaged.
     """
+    replaced = take_replaced(page, again)
     layer = page.get_textpage()
     try:
         reader = Words(layer)
         words = reader.read()
         drawn = drawn_on(page)
+        drawn.layered |= reader.doubtful
         box = _page_box(page)
         hidden = Hiding(words, drawn, box).find(page, reader.things)
     finally:
@@ -48,7 +53,8 @@ def read_page(page: Any) -> ReadPage:
     seen = [word for index, word in enumerate(words) if index not in hidden]
     found = laid_out(seen, drawn.rules)
     is_scan = _is_scan(found, drawn, box) and not is_recognised(words, drawn, box)
-    return ReadPage(found, _told(words, hidden), is_scan, drawn.megapixels)
+    told = [*_told(words, hidden), *(("layer", text) for text in replaced)]
+    return ReadPage(found, told, is_scan, drawn.megapixels)
 
 
 def _page_box(page: Any) -> Box:

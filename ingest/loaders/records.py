@@ -26,10 +26,11 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     try:
         found = _parsed(source)
         text = "\n\n".join("\n".join(_lines(one, 0)) for one in found) if found is not None else None
+        why = "no complete JSON"
     except RecursionError:
-        text = None
+        text, why = None, "nested too deeply for its JSON to be read"
     if text is None:
-        notes += ("it is no complete JSON, so its text was taken as it is",)
+        notes += (f"it is {why}, so its text was taken as it is",)
     return Extracted(
         text=source if text is None else clean(text),
         title=stem(name),

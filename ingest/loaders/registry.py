@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from ingest.errors import DocumentTooLarge, EmptyDocument, LimitExceeded, RefusedDocument
@@ -10,9 +9,9 @@ from ingest.loaders.attachments import Section, joined
 from ingest.loaders.formats import loader_of
 from ingest.loaders.protected import unlocked
 from ingest.loaders.reading import MIB, Reading
+from ingest.loaders.text import LETTER_OR_DIGIT, refuse_hollow
 from ingest.types import Attachment, Extracted
 
-_LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 # Each chunk is kept with the headings above it: a heading as long as a book would be kept a thousand times.
 _LONGEST_TITLE = 300
 
@@ -23,15 +22,17 @@ def extract(data: bytes, name: str, reading: Reading | None = None) -> Extracted
     The text holds neither NUL nor lone surrogates, its lines end in "\\n" alone. Each attachment is a section headed by
     its name; one that can't be read is named in the notes. `attachments` of the result is empty.
 
-    Raises EmptyDocument where there is no letter or digit (heading marks alone are no text), UnsupportedFormat,
+    Raises EmptyDocument where there is no letter or digit (heading marks alone are no text) or next to none among very
+    many signs, UnsupportedFormat,
     CorruptDocument, EncryptedDocument, NeedsOcr, LimitExceeded, and DocumentTooLarge for a text of more than
     `reading.max_text_mib` MiB as UTF-8. Each message names the file and says what to do.
     """
     reading = reading or Reading()
     extracted = _with_short_titles(_Extraction(reading).whole(data, name))
-    if not _LETTER_OR_DIGIT.search(extracted.text):
+    if not LETTER_OR_DIGIT.search(extracted.text):
         why = "; ".join(extracted.notes) or "not one letter or digit"
         raise EmptyDocument(f"{name}: no text in it, {why}. Upload a file with text in it.")
+    refuse_hollow(name, extracted.text, sum(map(len, extracted.text.split())))
     return extracted
 
 

@@ -11,7 +11,7 @@ from ingest.loaders.blocks import Block, join, under_title
 from ingest.loaders.reading import Reading
 from ingest.loaders.rtf_objects import attachment_of
 from ingest.loaders.rtf_reader import RtfReader
-from ingest.loaders.text import clean, stem
+from ingest.loaders.text import clean, refuse_hollow, stem
 from ingest.types import Extracted, Hidden
 
 MEDIA_TYPE = "application/rtf"
@@ -21,7 +21,7 @@ SIGNATURE = b"{\\rtf"
 def load(data: bytes, name: str, reading: Reading) -> Extracted:
     """The text with its headings; notes stand below their paragraph, comments in a section at the end.
 
-    Raises CorruptDocument where the file does not begin as RTF.
+    Raises CorruptDocument where the file does not begin as RTF, EmptyDocument where it is next to nothing but braces.
     """
     if not data.lstrip().startswith(SIGNATURE):
         raise CorruptDocument(f"{name}: is no RTF file. Save it again as .rtf or .docx, then upload it.")
@@ -34,6 +34,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
         blocks.append(Block("Comments", level=1 + shift))
         blocks += [Block(f"- {comment}", tight=True) for comment in reader.comments]
     text, headings = join(blocks)
+    refuse_hollow(name, text, data.count(b"{") + data.count(b"}"))
     stated = " ".join(clean(reader.title).split())
     attachments = [attachment_of(its, f"object {number}") for number, its in enumerate(reader.objects, start=1)]
     unread = sum(its is None for its in attachments)

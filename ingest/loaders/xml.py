@@ -11,6 +11,7 @@ from ingest.loaders.blocks import Block, fence, join, table
 from ingest.loaders.packages import parse_xml
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
+from ingest.loaders.unseen_svg import take_unseen_svg
 from ingest.types import Extracted
 
 # fmt: off
@@ -63,8 +64,10 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     root = parse_xml(data, name)
     if _name(root) == "html":
         return html.load(data, name, reading)
+    hidden = take_unseen_svg(root) if _name(root) == "svg" else ()
     if not any(_name(element) in _PROSE for element in root.iter()):
-        return Extracted(text=clean(_facts(root)), title=stem(name), media_type="application/xml")
+        text = clean(_facts(root))
+        return Extracted(text=text, title=stem(name), media_type="application/xml", hidden=hidden)
     title = _title(root)
     writer = _Writer()
     if title:

@@ -71,9 +71,7 @@ def test_each_record_is_a_block(name: str) -> None:
     assert extract(b'{"a": 1}\n{"a": 2}\n{"a": ', name).text == 'a: 1\n\na: 2\n\n{"a": '
 
 
-@pytest.mark.parametrize(
-    "data", ['{"name": "newt", ', "newts swim", "[" * 100_000 + "1", "[" * 5000 + "1" + "]" * 5000]
-)
+@pytest.mark.parametrize("data", ['{"name": "newt", ', "newts swim", '["newts", '])
 def test_what_is_no_complete_json_stays_text_and_says_so(data: str) -> None:
     extracted = extract(data.encode(), "a.json")
     assert extracted.text == data
@@ -84,6 +82,13 @@ def test_deep_json_ends() -> None:
     text = extract(b'{"a":' * 300 + b'"deep"' + b"}" * 300, "a.json").text
     assert "deep" in text
     assert len(text) < 10_000
+
+
+def test_json_that_is_nested_too_deeply_says_so() -> None:
+    data = "[" * 3000 + '"Newts swim in ponds, and toads do too."' + "]" * 3000
+    extracted = extract(data.encode(), "a.json")
+    assert extracted.notes == ("it is nested too deeply for its JSON to be read, so its text was taken as it is",)
+    assert extracted.text == data
 
 
 def cell(kind: str, source: object, *outputs: dict[str, object]) -> dict[str, object]:

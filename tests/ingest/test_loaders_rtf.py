@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 import time
+from contextlib import suppress
 
 import pytest
 from office_documents import ole_package
@@ -141,5 +142,6 @@ def test_an_rtf_is_an_rtf_whatever_its_name() -> None:
 )
 def test_hostile_files_take_no_time(body: str) -> None:
     started = time.process_time()
-    extract(rtf("newts" + body), "a.rtf")
+    with suppress(EmptyDocument):
+        extract(rtf("newts" + body), "a.rtf")
     assert time.process_time() - started < 10

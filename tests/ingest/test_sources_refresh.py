@@ -19,8 +19,8 @@ from ingest.catalog.catalog import Catalog, schema
 from ingest.config import IngestSettings
 from ingest.errors import NotFound, StorageFull
 from ingest.extraction.process import ReadHere
+from ingest.jobs import statements as job_statements
 from ingest.jobs.queue import ClaimedJob
-from ingest.jobs.queue import statements as job_statements
 from ingest.loaders.reading import Reading
 from ingest.pipeline import IncomingFile
 from ingest.sources.daemon import SourceDaemon

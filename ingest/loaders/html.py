@@ -15,6 +15,7 @@ from ingest.loaders.blocks import Block, fence, join, table, under_title
 from ingest.loaders.css_matching import TooMuchToMatch
 from ingest.loaders.encodings import byte_order_mark, codec_of, decode, refuse_binary, try_decode
 from ingest.loaders.packages import DEEPEST_ELEMENTS
+from ingest.loaders.raised import mark_raised
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
 from ingest.loaders.unseen import Unseen, take_unseen
@@ -63,6 +64,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     unseen = _taken_unseen(page, source, name)  # first: rules count siblings that are dropped below
     _drop_surroundings(page)
     part = _main_part(page)
+    mark_raised(part, "sup", "a")
     writer = _Writer()
     writer.walk(part)
     writer.flush()

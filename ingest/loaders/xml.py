@@ -9,6 +9,7 @@ from typing import Any
 from ingest.loaders import html
 from ingest.loaders.blocks import Block, fence, join, table
 from ingest.loaders.packages import parse_xml
+from ingest.loaders.raised import mark_raised
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
 from ingest.types import Extracted
@@ -65,6 +66,8 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
         return html.load(data, name, reading)
     if not any(_name(element) in _PROSE for element in root.iter()):
         return Extracted(text=clean(_facts(root)), title=stem(name), media_type="application/xml")
+    mark_raised(root, "{*}sup", "{*}xref")
+    mark_raised(root, "{*}superscript", "{*}link")
     title = _title(root)
     writer = _Writer()
     if title:

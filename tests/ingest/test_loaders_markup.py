@@ -204,5 +204,7 @@ def test_tables_of_asciidoc_may_have_all_cells_of_a_row_on_a_line_or_be_csv() ->
 )
 def test_long_runs_of_markup_end(piece: str) -> None:
     for name in ("a.adoc", "a.rst", "a.org", "a.tex"):
-        extract((f"newt {piece * 100_000}\n" + f"\n|===\n{piece * 50_000}\n|===\n" + piece * 50_000).encode(), name)
-        extract((f"{piece}\n" * 30_000 + "newt").encode(), name)
+        table = f"\n|===\n{piece * 50_000}\n|===\n"
+        words = "\nnewts swim" * 2000  # of signs alone there would be no text
+        extract((f"newt {piece * 100_000}\n" + table + piece * 50_000 + words).encode(), name)
+        extract((f"{piece}\n" * 30_000 + words).encode(), name)

@@ -27,6 +27,8 @@ _CONTAINER = re.compile(
 _CELL = re.compile(r"(?<!\\)(?:(?<!\S)(?:(\d{1,3})\*|(\d{1,3})?(?:\.\d{1,3})?\+)?[<^>]?(?:\.[<^>])?[adehlmsv]?)?\|")
 _COLUMNS = re.compile(r"cols\s*=\s*(?:\"([^\"]*)\"|(\d+))")
 _MAX_COLUMNS = 1000
+# What repeated and wide cells may add to a document: beside its own length, some tables.
+_ADDED_CHARACTERS = 100_000
 
 
 def load(data: bytes, name: str, reading: Reading) -> Extracted:
@@ -54,6 +56,7 @@ class _Reader:
         self._lines = lines
         self._next = 0
         self._columns: int | None = None  # of the table that follows
+        self._repeats = _Repeats(_ADDED_CHARACTERS + sum(map(len, lines)))
         self.notes: list[str] = []
 
     def blocks(self) -> Iterator[Block]:
@@ -83,7 +86,7 @@ class _Reader:
         if _CODE.match(line):
             return [Block(fence("\n".join(self._until(line[:3] if line.startswith("```") else line))))]
         if mark := _TABLE.match(line):
-            return [Block(_table(self._until(line), mark[1], self._taken_columns()))]
+            return [Block(_table(self._until(line), mark[1], self._taken_columns(), self._repeats))]
         if _CONTAINER.match(line):
             return []
         if macro := _MACRO.match(line):
@@ -137,11 +140,25 @@ def _stated_columns(specification: str) -> int:
     return max(count, 1)
 
 
-def _table(lines: list[str], mark: str, columns: int | None) -> str:
+class _Repeats:
+    """What cells may still add to the document by being repeated, or by going over columns."""
+
+    def __init__(self, characters: int) -> None:
+        self._left = characters
+
+    def granted(self, times: str | None, size: int) -> int:
+        """How often a cell of `size` characters stands there that is to stand there `times`."""
+        wanted = min(int(times), _MAX_COLUMNS) if times else 1
+        granted = max(1, min(wanted, 1 + self._left // (size + 3)))
+        self._left -= (granted - 1) * (size + 3)
+        return granted
+
+
+def _table(lines: list[str], mark: str, columns: int | None, repeats: _Repeats) -> str:
     """Rows are the lines where each has all its cells, else cells are counted off."""
     if mark in ",:":
         return table([cell.strip() for cell in line.split(mark)] for line in lines if line.strip())
-    rows = [_cells(line.replace("!", "|") if mark == "!" else line) for line in lines if line.strip()]
+    rows = [_cells(line.replace("!", "|") if mark == "!" else line, repeats) for line in lines if line.strip()]
     first = next((len(cells) for leading, cells in rows if cells), 0)
     columns = columns or first
     if all(not leading and len(cells) >= columns for leading, cells in rows):
@@ -154,7 +171,7 @@ def _table(lines: list[str], mark: str, columns: int | None) -> str:
     return table(flat[start : start + columns] for start in range(0, len(flat), max(columns, 1)))
 
 
-def _cells(line: str) -> tuple[str, list[str]]:
+def _cells(line: str, repeats: _Repeats) -> tuple[str, list[str]]:
     """What stands before the first bar of a line, and its cells. A bar at the end of the line ends the last cell."""
     bars = list(_CELL.finditer(line))
     if not bars:
@@ -163,7 +180,6 @@ def _cells(line: str) -> tuple[str, list[str]]:
     ends = [*(bar.start() for bar in bars[1:]), len(line)]
     for bar, end in zip(bars, ends, strict=True):
         text = line[bar.end() : end].strip().replace("\\|", "|")
-        times = min(int(bar[1]), _MAX_COLUMNS) if bar[1] else 1
-        width = min(int(bar[2]), _MAX_COLUMNS) if bar[2] else 1
+        times, width = repeats.granted(bar[1], len(text)), repeats.granted(bar[2], 0)
         cells += [text, *[""] * (width - 1)] * times
     return line[: bars[0].start()].strip(), cells

@@ -199,6 +199,15 @@ def test_tables_of_asciidoc_may_have_all_cells_of_a_row_on_a_line_or_be_csv() ->
     )
 
 
+def test_repeated_cells_of_asciidoc_make_no_large_text_of_a_small_file() -> None:
+    small = "|===\n|kind|a|b|c\n|size 3*|11 cm\n|===\n"
+    assert extract(small.encode(), "a.adoc").text.endswith("| size | 11 cm | 11 cm | 11 cm |")
+    for cell in (f"999*|{'x' * 20_000}", "\n999*|newts" * 2000, "\n999+|newts" * 2000):
+        text = extract(f"|===\n{cell}\n|===\n".encode(), "a.adoc").text
+        assert "newts" in text or "xxx" in text
+        assert len(text) < 300_000
+
+
 @pytest.mark.parametrize(
     "piece", ["|", "=", "[", ".", "*", "2+|", ":a", "x |", "\\|", " ", "1*|", "{", "\\section{", "~"]
 )

@@ -285,6 +285,7 @@ class Refreshing:
     def _note_outcomes(self, connection: Connection, run: Run, outcomes: Sequence[DocumentOutcome]) -> None:
         """What became of items, in the transaction that decides it."""
         problems = {its.document_id: its.problem.code for its in outcomes if its.problem is not None}
+        run.note_of_others(outcomes)
         own = [its for its in outcomes if problems.get(its.document_id) not in (OTHER_SOURCE, Erased.code)]
         if run.batch is not None:  # nothing is as it was until the batch is settled
             run.staged += own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ingest import source_items
@@ -16,6 +17,8 @@ from ingest.types import DocumentOutcome, Problem
 
 # What can be otherwise the next time although the item is as it was.
 _PASSING = frozenset((TryAgain.code, "internal-error", OTHER_SOURCE))
+# So many parts that can't be listed are told one by one.
+_MOST_UNLISTED = 20
 
 
 @dataclass
@@ -35,6 +38,7 @@ class Run:
     states: dict[str, str] = field(default_factory=dict)  # of all that was fetched, by document
     unsaid: list[Problem] = field(default_factory=list)  # problems that the job does not tell of yet
     left_out: dict[str, str] = field(default_factory=dict)  # why fetched items are, by document
+    of_others: dict[str, tuple[int, str]] = field(default_factory=dict)  # whose: how many documents, and one of them
     batch: str | None = None  # what it brings is staged there, since it could be a shift
     staged: list[DocumentOutcome] = field(default_factory=list)  # outcomes that are noted when the batch is settled
 
@@ -69,13 +73,24 @@ class Run:
         """How many are done of the items that are new or may have changed."""
         return min(len(self.states), self.fetching.to_fetch), self.fetching.to_fetch
 
+    def note_of_others(self, outcomes: Sequence[DocumentOutcome]) -> None:
+        """Counts items that are documents of other sources: the register has no row for them."""
+        for its in outcomes:
+            if its.problem is not None and its.problem.code == OTHER_SOURCE:
+                count, one = self.of_others.get(its.problem.detail, (0, its.uri))
+                self.of_others[its.problem.detail] = (count + 1, one)
+
     def notes(self) -> tuple[str, ...]:
-        """Why items are left out: each reason with how many there are, and one of them."""
+        """Why items are left out, or are another source's: each reason with how many there are, and one of them."""
         found = dict(self.fetching.left_out)
         for its, reason in self.left_out.items():
             count, one = found.get(reason, (0, self.fetching.listed[its].uri))
             found[reason] = (count + 1, one)
-        return tuple(f"left out: {count} {reason}, such as {one}" for reason, (count, one) in found.items())
+        left_out = [f"left out: {count} {reason}, such as {one}" for reason, (count, one) in found.items()]
+        of_others = [f"failed: {count}, such as {one}: {why}" for why, (count, one) in self.of_others.items()]
+        # The first one is told by `not_listed`.
+        unlisted = [f"not listed: {its.reason}" for its in self.fetching.unlisted[1:_MOST_UNLISTED]]
+        return (*left_out, *of_others, *unlisted)
 
     def counts(self) -> dict[str, int]:
         """What became of the items so far."""

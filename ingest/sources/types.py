@@ -85,7 +85,8 @@ class LastRun(BaseModel):
     """How the last refresh of a source went; `revision` is the head that it left.
 
     `problem` says why it was not done, or what of the source could not be listed. `left_out` counts what was not taken
-    and never will be as it is, such as links that lead out of a folder; `notes` say why, one for each reason.
+    and never will be as it is, such as links that lead out of a folder. `notes` say why, one for each reason; and of
+    which other source items are.
     """
 
     job_id: str

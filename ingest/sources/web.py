@@ -129,16 +129,23 @@ class WebReader:
         self._keep(address, page, wishes.no_index)
         return ((b"", address) if wishes.no_follow else found), None
 
-    def _of_sitemap(self, stop: Callable[[], bool]) -> Iterator[Listed]:
-        maps = deque(map(web_address, self._settings.location.split()))
-        seen_maps, seen = set(maps), set()
+    def _of_sitemap(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
+        """Those of all sitemaps that can be read; it fails where one can't that the source names, or none below it."""
+        named = list(dict.fromkeys(map(web_address, self._settings.location.split())))
+        maps, seen_maps, seen = deque(named), set(named), set()
+        unread: list[NotFound | RefusedDocument | TryAgain] = []
         while maps and not stop():
             address = maps.popleft()
             try:
-                page = self._asked(address, None, _MAX_SITEMAP_BYTES)
-            except NotFound as error:
-                raise SourceUnusable(f"the sitemap {error}: change the source. Nothing is removed.") from error
-            for kind, location, changed in sitemap_entries(page.data or b"", address, _MAX_SITEMAP_BYTES):
+                entries = list(self._entries(address))
+            except (NotFound, RefusedDocument, TryAgain) as error:
+                if address in named:
+                    raise _of_named(error) from error
+                unread.append(error)
+                # Nobody knows which pages it had.
+                yield Unlisted("", f"a sitemap can't be read: {error}. Nothing is removed until it can be.")
+                continue
+            for kind, location, changed in entries:
                 if kind == "sitemap" and location not in seen_maps:
                     seen_maps.add(location)
                     maps.append(location)
@@ -147,6 +154,13 @@ class WebReader:
                     yield _listed(location, changed)
             if len(seen_maps) > _MAX_SITEMAPS:
                 raise RefusedDocument(f"{address} leads to more than {_MAX_SITEMAPS} sitemaps: name some of them")
+        if unread and not seen:
+            passing = [error for error in unread if isinstance(error, TryAgain)]
+            raise _of_named((passing or unread)[0])
+
+    def _entries(self, address: str) -> Iterator[tuple[str, str, str | None]]:
+        page = self._asked(address, None, _MAX_SITEMAP_BYTES)
+        return sitemap_entries(page.data or b"", address, _MAX_SITEMAP_BYTES)
 
     # -- one page
 
@@ -212,6 +226,13 @@ class WebReader:
         assert self._bytes is not None
         self._bytes.seek(place[0])
         return self._bytes.read(place[1])
+
+
+def _of_named(error: NotFound | RefusedDocument | TryAgain) -> Exception:
+    """What the whole source fails by."""
+    if isinstance(error, NotFound):
+        return SourceUnusable(f"the sitemap {error}: change the source. Nothing is removed.")
+    return error
 
 
 def _listed(address: str, changed: str | None) -> Listed:

@@ -100,6 +100,7 @@ def add(
 def items(loaded: LoadedSettings, name: str, state: str | None, as_json: bool) -> None:
     """What a source has, and what became of each item."""
     application, after = reading(loaded), None
+    run = application.sources.get(name).last_run
     shown: list[Any] = []
     while page := application.sources.items(name, 1000, after, state):
         after = page[-1].document_id
@@ -111,6 +112,9 @@ def items(loaded: LoadedSettings, name: str, state: str | None, as_json: bool) -
             click.echo(one_line(f"{item.state:<12} {item.uri}{problem}"))
     if as_json:
         echo_json({"items": shown})
+    # Of what has no row there: what is left out, and what is another source's.
+    for note in () if run is None else run.notes:
+        click.echo(one_line(f"the last refresh: {note}"), err=True)
 
 
 @sources.command()

@@ -389,6 +389,79 @@ def test_a_sitemap_that_is_broken_removes_nothing(followed: Followed, server: Si
     assert len(followed.shown()) == 2
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ("", 404, "404"),
+        ("", 410, "410"),
+        ("", 403, "403"),
+        ("", 503, "503"),
+        ("<html><p>mending</html>", 200, "sitemap"),
+    ],
+)
+def test_a_sitemap_of_several_that_cannot_be_read_costs_only_its_own_pages(
+    followed: Followed, server: Site, body: str, status: int, said: str
+) -> None:
+    server.put("/sitemap.xml", sitemap(server, "/bad.xml", "/worse.xml", "/good.xml", kind="sitemap"))
+    server.put("/bad.xml", sitemap(server, "/a"))
+    server.put("/good.xml", sitemap(server, "/b"))
+    server.put("/worse.xml", sitemap(server, "/c"))
+    for path in ("/a", "/b", "/c", "/d"):
+        server.put(path, page(text=path))
+    followed.put("s", "sitemap", f"{server.url}/sitemap.xml")
+    assert followed.refresh().taken == 3
+    server.put("/bad.xml", body, status=status)
+    server.put("/worse.xml", body, status=status)
+    server.put("/good.xml", sitemap(server, "/d"))
+    run = followed.refresh()
+    assert (run.state, run.taken, run.failed, run.removed) == ("done", 1, 0, 0)
+    assert set(uris(followed, server)) == {"/a", "/b", "/c", "/d"}  # who has /b now is not known
+    assert run.problem is not None
+    assert f"{server.url}/bad.xml" in run.problem.detail
+    assert said in run.problem.detail
+    (note,) = run.notes
+    assert f"{server.url}/worse.xml" in note
+    server.put("/bad.xml", sitemap(server, "/a"))
+    server.put("/worse.xml", sitemap(server))
+    run = followed.refresh()
+    assert (run.problem, run.notes, run.removed) == (None, (), 2)
+    assert set(uris(followed, server)) == {"/a", "/d"}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_sitemap_of_plain_text_has_an_address_a_line(followed: Followed, server: Site, packed: bool) -> None:
+    body = f"\ufeff{server.url}/a\r\n\n  {server.url}/b  \n{server.url}/ž\nftp://example.org/x\n".encode()
+    server.put("/map.txt", gzip.compress(body) if packed else body, media_type="text/plain")
+    for path in ("/a", "/b", "/%C5%BE"):
+        server.put(path, page(text=path))
+    followed.put("s", "sitemap", f"{server.url}/map.txt")
+    assert followed.refresh().taken == 3
+    assert set(uris(followed, server)) == {"/a", "/b", "/ž"}
+    server.put("/map.txt", f"{server.url}/a", media_type="text/plain")
+    assert followed.refresh().removed == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("We are mending the site.\nCome back later.\nhttp://example.org/", "We are mending"),
+        ("", "empty"),
+        ("<html><body>a page</body></html>", "<html>"),
+        ("<html><br></html>", "mismatch"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><urlset>&a;</urlset>', "entities"),
+    ],
+)
+def test_what_is_no_sitemap_is_said_to_be_none(followed: Followed, server: Site, body: str, why: str) -> None:
+    server.put("/sitemap.xml", body, media_type="text/plain")
+    followed.put("s", "sitemap", f"{server.url}/sitemap.xml")
+    run = followed.refresh()
+    assert run.state == "failed"
+    assert run.problem is not None
+    assert why in run.problem.detail
+    assert f"{server.url}/sitemap.xml is none" in run.problem.detail
+    assert "Save it again" not in run.problem.detail
+
+
 def test_types_that_servers_name_decide_the_format(followed: Followed, server: Site) -> None:
     server.put("/plain", "# not a heading", media_type="text/plain; charset=utf-8")
     server.put("/marked", "# a heading\n\ntext", media_type="text/markdown")

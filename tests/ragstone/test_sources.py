@@ -286,6 +286,19 @@ def test_sources_are_managed_by_the_command_line(tmp_path: Path, folder: Path) -
     assert "is no address" in refused(ragstone(data, "sources", "add", "x", "git", "ext::sh"), 2)
 
 
+def test_items_of_another_source_are_told_of(tmp_path: Path, folder: Path) -> None:
+    (folder / "a.md").write_text("The small pump weighs 11 kg.")
+    with service(tmp_path) as client:
+        for name in ("s", "t"):
+            put(client, name, kind="folder", location=str(folder), watch=False)
+            refresh(client, source=name)
+        told = "failed: 1, such as a.md: it is a document of the source s: exclude it from one of the two"
+        assert client.get("/v1/sources").json()["sources"][1]["last_run"]["notes"] == [told]
+    done = ragstone(tmp_path, "sources", "items", "t", "--state", "failed")
+    assert (done.stdout, done.stderr) == ("", f"the last refresh: {told}\n")
+    assert ragstone(tmp_path, "sources", "items", "s").stderr == ""
+
+
 def test_what_a_source_says_stays_on_its_line(tmp_path: Path) -> None:
     ragstone(tmp_path, "sources", "add", "x", "folder", "/no\nwhere\x1b[31m")
     shown = ragstone(tmp_path, "sources", "list").stdout

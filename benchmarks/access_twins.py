@@ -24,9 +24,9 @@ from fastapi.testclient import TestClient
 
 from generation.language_models.scripted import ScriptedLanguageModel
 from generation.types import Message
+from ingest.catalog.keys import ACTIONS, Grant, KeyRing
 from ingest.identity import document_id_of
-from ingest.jobs import FINISHED
-from ingest.keys import ACTIONS, Grant, KeyRing
+from ingest.jobs.queue import FINISHED
 from ragstone.api.app import create_app
 from ragstone.settings import load_settings
 from ragstone.wiring import Application

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ingest.chunking import chunk
+from ingest.chunks.chunking import chunk
 from ingest.types import Extracted
 
 

@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ingest.chunking import chunk
+from ingest.chunks.chunking import chunk
 from ingest.config import IngestSettings
 from ingest.loaders.registry import extract
 from ingest.preparing import SPECIAL_TOKENS

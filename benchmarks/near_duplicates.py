@@ -29,6 +29,7 @@ SEED = 7
 RANDOM_PAIRS = 3000
 PASSAGE_WORDS = 100
 COPIES = 50
+SHORT_WORDS, SHOWN = 30, 25
 K, MOST_COMPARED = 10, 100  # as the search has them
 
 _Release = dict[str, str]  # text by page
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _signatures(updates)
     _sources(updates)
     _passages(updates)
+    _short_ones(updates)
     return 0
 
 
@@ -183,6 +185,21 @@ def _as_a_search_goes(passages: Sequence[str]) -> None:
                 break
         seconds.append(time.process_time() - began)
     print(f"\nk={K}, {COPIES} copies of each: {len(grouping.groups())} groups, {1000 * sorted(seconds)[10]:.1f} ms")
+
+
+def _short_ones(updates: list[tuple[str, _Release, _Release]]) -> None:
+    """Lines of the same letters and digits that differ in case and signs: which are taken for the same, to be read."""
+    alike: dict[tuple[str, ...], dict[str, None]] = defaultdict(dict)
+    for page in sorted({text for _, old, new in updates for its in (old, new) for text in its.values()}):
+        for line in page.splitlines():
+            if 2 <= len(line.split()) <= SHORT_WORDS:
+                alike[tuple(re.findall(r"\w+", line.lower()))][" ".join(line.split())] = None
+    pairs = [(first, other) for first, *others in map(list, alike.values()) for other in others]
+    same = [pair for pair in pairs if len(near_duplicates(pair)) == 1]
+    print("\n## Short lines of the same letters\n")
+    print(f"{len(same):,} of {len(pairs):,} pairs are taken for the same, such as\n")
+    for first, other in random.Random(SEED).sample(same, min(len(same), SHOWN)):
+        print(f"- {first!r}\n  {other!r}")
 
 
 def _split(text: str) -> list[str]:

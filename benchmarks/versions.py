@@ -30,9 +30,9 @@ from sqlalchemy import func, select
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.versioned_docs import Changes, Question, Releases, misfits, questions, rank, refresh
-from ingest import schema
+from ingest.catalog import schema
+from ingest.catalog.statements import visible_at
 from ingest.sources.types import LastRun, SourceSettings
-from ingest.statements import visible_at
 from ingest.types import Embedder
 from ragstone.settings import load_settings
 from ragstone.wiring import Application

@@ -25,7 +25,11 @@ class LlamaCppSettings(BaseModel):
         64, ge=16, le=4096, description="Prompt tokens between two looks at whether the caller has left"
     )
     reuse_prefix: bool = Field(True, description="Keep the prompt's common beginning of the slot's last request")
-    linger_s: float = Field(60, ge=0, description="How long the engine process outlives its last user")
+    linger_s: float = Field(
+        60,
+        ge=0,
+        description="How long the engine process outlives its last user; one that `serve` started goes with it",
+    )
     start_timeout_s: float = Field(120, gt=0)
 
 

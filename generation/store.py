@@ -9,8 +9,8 @@ from sqlalchemy import Connection, insert, select
 
 from generation.errors import AnswerNotFound
 from generation.types import Answer, Prompt
-from ingest import schema
-from ingest.catalog import Catalog, Readable
+from ingest.catalog import schema
+from ingest.catalog.catalog import Catalog, Readable
 from ingest.errors import Erased
 
 

@@ -17,15 +17,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Text, cast, delete, func, insert, select, update
 
-from ingest import marks, quarantine, schema, statements
-from ingest.catalog import Catalog, Readable
+from ingest import source_items
+from ingest.catalog import marks, schema, statements
+from ingest.catalog.catalog import Catalog, Readable
 from ingest.errors import CatalogUnavailable
-from ingest.history import hide_document
 from ingest.identity import ERASED_NAME, document_id_of
-from ingest.jobs import UNFINISHED, JobQueue
+from ingest.jobs.queue import UNFINISHED, JobQueue
+from ingest.jobs.uploads import Upload
+from ingest.quarantine import quarantine
+from ingest.revisions.history import hide_document
 from ingest.screening.near_copies import forget_signatures
-from ingest.sources import items
-from ingest.uploads import Upload
 
 # Takes the stored record of an answer, and gives it back without anything that could quote a document.
 Redact = Callable[[dict[str, Any]], dict[str, Any]]
@@ -56,7 +57,7 @@ class Erasure:
             document = statements.document(connection, document_id, readable, shown=readable is not None)
             revision = hide_document(connection, document_id) or statements.head(connection)
             _put_tombstone(connection, document_id)
-            items.erase(connection, document_id)
+            source_items.erase(connection, document_id)
             payload = {"document_id": document_id}
             job_id = self._queue.enqueue_task(connection, ERASE, payload, [document["collection"]])
         return revision, job_id
@@ -76,7 +77,7 @@ class Erasure:
         """
         with self._catalog.writing() as connection:
             _redact_jobs(connection, document_id)
-            items.erase(connection, document_id)
+            source_items.erase(connection, document_id)
             quarantine.forget_document(connection, document_id)
             forget_signatures(connection, [document_id])
             occurrences, stood = _remove_document(connection, document_id)

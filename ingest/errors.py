@@ -17,6 +17,7 @@ IngestError
 ├── QuarantineConflict         look at the item again: it was decided before, or its document has a newer version
 ├── NotAllowed                 use a key that may do this
 ├── MissingDriver              install the named extra
+├── SourceUnusable             make what the source names available, or change the source: nothing is tried before
 ├── TryAgain                   nothing: it may pass, and is tried again later
 │   └── ReaderUnavailable      mend the installation: the program that reads files could not be started
 ├── StorageFull                free some space, then try again
@@ -103,6 +104,10 @@ class NotAllowed(IngestError):
 
 class MissingDriver(IngestError):
     code = "missing-extra"
+
+
+class SourceUnusable(IngestError):
+    code = "source-unusable"
 
 
 class TryAgain(IngestError):

@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ingest import facts
+from ingest import source_items
 from ingest.background import background
-from ingest.batches import require_open
-from ingest.catalog import Catalog, Readable
+from ingest.catalog import facts
+from ingest.catalog.catalog import Catalog, Readable
+from ingest.catalog.statements import Guard, PreparedVersion, unguarded
 from ingest.config import IngestSettings
 from ingest.embedding_ahead import Begun
 from ingest.errors import (
@@ -26,18 +27,17 @@ from ingest.errors import (
     VectorsGone,
 )
 from ingest.extraction.process import Extractor
-from ingest.history import NOT_COMMITTED, Committed, History
 from ingest.identity import document_id_of
-from ingest.jobs import INGEST, UNFINISHED, ClaimedJob, JobQueue
+from ingest.jobs.queue import INGEST, UNFINISHED, ClaimedJob, JobQueue
+from ingest.jobs.suspects import Suspects
+from ingest.jobs.uploads import Upload, has_passwords, payload_of
 from ingest.originals import Originals
 from ingest.preparing import Prepared, Preparing
-from ingest.quarantine import Held, hold
+from ingest.quarantine.quarantine import Held, hold
 from ingest.reading_ahead import ReadingAhead
-from ingest.sources import items
-from ingest.statements import Guard, PreparedVersion, unguarded
-from ingest.suspects import Suspects
+from ingest.revisions.batches import require_open
+from ingest.revisions.history import NOT_COMMITTED, Committed, History
 from ingest.types import DocumentOutcome, Embedder, Job, Problem, Space
-from ingest.uploads import Upload, has_passwords, payload_of
 
 MIB = 1024 * 1024
 # How often it is said how far the files at hand are.
@@ -336,7 +336,7 @@ class Ingestion:
 
     def _record(self, job: ClaimedJob, connection: Connection, made: Sequence[tuple[Upload, DocumentOutcome]]) -> None:
         outcomes = [outcome for _, outcome in made]
-        items.set_states(connection, made)
+        source_items.set_states(connection, made)
         self.queue.record(connection, job.job_id, outcomes, secret=has_passwords(job.payload))
 
     def _commit_group(

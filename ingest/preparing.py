@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from ingest.bugs import logged_bug
-from ingest.catalog import Catalog
-from ingest.chunking import chunk
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.statements import PreparedVersion, VersionRow
+from ingest.chunks.chunking import chunk
 from ingest.config import IngestSettings
 from ingest.embedding_ahead import Begun, CutFile, EmbeddingAhead
 from ingest.errors import (
@@ -22,15 +23,14 @@ from ingest.errors import (
     RefusedDocument,
 )
 from ingest.identity import canonical_json
-from ingest.quarantine import Held
+from ingest.jobs.uploads import Upload
+from ingest.quarantine.holding import Screening
+from ingest.quarantine.quarantine import Held
 from ingest.reading_ahead import ReadingAhead
-from ingest.screening.holding import Screening
-from ingest.statements import PreparedVersion, VersionRow
 from ingest.types import ChunkSpan, DocumentOutcome, Embedder, Extracted, Vectors
-from ingest.uploads import Upload
 
 # Raised when what the loaders or the chunker make of the same bytes changes, so that documents are prepared again.
-PREPARATION = 2
+PREPARATION = 3
 
 # A BERT tokenizer puts [CLS] before and [SEP] behind what it is given.
 SPECIAL_TOKENS = 2
@@ -163,13 +163,14 @@ class Preparing:
         """Has all of them read once the half of them is: some at a time are read with less effort."""
         if self._reading.has_begun(uploads[len(uploads) // 2]):
             return
-        for upload in uploads:
-            if upload.erased or self._begun.has_cut(self._file(upload)):
-                continue
-            try:
-                self._reading.start(upload)
-            except Exception:
-                continue  # it is raised again when it is this file's turn, and told as the file's own
+        with self._reading.together():
+            for upload in uploads:
+                if upload.erased or self._begun.has_cut(self._file(upload)):
+                    continue
+                try:
+                    self._reading.start(upload)
+                except Exception:
+                    continue  # it is raised again when it is this file's turn, and told as the file's own
 
     def _drafted(self, upload: Upload) -> _Draft | Held | DocumentOutcome | None:
         """The file as chunks, or why not, or None while it is being read. It costs nothing but itself."""

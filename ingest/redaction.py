@@ -18,6 +18,7 @@ from typing import Any
 
 from ingest.config import MODEL_KINDS, RedactionSettings
 from ingest.errors import MissingDriver
+from ingest.screening.folding import fold
 from ingest.types import Extracted, Heading, Page
 
 # Patterns and models see so many characters at a time, ending with a line where there is one: some patterns take time
@@ -67,15 +68,22 @@ class Redactor:
         )
 
     def spans(self, text: str) -> list[Span]:
-        """Personal data in `text`, in order; what overlaps is one span, of the kind that is surest."""
-        found = [its for start, end in _pieces(text) for its in self._in_piece(text[start:end], start)]
-        return _merged(found)
+        """Personal data in `text`, in order; what overlaps is one span, of the kind that is surest.
+
+        Looked for in the text as a reader sees it: an invisible character, or a digit of full width, hides nothing.
+        """
+        folded = fold(text, lower=False)
+        seen = folded.text
+        found = [its for start, end in _pieces(seen) for its in self._in_piece(seen[start:end], start)]
+        return [
+            Span(folded.original(span.start), folded.original(span.end - 1) + 1, span.kind) for span in _merged(found)
+        ]
 
     def redact(self, extracted: Extracted) -> tuple[Extracted, Counter[str]]:
         """The document with marks in place of personal data, and how many of each kind were replaced.
 
-        Headings and pages keep their places: one that began within personal data begins with its mark. Title, headings
-        and hidden text are redacted too. Attachments are to be read, and so become part of the text, before.
+        Headings and pages keep their places: one that began within personal data begins with its mark. Title, headings,
+        hidden text and notes are redacted too. Attachments are to be read, and so become part of the text, before.
         """
         shifted = _Shifted(extracted.text, self.spans(extracted.text))
         counts = Counter(span.kind for span in shifted.spans)
@@ -87,6 +95,7 @@ class Redactor:
             headings=tuple(self._heading(its, extracted.text, shifted, counts) for its in extracted.headings),
             pages=tuple(Page(its.number, shifted.offset(its.start)) for its in extracted.pages),
             hidden=hidden,
+            notes=tuple(self._replaced(its, counts) for its in extracted.notes),
         )
         return redacted, counts
 

@@ -10,12 +10,12 @@ from typing import Any, Literal, Protocol
 
 from sqlalchemy import Connection
 
-from ingest import facts
 from ingest.bugs import logged_bug
-from ingest.catalog import Catalog
+from ingest.catalog import facts
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.leases import Lease
 from ingest.errors import CatalogUnavailable, IngestError, LeaseLost, StorageFull, TryAgain
-from ingest.jobs import BACKGROUND, INGEST, ClaimedJob
-from ingest.leases import Lease
+from ingest.jobs.queue import BACKGROUND, INGEST, ClaimedJob
 from ingest.pipeline import Ingestion
 from ingest.types import Problem
 

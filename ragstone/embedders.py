@@ -14,7 +14,7 @@ from retrieval.embedder import OnnxEmbedder, SentenceTransformersEmbedder
 from retrieval.errors import ModelUnavailable
 
 if TYPE_CHECKING:
-    from ingest.jobs import ClaimedJob
+    from ingest.jobs.queue import ClaimedJob
     from ingest.types import Embedder, Space
     from ragstone.wiring import Application
 

@@ -9,7 +9,7 @@ from ingest.sources.copies import remove_copies_but
 from ingest.sources.shifts import drop_left_batches
 
 if TYPE_CHECKING:
-    from ingest.jobs import ClaimedJob
+    from ingest.jobs.queue import ClaimedJob
     from ragstone.wiring import Application
 
 _STEPS = 4

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from ingest.errors import CatalogUnavailable
-from ingest.jobs import FINISHED
+from ingest.jobs.queue import FINISHED
 from ingest.types import Job
 from ingest.worker import problem_of_worker
 from ragstone.errors import JobNotDone

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import func, insert, select
 
-from ingest import schema
-from ingest.catalog import Catalog
+from ingest.catalog import schema
+from ingest.catalog.catalog import Catalog
 from ingest.identity import canonical_json
 
 

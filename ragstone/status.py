@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from ingest.catalog import Readable
+from ingest.catalog.catalog import Readable
 from ragstone.errors import KnownError
 from ragstone.wiring import Application
 from retrieval.types import IndexReport

@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from generation.answer import Answerer
     from generation.store import AnswerStore
     from generation.types import LanguageModel, Verifier
-    from ingest.catalog import Catalog
+    from ingest.catalog.catalog import Catalog
     from ingest.erasure import Erasure
     from ingest.extraction.process import Extractor
-    from ingest.history import History
-    from ingest.jobs import JobQueue
+    from ingest.jobs.queue import JobQueue
     from ingest.originals import Originals
     from ingest.pipeline import Ingestion
-    from ingest.quarantine import Quarantine
-    from ingest.retention import Retention
+    from ingest.quarantine.quarantine import Quarantine
+    from ingest.revisions.history import History
+    from ingest.revisions.retention import Retention
+    from ingest.revisions.spaces import Spaces
+    from ingest.source_items import Item
     from ingest.sources.daemon import SourceDaemon
-    from ingest.sources.items import Item
     from ingest.sources.refresh import Refreshing
     from ingest.sources.register import SourceRegister
     from ingest.sources.types import SourceInfo, SourceReader
-    from ingest.spaces import Spaces
     from ingest.types import Embedder, Space
     from ingest.worker import Worker
     from ragstone.embedders import Embedders
@@ -113,19 +113,19 @@ class Application:
 
     @cached_property
     def catalog(self) -> Catalog:
-        from ingest.catalog import Catalog
+        from ingest.catalog.catalog import Catalog
 
         return Catalog.in_folder(self.settings.data, self.settings.ingest.catalog_url)
 
     @cached_property
     def history(self) -> History:
-        from ingest.history import History
+        from ingest.revisions.history import History
 
         return History(self.catalog)
 
     @cached_property
     def retention(self) -> Retention:
-        from ingest.retention import Retention
+        from ingest.revisions.retention import Retention
 
         return Retention(self.catalog, self.settings.ingest.retention)
 
@@ -138,7 +138,7 @@ class Application:
 
     @cached_property
     def queue(self) -> JobQueue:
-        from ingest.jobs import JobQueue
+        from ingest.jobs.queue import JobQueue
 
         return JobQueue(self.catalog)
 
@@ -167,7 +167,7 @@ class Application:
 
     @cached_property
     def spaces(self) -> Spaces:
-        from ingest.spaces import Spaces
+        from ingest.revisions.spaces import Spaces
 
         return Spaces(self.catalog, self.queue)
 
@@ -180,7 +180,7 @@ class Application:
 
     @cached_property
     def quarantine(self) -> Quarantine:
-        from ingest.quarantine import Quarantine
+        from ingest.quarantine.quarantine import Quarantine
 
         return Quarantine(self.catalog, self.queue)
 
@@ -232,7 +232,7 @@ class Application:
     @cached_property
     def worker(self) -> Worker:
         from ingest.erasure import ERASE
-        from ingest.jobs import FILL_SPACE, PURGE, REFRESH
+        from ingest.jobs.queue import FILL_SPACE, PURGE, REFRESH
         from ingest.worker import Task, Worker
         from ragstone.erasing import erase, purge
 

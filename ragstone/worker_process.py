@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Protocol
 
 from ingest.bugs import logged_bug
+from ingest.ending import end_with, end_within
 from ragstone import logs
 from ragstone.errors import KnownError
 from ragstone.wiring import Application
@@ -70,6 +71,7 @@ class Waker:
 
         def wait_for_end() -> None:
             wait([self._end])
+            signal.setitimer(signal.ITIMER_REAL, _PATIENCE_S)
             os.kill(os.getpid(), signal.SIGTERM)
 
         threading.Thread(target=wait_for_end, name="service-end", daemon=True).start()
@@ -102,7 +104,10 @@ class WorkerElsewhere:
 
 
 class WorkerProcess:
-    """Starts the process, and starts it again when it ends. It ends with this one, whatever ends this one."""
+    """Starts the process, and starts it again when it ends. It ends with this one, whatever ends this one.
+
+    When this one is killed it is killed too, and loses what the death of a worker loses: the job at hand begins anew.
+    """
 
     def __init__(self, build: Callable[[], Application]) -> None:
         """`build` is called in the new process; it must be one that can be pickled."""
@@ -149,6 +154,13 @@ class WorkerProcess:
             log.error("the process that does the jobs did not end in time and is killed")
             process.kill()
             self._watching.join()
+
+    def kill(self) -> None:
+        """Ends it at once, with whatever it hangs at; the job at hand goes on in the next one."""
+        self._stopping.set()
+        started = self._started
+        if started is not None:
+            started[0].kill()
 
     def _watch(self) -> None:
         # Inherited by what this thread starts: an interrupt of the terminal goes to all processes of the service.
@@ -213,6 +225,9 @@ class WorkerProcess:
 
 def _work(build: Callable[[], Application], telling: Connection, wakes: Connection, log_level: int) -> None:
     """The main function of the process: works until it is told to stop, or whoever started it is no more."""
+    above = multiprocessing.parent_process()
+    assert above is not None and above.pid is not None
+    end_with(above.pid)
     logs.log_from(log_level)
     saying = threading.Lock()
 
@@ -246,6 +261,7 @@ def _work(build: Callable[[], Application], telling: Connection, wakes: Connecti
                 said = worker.problem
                 say(said)
     finally:
+        end_within(_PATIENCE_S)
         worker.stop()
         application.close()
 

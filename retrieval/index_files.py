@@ -17,7 +17,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.marks import NO_MARK, Mark
+from ingest.catalog.marks import NO_MARK, Mark
 from retrieval.intervals import ChunkKeys, Intervals
 from retrieval.segments import SegmentStore, drop_segments, remove_leftovers
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, select, union_all
 
-from ingest import schema
+from ingest.catalog import schema
 from retrieval.ranking import Ranking
 from retrieval.segments import Segment
 from retrieval.visibility import Visible

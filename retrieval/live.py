@@ -12,11 +12,11 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
-from ingest import facts
-from ingest.catalog import Catalog
+from ingest.catalog import facts
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.marks import NO_MARK
 from ingest.disk import writing_to
 from ingest.errors import CatalogUnavailable, IngestError
-from ingest.marks import NO_MARK
 from ingest.types import Embedder
 from retrieval.errors import AnotherHistory, RetrievalError
 from retrieval.index_files import IndexFiles

@@ -6,6 +6,9 @@ tell that: in a passage of 200 words, "is" against "is not" leaves 97 % of the s
 same numbers, names and signs in the same order, and the same words in the same order but for words that say little and
 words that one of them adds, none of which may be a negation or a limit. What is left to differ is markup, punctuation,
 case, articles, plurals, and a few words more.
+
+A short passage has too few sequences for that: one comma changes three of them. Two short ones are the same where their
+words are, but for case and the punctuation of sentences.
 """
 
 from __future__ import annotations
@@ -23,6 +26,15 @@ _EDGE = 40
 _MOST_BY_EDGE = 2  # where more begin alike, they are pages of one template: their names tell more
 # Of fewer sequences it is not told by what differs alone how much is shared.
 _FEWEST = 8
+# With so many words a comma and another sign at the end leave less than the threshold.
+_SHORT = 30
+# In code a comma decides.
+_CODE = re.compile(r"""[{}\[\]<>=|\\_]|```|\w\(|["']:|^\s*(?:\$|>>>)\s""", re.M)
+_QUOTES = str.maketrans("\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb", "''" + 5 * '"')
+# What ends a word and a sentence, and is no part of it; brackets, stars and the like can be signs, and "?" asks.
+_ENDS = ".,;:!\u2026"
+_DASHES = re.compile("[-\u2010-\u2015]+")
+_LETTERS = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 # Numbers, capitals, comparisons, signs and units, each with what follows it in its word.
 _NAME = re.compile(r"[A-Z0-9\u00c0-\u00de_<>%€$£°][\w=]*|!=|-(?=\d)")
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
@@ -66,6 +78,7 @@ class Grouping:
         self._groups: list[_Group] = []
         self._by_edge: dict[str, list[_Group]] = {}  # by how their first begins, and by how it ends
         self._by_names: dict[tuple[str, ...], list[_Group]] = {}
+        self._by_words: dict[tuple[str, ...], _Group] = {}  # of short ones
 
     def add(self, text: str) -> None:
         """The next text."""
@@ -74,7 +87,11 @@ class Grouping:
         near = [its for edge in edges if len(its := self._by_edge.get(edge, ())) <= _MOST_BY_EDGE]
         group = next((its for groups in near for its in groups if self._is_copy(its, text)), None)
         if group is None:
-            # 2. Near duplicates have the same names and numbers, so most passages need no comparison at all. The others
+            # 2. Short ones of the same words.
+            spoken = _spoken(text)
+            group = self._by_words.get(spoken)
+        if group is None:
+            # 3. Near duplicates have the same names and numbers, so most passages need no comparison at all. The others
             # are compared by what they share, then by what they say.
             names = _names(text)
             group = self._alike(text, self._by_names.get(names, ()))
@@ -82,6 +99,8 @@ class Grouping:
             group = _Group(text)
             self._groups.append(group)
             self._by_names.setdefault(names, []).append(group)
+            if spoken:
+                self._by_words[spoken] = group
             for edge in edges:
                 self._by_edge.setdefault(edge, []).append(group)
         group.members.append(self._count)
@@ -158,6 +177,34 @@ def _longest(most: int, holds: Callable[[int], bool]) -> int:
         else:
             most = middle - 1
     return least
+
+
+def _spoken(text: str) -> tuple[str, ...]:
+    """The words of a short passage without case and punctuation; none for a long one, for code and without words."""
+    words = text.split(maxsplit=_SHORT)
+    if len(words) > _SHORT or not _WORD.search(text) or _CODE.search(text):
+        return ()
+    pairs = zip(["", *words], words, strict=False)
+    return tuple(_plain(word) for before, word in pairs if _is_value(before) or not _DASHES.fullmatch(word))
+
+
+def _plain(word: str) -> str:
+    """Signs stay, and so does the case of what could be a name, a unit or a sign for itself: `getUser`, `US`, `-V`."""
+    word = word.translate(_QUOTES)
+    bare = word.rstrip(_ENDS + '"')
+    end = word[len(bare) :]
+    if not any(character.isalnum() for character in bare) or (_is_value(bare) and end.strip(".,;:\u2026")):
+        return word  # 5! and 5" are not 5
+    letters = bare.lstrip('"')
+    begins_alone = letters[1:].islower() or letters in ("A", "I") or (len(letters) > 3 and letters.isupper())
+    if begins_alone and _LETTERS.fullmatch(letters):
+        bare = bare.lower()
+    return bare + end.count('"') * '"'
+
+
+def _is_value(word: str) -> bool:
+    """Whether what stands beside it could be a sign of a calculation or a unit."""
+    return len(word) == 1 or word[-1:].isdigit()
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ Whatever is here is derived from the catalog and can be deleted. A segment is wr
 renamed, its folder synced; then the manifest is replaced in the same way. So a reader finds the old set or the new one,
 whole. What is missing, damaged, of another format or made from another catalog is left out when the store is opened,
 and said in `problems`; whoever opened it fills the gap from the catalog. Another catalog is also one that went another
-way since: the manifest holds a mark of the catalog's (see `ingest.marks`) that was there when its segments were made.
+way since: the manifest holds a mark of the catalog's (see `ingest.catalog.marks`) that was there when its segments were
+made.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from ingest.catalog.marks import NO_MARK, Mark
 from ingest.disk import sync_folder
-from ingest.marks import NO_MARK, Mark
 
 FORMAT = 2
 

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, func, select
 
-from ingest import facts, marks, schema, statements
-from ingest.batches import require_open
-from ingest.catalog import Catalog
+from ingest.catalog import facts, marks, schema, statements
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.marks import NO_MARK, Mark
+from ingest.catalog.vectors import decoded
 from ingest.disk import writing_to
-from ingest.marks import NO_MARK, Mark
+from ingest.revisions.batches import require_open
 from ingest.types import Space, Vectors
-from ingest.vectors import decoded
 from retrieval.errors import AnotherHistory
 from retrieval.halves import DenseHalf, Half, LexicalHalf
 from retrieval.index_files import IndexFiles

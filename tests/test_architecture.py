@@ -19,6 +19,18 @@ MAY_IMPORT = {
     "ragstone": {"ingest", "retrieval", "adapters", "generation", "evals"},
 }
 
+# From the ground up: each imports only from those before it, and what everything may import.
+ROOMS_OF_INGEST = (
+    *("catalog", "chunks", "loaders", "jobs", "screening", "extraction", "revisions", "quarantine", "sources"),
+)
+_BELOW_ALL = ("types", "config", "errors", "identity", "disk", "bugs", "ending")
+EVERYWHERE_IN_INGEST = {
+    **dict.fromkeys(ROOMS_OF_INGEST, _BELOW_ALL),
+    "extraction": (*_BELOW_ALL, "redaction"),
+    "quarantine": (*_BELOW_ALL, "source_items"),
+    "sources": (*_BELOW_ALL, "source_items", "originals", "pipeline"),
+}
+
 # The one function that reads as the main path of each package, and how long it may be.
 MAIN_PATHS = {
     "ingest/pipeline.py": "ingest",
@@ -58,6 +70,26 @@ def test_an_import_against_the_direction_is_found(tmp_path: Path) -> None:
     (tmp_path / "ingest").mkdir()
     (tmp_path / "ingest" / "wrong.py").write_text("def f():\n    from retrieval.search import Searcher\n")
     assert violations(tmp_path) == ["ingest/wrong.py:2 imports retrieval"]
+
+
+def imported_rooms(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, subpackage or module) of every import from `ingest`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.split(".")[0] == "ingest":
+            names = node.module.split(".")[1:2] or [alias.name for alias in node.names]
+            yield from ((node.lineno, name) for name in names)
+
+
+def test_the_rooms_of_ingest_stand_on_those_below() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line} imports ingest.{imported}"
+        for floor, room in enumerate(ROOMS_OF_INGEST)
+        for path in sorted((ROOT / "ingest" / room).rglob("*.py"))
+        for line, imported in imported_rooms(path)
+        if imported not in (*ROOMS_OF_INGEST[: floor + 1], *EVERYWHERE_IN_INGEST[room])
+    ]
+    assert found == []
+    assert {path.parent.name for path in ROOT.glob("ingest/*/__init__.py")} == set(ROOMS_OF_INGEST)
 
 
 def test_packages_rhyme() -> None:

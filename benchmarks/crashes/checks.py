@@ -17,7 +17,7 @@ from crashes.documents import queries
 from crashes.folder import application_on, differences, truth_of
 from crashes.model import State, Work, steps
 from crashes.workload import contents_of, search, work
-from ingest import schema
+from ingest.catalog import schema
 from ragstone.backups.restoring import restore
 from ragstone.doctor import CHECKS, examine
 from ragstone.wiring import Application

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
 
-from ingest.chunking import chunk
+from ingest.chunks.chunking import chunk
 from ingest.identity import document_id_of
 from ingest.loaders.registry import extract
 from retrieval.hash_embedder import HashEmbedder

@@ -14,10 +14,10 @@ from sqlalchemy import select
 from crashes.answers import RELEASE, Stored, answer_differences
 from crashes.documents import CHUNK_TOKENS, Name, chunk_ids
 from crashes.model import COMMIT_FILES, FIRST_DIMENSION, Job, Shown, State
-from ingest import facts, schema, statements
-from ingest.catalog import Catalog
+from ingest.catalog import facts, schema, statements
+from ingest.catalog.catalog import Catalog
 from ingest.config import IngestSettings
-from ingest.jobs import FINISHED
+from ingest.jobs.queue import FINISHED
 from ingest.types import Embedder, Space
 from ragstone.embedders import Embedders
 from ragstone.settings import load_settings

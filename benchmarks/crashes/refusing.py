@@ -27,7 +27,7 @@ from crashes.model import Work, steps
 from crashes.past import Past, followed, operate
 from crashes.processes import ended, forked, looked_at
 from crashes.workload import Stuck, work, work_once_mended
-from ingest.leases import Lease
+from ingest.catalog.leases import Lease
 from ingest.worker import WORKER
 from ragstone.errors import KnownError
 

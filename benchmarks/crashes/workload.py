@@ -37,7 +37,7 @@ from crashes.model import (
     conflicts,
 )
 from ingest.errors import BatchConflict
-from ingest.jobs import FINISHED
+from ingest.jobs.queue import FINISHED
 from ingest.pipeline import IncomingFile
 from ragstone.backups.taking import Source, take
 from ragstone.wiring import Application
@@ -181,7 +181,7 @@ def _wait(reached: Callable[[], bool]) -> None:
 
 def purge(application: Application, keep_revisions: int) -> None:
     from ingest.config import RetentionSettings
-    from ingest.retention import Retention
+    from ingest.revisions.retention import Retention
 
     purged = Retention(application.catalog, RetentionSettings(keep_revisions=keep_revisions)).purge()
     if purged.occurrences:

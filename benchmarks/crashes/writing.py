@@ -21,7 +21,7 @@ from crashes.model import State
 from crashes.past import teller
 from crashes.processes import ended, forked, looked_at
 from crashes.workload import work
-from ingest import schema
+from ingest.catalog import schema
 from ingest.errors import CatalogUnavailable, LeaseLost, NotFound
 from ingest.pipeline import IncomingFile
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from index_peers.corpus import VectorOf, Vectors
 from index_peers.measure import About, Mode, batches, main
+from ingest.catalog.statements import PreparedVersion
 from ingest.identity import document_id_of
-from ingest.jobs import FINISHED
+from ingest.jobs.queue import FINISHED
 from ingest.pipeline import IncomingFile
-from ingest.statements import PreparedVersion
 from ingest.types import ChunkSpan, Embedder, Extracted, Space
 from ragstone.settings import Settings
 from ragstone.wiring import Application

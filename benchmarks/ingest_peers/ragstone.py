@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from ingest.jobs import FINISHED
+from ingest.jobs.queue import FINISHED
 from ingest.sources.types import SourceSettings
 from ingest_peers.embedding import CountedEmbedder
 from ingest_peers.measure import About, Found, Saving, main

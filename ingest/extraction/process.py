@@ -12,8 +12,9 @@ import sys
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -54,6 +55,10 @@ class Extractor(Protocol):
         """
         ...
 
+    def together(self) -> AbstractContextManager[None]:
+        """What is submitted within is begun at its end, when it is known what can be read with less effort at once."""
+        ...
+
     def close(self) -> None:
         """Ends what is being read."""
         ...
@@ -69,6 +74,9 @@ class ReadHere:
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def together(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def close(self) -> None:
         """Nothing is left to end."""
@@ -88,15 +96,25 @@ class ReadingProcesses:
 
     def submit(self, data: bytes, name: str, reading: Reading, examination: Examination) -> Future[Examined]:
         with self._lock:
-            if self._running is None or self._running.ended:
-                self._forget()
-                self._running = ReadingServer(self._at_a_time)
-            return self._running.submit(data, name, reading, examination)
+            return self._server().submit(data, name, reading, examination)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        with self._lock:
+            server = self._server()
+        with server.together():
+            yield
 
     def close(self) -> None:
         """Ends what is being read; the next file starts anew."""
         with self._lock:
             self._forget()
+
+    def _server(self) -> ReadingServer:
+        if self._running is None or self._running.ended:
+            self._forget()
+            self._running = ReadingServer(self._at_a_time)
+        return self._running
 
     def _forget(self) -> None:
         running, self._running = self._running, None
@@ -144,6 +162,7 @@ class ReadingServer:
         self._numbers = count()
         self._waiting: deque[_Asked] = deque()
         self._asked: dict[int, Future[Examined]] = {}
+        self._held = 0  # by so many what is submitted is not begun yet
         self._change = threading.Condition()  # of all above
         self._threads = [threading.Thread(target=act, name="extraction") for act in (self._tell, self._listen)]
         for thread in self._threads:
@@ -161,6 +180,18 @@ class ReadingServer:
                 self._waiting.append(_Asked(request, small, future))
                 self._change.notify()
         return future
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """As `Extractor.together`."""
+        with self._change:
+            self._held += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._held -= 1
+                self._change.notify()
 
     def _await_start(self) -> None:
         poll = select.poll()
@@ -217,7 +248,7 @@ class ReadingServer:
         together: list[_Asked] = []
         with self._change:
             while not together:
-                self._change.wait_for(lambda: self._waiting or self.ended)
+                self._change.wait_for(lambda: (self._waiting and not self._held) or self.ended)
                 if self.ended:
                     return None
                 while self._waiting and len(together) < _TOGETHER:

@@ -14,7 +14,9 @@ from ingest.errors import CorruptDocument, LimitExceeded
 from ingest.loaders.blocks import Block, fence, join, table, under_title
 from ingest.loaders.css_matching import TooMuchToMatch
 from ingest.loaders.encodings import byte_order_mark, codec_of, decode, refuse_binary, try_decode
+from ingest.loaders.grids import Cell, Row, filled, span
 from ingest.loaders.packages import DEEPEST_ELEMENTS
+from ingest.loaders.raised import mark_raised
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
 from ingest.loaders.unseen import Unseen, take_unseen
@@ -44,7 +46,6 @@ _BLOCKS = frozenset((
 ))
 # fmt: on
 _BREAK = "\v"  # stands for <br> and the end of a block while white space collapses; no decoded text contains it
-_MAX_COLSPAN = 50
 _MAX_UNDECODABLE_SHARE = 0.1  # of the characters beyond ASCII
 _ANCHOR_SIGNS = " #¶§\u200b\U0001f517"  # what documentation tools put beside a heading to link to it
 
@@ -63,6 +64,7 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     unseen = _taken_unseen(page, source, name)  # first: rules count siblings that are dropped below
     _drop_surroundings(page)
     part = _main_part(page)
+    mark_raised(part, "sup", "a")
     writer = _Writer()
     writer.walk(part)
     writer.flush()
@@ -210,7 +212,7 @@ class _Writer:
         elif tag == "table" and _holds_data(element):
             for caption in element.iterchildren("caption"):
                 self._add(Block(_flat(caption)))
-            self._add(Block(table(_cells(row) for row in _rows(element))))
+            self._add(Block(table(filled(_row(group, row) for group, row in _rows(element)))))
         elif tag in ("ul", "ol"):
             self._list(element)
         elif tag == "br":
@@ -275,13 +277,13 @@ def _flat(element: Any) -> str:
     return " ".join(_spaced(element).split())
 
 
-def _rows(element: Any) -> Iterator[Any]:
-    """The rows of a table, without those of tables in its cells."""
-    for child in element.iterchildren("tr", "thead", "tbody", "tfoot"):
+def _rows(element: Any) -> Iterator[tuple[int, Any]]:
+    """The rows of a table, each with the number of its group, without those of tables in its cells."""
+    for number, child in enumerate(element.iterchildren("tr", "thead", "tbody", "tfoot"), start=1):
         if child.tag == "tr":
-            yield child
+            yield 0, child
         else:
-            yield from child.iterchildren("tr")
+            yield from ((number, row) for row in child.iterchildren("tr"))
 
 
 def _holds_data(element: Any) -> bool:
@@ -289,16 +291,14 @@ def _holds_data(element: Any) -> bool:
     tables in them, unless they have header cells."""
     if next(element.iter("pre", *_HEADINGS), None) is not None:
         return False
-    rows = list(_rows(element))
+    rows = [row for _, row in _rows(element)]
     if element.find(".//table") is not None and not any(row.find("th") is not None for row in rows):
         return False
-    return any(len(_cells(row)) > 1 for row in rows)
+    return any(sum(span(cell.get("colspan")) for cell in row.iterchildren("td", "th")) > 1 for row in rows)
 
 
-def _cells(row: Any) -> list[str]:
-    cells: list[str] = []
-    for cell in row.iterchildren("td", "th"):
-        span = cell.get("colspan", "1").strip()
-        width = min(int(span), _MAX_COLSPAN) if span.isdecimal() and len(span) < 10 else 1
-        cells += [_flat(cell), *[""] * (width - 1)]
-    return cells
+def _row(group: int, row: Any) -> Row:
+    elements = list(row.iterchildren("td", "th"))
+    cells = [Cell(_flat(its), span(its.get("colspan")), span(its.get("rowspan"))) for its in elements]
+    is_header = row.getparent().tag == "thead" or all(its.tag == "th" for its in elements)
+    return Row(cells, group, is_header and bool(elements))

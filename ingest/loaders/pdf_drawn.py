@@ -39,7 +39,8 @@ class Fill:
 
 @dataclass(slots=True)
 class Drawn:
-    """`order` has each text object by address. `pictures` are boxes on the page, of pictures alone.
+    """`order` has each text object by address. `pictures` are boxes on the page, of pictures alone, `pixels` their
+    sizes in megapixels as the file states them.
 
     `layered`: text objects in forms, in optional content, or cut by a clipping path, of which only rendering shows
     whether they can be seen.
@@ -48,7 +49,7 @@ class Drawn:
     rules: list[Box] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
     pictures: list[Box] = field(default_factory=list)
-    megapixels: float = 0.0  # of the largest picture, as the file states it
+    pixels: list[float] = field(default_factory=list)
     order: dict[int, int] = field(default_factory=dict)
     layered: set[int] = field(default_factory=set)
     things: int = 0
@@ -77,7 +78,7 @@ def drawn_on(page: Any) -> Drawn:
         found.fills.append(Fill(box, found.things, None, True))
         if kind == pdfium_c.FPDF_PAGEOBJ_IMAGE:
             found.pictures.append(box)
-            found.megapixels = max(found.megapixels, _megapixels(thing))
+            found.pixels.append(_megapixels(thing))
     found.fills += [Fill(box, found.things + 1, None, True) for box in _annotated(page)]
     return found
 

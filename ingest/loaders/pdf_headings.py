@@ -61,7 +61,7 @@ def by_looks(placed: Sequence[Placed]) -> tuple[Heading, ...]:
     sizes: Counter[float] = Counter()
     bold: Counter[float] = Counter()
     for its in placed:
-        if not its.paragraph.is_table:
+        if not its.paragraph.is_table and its.paragraph.size:  # OCR knows none
             sizes[_rounded(its.paragraph.size)] += len(its.paragraph.text)
             bold[_rounded(its.paragraph.size)] += len(its.paragraph.text) if its.paragraph.bold else 0
     if not sizes:

@@ -32,6 +32,7 @@ class Paragraph:
     tight: bool = False
     is_table: bool = False
     aside: bool = False  # turned otherwise than most of the page
+    picture: Box | None = None  # on the page: what OCR reads there belongs here
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Text as a model reads it: lower case, without invisible characters, without letters that only look Latin."""
+"""Text as a reader sees it: without invisible characters or letters that only look Latin, in lower case if need be."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 # What takes no room on the page: format controls, joiners, fillers, variation selectors, tags.
 INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
-    "\uffa0\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
+    "\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
 )
 
 # Cyrillic and Greek letters that are drawn like Latin ones. Those that are written beside Latin letters in science
@@ -39,8 +39,8 @@ class Folded:
         return offset + self._shifts[piece]
 
 
-def fold(text: str) -> Folded:
-    """`text` with each character replaced by at most one, so that offsets can be told."""
+def fold(text: str, *, lower: bool = True) -> Folded:
+    """`text` with each character replaced by at most one, so that offsets can be told; case is kept where asked for."""
     pieces: list[str] = []
     starts, shifts = [0], [0]
     position = length = 0
@@ -51,7 +51,8 @@ def fold(text: str) -> Folded:
         starts.append(length)
         shifts.append(position - length)
     pieces.append(text[position:])
-    return Folded(_plain(_lower("".join(pieces))), tuple(starts), tuple(shifts))
+    seen = "".join(pieces)
+    return Folded(_plain(_lower(seen) if lower else seen), tuple(starts), tuple(shifts))
 
 
 def _lower(text: str) -> str:

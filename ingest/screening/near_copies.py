@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select
 
-from ingest import schema, statements
+from ingest.catalog import schema, statements
 from ingest.screening.minhash import bands
 
 
@@ -38,12 +39,20 @@ def forget_signatures(connection: Connection, document_ids: Sequence[str]) -> No
 
 def near_copies(connection: Connection, collection: str, keys: Collection[int]) -> dict[str, bytes]:
     """Signatures that share a band, of documents that the head shows of the collection, by document."""
+    found = connection.execute(_NEAR_COPIES, {"keys": list(keys), "collection": collection})
+    return {document_id: bytes(signature) for document_id, signature in found}
+
+
+def _near_copies() -> Select[Any]:
+    """Built once, since it is asked for each file and takes longer to build than to execute."""
     signatures, bands_of, showings = schema.signatures, schema.signature_bands, schema.showings
     shown = select(showings.c.showing_id).where(
         showings.c.document_id == signatures.c.document_id, showings.c.removed_in.is_(None)
     )
-    sharing = select(bands_of.c.document_id).where(bands_of.c.band.in_(list(keys)))
-    query = select(signatures.c.document_id, signatures.c.signature).where(
-        signatures.c.document_id.in_(sharing), signatures.c.collection == collection, shown.exists()
+    sharing = select(bands_of.c.document_id).where(bands_of.c.band.in_(bindparam("keys", expanding=True)))
+    return select(signatures.c.document_id, signatures.c.signature).where(
+        signatures.c.document_id.in_(sharing), signatures.c.collection == bindparam("collection"), shown.exists()
     )
-    return {document_id: bytes(signature) for document_id, signature in connection.execute(query)}
+
+
+_NEAR_COPIES = _near_copies()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ftplib
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from ingest.errors import DocumentTooLarge, MissingDriver, NotFound, RefusedDocument, TryAgain
+from ingest.errors import DocumentTooLarge, MissingDriver, NotFound, RefusedDocument, SourceUnusable, TryAgain
 from ingest.sources.protocols import package_of
 from ingest.sources.types import Fetched, Listed, SourceSettings, Unlisted
 
 _MIB = 1024 * 1024
+# Of botocore, the Azure SDK, google-auth and paramiko.
+_FOR_A_PERSON = (
+    *("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ClientAuthenticationError"),
+    *("ResourceNotFoundError", "DefaultCredentialsError", "AuthenticationException", "BadHostKeyException"),
+)
 # What tells that an object is another one, in the words of the file systems.
 _MARKS = ("ETag", "etag", "md5", "content_hash", "LastModified", "mtime", "created", "updated")
 
@@ -33,12 +39,15 @@ class BucketReader:
         self._sizes: dict[str, int] = {}
 
     def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
-        """Raises TryAgain where the bucket can't be read."""
+        """Raises TryAgain where the bucket can't be read, and SourceUnusable where it is not there or not for us."""
         self._files.invalidate_cache()
         try:
             found = self._found()
         except Exception as error:
-            raise TryAgain(f"{self._protocol}://{self._prefix} can't be listed: {_said(error)}") from error
+            message = f"{self._protocol}://{self._prefix} can't be listed: {_said(error)}"
+            if _is_for_a_person(error):
+                raise SourceUnusable(f"{message}. Mend the address or the rights. Nothing is removed.") from error
+            raise TryAgain(message) from error
         for path, info in sorted(found.items()):
             if info.get("type") != "file" or path.endswith("/"):
                 continue
@@ -100,6 +109,15 @@ class BucketReader:
 def _mark(info: dict[str, Any]) -> str | None:
     marks = [f"{name}={info[name]}" for name in _MARKS if info.get(name)]
     return f"{info.get('size')} {marks[0]}" if marks else None
+
+
+def _is_for_a_person(error: Exception) -> bool:
+    """Whether an error does not pass by itself: packages of fsspec have their own ways to say so."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError | ftplib.error_perm):
+        return True
+    response = getattr(error, "response", None)
+    stated = [getattr(its, name, None) for its in (error, response) for name in ("code", "status", "status_code")]
+    return any(str(its) in ("401", "403", "404") for its in stated) or type(error).__name__ in _FOR_A_PERSON
 
 
 def _said(error: Exception) -> str:

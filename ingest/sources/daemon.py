@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 from watchfiles import watch
 
 from ingest.errors import IngestError
+from ingest.sources.folder import folders_below
 from ingest.sources.register import SourceRegister
 
 log = logging.getLogger(__name__)
@@ -97,19 +100,34 @@ class _Watch:
         self._thread.join()
 
     def _run(self) -> None:
-        # What changed between the last sweep and now is found by the one that this asks for.
-        self._changed()
         try:
-            for _ in watch(
-                self._folder,
-                stop_event=self._stopped,
-                debounce=_DEBOUNCE_MS,
-                raise_interrupt=False,
-                rust_timeout=_WAIT_MS,
-            ):
-                self._changed()
+            while not self._stopped.is_set() and _number(self._folder) == self._seen:
+                self._watch_folders()
         except OSError as error:  # it is gone, or there are more folders than the kernel watches
             log.warning("%s is not watched and only swept now: %s", self._folder, error)
+
+    def _watch_folders(self) -> None:
+        """Until another folder is there, or one has gone.
+
+        Each is watched by itself: a watch of all that is below a folder would follow its links to anywhere.
+        """
+        folders = folders_below(os.path.realpath(self._folder))
+        watched = watch(
+            *folders,
+            stop_event=self._stopped,
+            debounce=_DEBOUNCE_MS,
+            raise_interrupt=False,
+            rust_timeout=_WAIT_MS,
+            yield_on_timeout=True,
+            recursive=False,
+        )
+        with closing(watched):
+            for number, changes in enumerate(watched):
+                # What changed between the last sweep and the first moment of this watch is found by another sweep.
+                if number == 0 or changes:
+                    self._changed()
+                    if folders_below(os.path.realpath(self._folder)) != folders:
+                        return
 
 
 def _number(folder: Path) -> tuple[int, int] | None:

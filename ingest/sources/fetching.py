@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ingest.bugs import logged_bug
-from ingest.errors import IngestError, NotFound, RefusedDocument, TryAgain
+from ingest.errors import IngestError, NotFound, RefusedDocument, SourceUnusable, TryAgain
 from ingest.identity import as_uri, document_id_of, is_uri
+from ingest.source_items import Item
 from ingest.sources.hopper import Arrival, Closed, Hopper
-from ingest.sources.items import Item
-from ingest.sources.types import LeftOut, Listed, SourceReader, SourceSettings, Unlisted
+from ingest.sources.types import LeaveOut, LeftOut, Listed, SourceReader, SourceSettings, Unlisted
 from ingest.types import Problem
 
 # What waits to be ingested is in memory.
@@ -38,6 +38,7 @@ class Fetching:
     ) -> None:
         self.listed: dict[str, Listed] = {}  # by document
         self.unlisted: list[Unlisted] = []
+        self.left_out: dict[str, tuple[int, str]] = {}  # of what is listed: how many for each reason, and one of them
         self.to_fetch = 0
         self.is_listed = threading.Event()
         self.ended = threading.Event()
@@ -80,6 +81,9 @@ class Fetching:
         settings = self._settings
         is_empty = True
         for item in self._reader.list(self._stopped.is_set):
+            if isinstance(item, LeftOut):
+                self._leave_out(item)
+                continue
             is_empty = False
             if isinstance(item, Unlisted):
                 self.unlisted.append(item)
@@ -100,19 +104,38 @@ class Fetching:
                     "of them are gone, refresh it with `again`."
                 )
 
+    def _leave_out(self, item: LeftOut) -> None:
+        if _is_wanted(item.uri, self._settings):
+            count, one = self.left_out.get(item.reason, (0, as_uri(item.uri)))
+            self.left_out[item.reason] = (count + 1, one)
+
     def _fetch(self, wanted: Sequence[tuple[str, Listed]]) -> None:
         barred = self._barred([document_id for document_id, _ in wanted])
         failures = 0
+        problems: list[Problem] = []
         for document_id, item in wanted:
             if self._stopped.is_set():
                 raise Closed
             arrival = self._arrival(document_id, item, barred.get(document_id))
             self.hopper.put(arrival)
+            if arrival.problem is not None and document_id not in barred:
+                problems.append(arrival.problem)
             passes = arrival.problem is not None and arrival.problem.code == TryAgain.code
             failures = failures + 1 if passes else 0
             if failures == _MOST_FAILURES:
                 assert arrival.problem is not None
                 raise TryAgain(f"{failures} items one after the other can't be had, the last since {_why(arrival)}")
+        if problems and len(problems) == len(self.listed):
+            self._raise_for_none(problems)
+
+    def _raise_for_none(self, problems: Sequence[Problem]) -> None:
+        """Nothing of the source can be had: that is no matter of single items."""
+        passing = [problem for problem in problems if problem.code == TryAgain.code]
+        none = "" if len(problems) == 1 else f"none of {len(problems)} items can be had, such as: "
+        if passing:
+            raise TryAgain(f"{none}{passing[0].detail}")
+        if self._settings.kind == "web" and all(problem.code == RefusedDocument.code for problem in problems):
+            raise SourceUnusable(f"{none}{problems[0].detail}")
 
     def _may_have_changed(self, document_id: str, item: Listed) -> bool:
         known = self._known.get(document_id)
@@ -136,7 +159,7 @@ class Fetching:
             return Arrival(document_id, shown, self._reader.fetch(item, mark, self._max_bytes))
         except NotFound:
             return Arrival(document_id, shown)  # it is gone; the next list does without it
-        except LeftOut as reason:
+        except LeaveOut as reason:
             return Arrival(document_id, shown, left_out=str(reason))
         except (RefusedDocument, TryAgain) as error:
             code, detail = error.code, str(error)

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from ingest.errors import DocumentTooLarge, NotFound, RefusedDocument, TryAgain
-from ingest.sources.types import Fetched, Listed, Unlisted
+from ingest.errors import DocumentTooLarge, NotFound, RefusedDocument, SourceUnusable, TryAgain
+from ingest.sources.types import Fetched, LeftOut, Listed, Unlisted
 
 # A file written so lately can be written again without a change of its times: its mark is not trusted yet.
 _SETTLED_S = 2.0
 _MIB = 1024 * 1024
+_STAYS = "Nothing is removed."
 # What programs leave while they write.
 _UNFINISHED = (".part", ".partial", ".crdownload", ".tmp", ".swp", "~")
 
@@ -28,11 +29,14 @@ class FolderReader:
         self._root = root
         self._now = now
 
-    def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
-        """By name, those of a folder before those of the folders in it. Raises TryAgain where it can't be read."""
+    def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted | LeftOut]:
+        """By name, those of a folder before those of the folders in it. Raises SourceUnusable, and TryAgain.
+
+        A link to a file is that file when it is in the folder too. All other links are left out.
+        """
         root = os.path.realpath(self._root)
         if not os.path.isdir(root):
-            raise TryAgain(f"there is no folder {self._root}: it is looked for again later, and nothing is removed")
+            raise SourceUnusable(f"there is no folder {self._root}: put it there, or remove the source. {_STAYS}")
         waiting = [(root, "")]
         while waiting and not stop():
             folder, prefix = waiting.pop()
@@ -45,17 +49,20 @@ class FolderReader:
                 continue
             except OSError as error:
                 if not prefix:
-                    raise TryAgain(f"the folder {folder} can't be read: {error.strerror}") from error
+                    said = f"the folder {folder} can't be read: {error.strerror}. Mend its rights."
+                    raise SourceUnusable(f"{said} {_STAYS}") from error
                 yield Unlisted(prefix, f"the folder {_shown(prefix)} can't be read: {error.strerror}. Mend its rights.")
                 continue
             below = []
             for entry in entries:
                 if entry.name.startswith((".", "~$")) or entry.name.endswith(_UNFINISHED):
                     continue
+                key = prefix + entry.name
                 if entry.is_dir(follow_symlinks=False):
-                    below.append((entry.path, f"{prefix}{entry.name}/"))
+                    below.append((entry.path, f"{key}/"))
+                elif entry.is_symlink() and (reason := _why_not_followed(entry, root)):
+                    yield LeftOut(key, reason)
                 elif (state := self._state(entry)) is not None:
-                    key = prefix + entry.name
                     yield Listed(key, key, _shown(entry.name), self._mark(state))
             waiting.extend(reversed(below))
 
@@ -125,6 +132,25 @@ class FolderReader:
         if any(abs(now - changed) < _SETTLED_S for changed in (state.st_mtime, state.st_ctime)):
             return None
         return "-".join(map(str, _numbers(state)))
+
+
+def _why_not_followed(link: os.DirEntry[str], root: str) -> str:
+    """Why a link is left out; "" for one that leads to a file within `root`."""
+    if not _is_inside(link.path, root):
+        return "links that lead out of the folder"
+    try:
+        return "links to folders" if link.is_dir() else "" if link.is_file() else "links to no file"
+    except OSError:
+        return "links that lead to themselves"
+
+
+def folders_below(root: str) -> list[str]:
+    """`root` and all folders in it, but for hidden ones, and without following a link."""
+    found = []
+    for folder, names, _ in os.walk(root):
+        names[:] = [name for name in names if not name.startswith((".", "~$"))]
+        found.append(folder)
+    return found
 
 
 def _is_inside(path: str, root: str) -> bool:

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from ingest.errors import DocumentTooLarge, MissingDriver, NotFound, TryAgain
+from ingest.ending import ending_with_this
+from ingest.errors import DocumentTooLarge, MissingDriver, NotFound, SourceUnusable, TryAgain
 from ingest.identity import is_uri
 from ingest.sources.types import Fetched, Listed, SourceSettings, Unlisted
 
@@ -22,6 +23,16 @@ _LOOK_S = 0.1
 _MIB = 1024 * 1024
 _ENTRY = re.compile(rb"(\d+) blob ([0-9a-f]+) +(\d+)\t(.*)", re.S)
 _REGULAR = (b"100644", b"100755")
+# What git says of repositories and branches that are not there, or not for us: that does not pass by itself.
+_FOR_A_PERSON = re.compile(
+    r"couldn't find remote ref|repository .{0,500}not found|does not appear to be a git repository|not a git repository"
+    r"|project you were looking for could not be found|Authentication failed|could not read (?:Username|Password)"
+    r"|Permission denied|access denied|Host key verification failed|returned error: 40[0134]|not valid: is this a git"
+    r"|certificate (?:problem|verification)|dubious ownership|transport '\w+' not allowed|find remote helper",
+    re.I,
+)
+# What can wait for ever, or long.
+_LONG = ("fetch", "fsck", "gc")
 # Each fetch that brings something leaves a pack.
 _MOST_PACKS = 20
 # Neither a repository nor its address may have programs run, or ask a person.
@@ -51,7 +62,8 @@ class GitReader:
     def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
         """Fetches what is new, then the files of the branch, but for hidden ones.
 
-        Raises TryAgain where the repository can't be reached, and MissingDriver without git.
+        Raises TryAgain where the repository can't be reached, SourceUnusable where it or its branch is not there or is
+        not for us, and MissingDriver without git.
         """
         with self._alone():
             try:
@@ -141,9 +153,12 @@ class GitReader:
     def _git(self, *arguments: str, stop: Callable[[], bool] = lambda: False) -> bytes:
         options = [part for option in _OPTIONS for part in ("-c", option)]
         kept = {name: value for name, value in os.environ.items() if not _FOREIGN.fullmatch(name)}
+        command = ["git", *options, *arguments]
+        if arguments[0] in _LONG:  # nobody would end it when this process is killed
+            command = ending_with_this(command)
         try:
             process = subprocess.Popen(
-                ["git", *options, *arguments],
+                command,
                 env={**kept, **_SAFE, "GIT_DIR": str(self._folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -156,7 +171,10 @@ class GitReader:
         said, complaint = self._ended(process, stop)
         if process.returncode != 0:
             lines = " ".join(complaint.decode("utf-8", "replace").split())
-            raise TryAgain(f"{self._settings.location}: git says: {lines[:1000]}")
+            message = f"{self._settings.location}: git says: {lines[:1000]}"
+            if _FOR_A_PERSON.search(lines):
+                raise SourceUnusable(f"{message}. Mend it, or change the source. Nothing is removed.")
+            raise TryAgain(message)
         return said
 
     def _ended(self, process: subprocess.Popen[bytes], stop: Callable[[], bool]) -> tuple[bytes, bytes]:

@@ -9,11 +9,11 @@ from ingest.config import WebSettings
 from ingest.errors import NotFound
 from ingest.identity import document_id_of
 from ingest.originals import Originals
+from ingest.source_items import Item
 from ingest.sources.bucket import BucketReader
 from ingest.sources.copies import copy_of
 from ingest.sources.folder import FolderReader
 from ingest.sources.git import GitReader
-from ingest.sources.items import Item
 from ingest.sources.types import SourceInfo, SourceReader
 from ingest.sources.web import WebReader
 

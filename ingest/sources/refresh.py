@@ -10,24 +10,25 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from ingest.collection_settings import own_settings
+from ingest import source_items
+from ingest.catalog.collection_settings import own_settings
+from ingest.catalog.statements import Guard
 from ingest.config import IngestSettings
 from ingest.errors import CatalogUnavailable, Erased, IngestError, LeaseLost, StorageFull, TryAgain
-from ingest.history import History
-from ingest.jobs import FINISHED, ClaimedJob
+from ingest.jobs.queue import FINISHED, ClaimedJob
+from ingest.jobs.statements import MOST_ATTEMPTS
+from ingest.jobs.uploads import Upload, payload_of
 from ingest.pipeline import MIB, IncomingFile, Ingestion
-from ingest.quarantine import QUARANTINED
-from ingest.sources import items
+from ingest.quarantine.quarantine import QUARANTINED
+from ingest.revisions.history import History
+from ingest.source_items import Item, Taken
 from ingest.sources.fetching import Fetching
 from ingest.sources.hopper import Arrival
-from ingest.sources.items import Item, Taken
 from ingest.sources.register import BEGUN, OTHER_SOURCE, SourceRegister
 from ingest.sources.run import Run
 from ingest.sources.shifts import Shifting, drop_if_open, drop_left_batches, needs_care
 from ingest.sources.types import LastRun, RunState, SourceInfo, SourceReader
-from ingest.statements import Guard
 from ingest.types import DocumentOutcome, Problem
-from ingest.uploads import Upload, payload_of
 
 # How long a refresh that has nothing to ingest yet waits before it lets other jobs go first, and for how long then.
 _PATIENCE_S, _MEANWHILE_S = 0.2, 0.5
@@ -66,7 +67,10 @@ class Refreshing:
         self._runs: dict[str, Run] = {}  # by job
 
     def __call__(self, job: ClaimedJob, report: Report, stop: Stop) -> float | None:
-        """None when it is done, else in how many seconds it goes on. Raises TryAgain, NotFound and RefusedDocument."""
+        """None when it is done, else in how many seconds it goes on.
+
+        Raises TryAgain, and for what is not tried again NotFound, SourceUnusable and RefusedDocument.
+        """
         queue = self._ingestion.queue
         run = self._runs.get(job.job_id) or self._begun(job)
         try:
@@ -77,7 +81,8 @@ class Refreshing:
         except Exception as error:
             known = isinstance(error, IngestError)
             problem = Problem(code=getattr(error, "code", "internal-error"), detail=str(error) if known else _BUG)
-            self._end(run, "waiting" if isinstance(error, TryAgain) else "failed", problem)
+            goes_on_later = isinstance(error, TryAgain) and queue.get(job.job_id).attempts < MOST_ATTEMPTS
+            self._end(run, "waiting" if goes_on_later else "failed", problem)
             raise
         if goes_on is None:
             held = run.said.problem
@@ -178,10 +183,12 @@ class Refreshing:
     def _look_at_list(self, run: Run) -> None:
         """What the list tells before anything is fetched."""
         catalog, queue = self._ingestion.catalog, self._ingestion.queue
-        back = [its for its, item in run.known.items() if item.state == items.KEPT and its in run.fetching.listed]
+        back = [
+            its for its, item in run.known.items() if item.state == source_items.KEPT and its in run.fetching.listed
+        ]
         with catalog.writing(may_be_lost=True) as connection:
             self._guard(connection)
-            items.came_back(connection, back)
+            source_items.came_back(connection, back)
             queue.begin(connection, run.job_id, run.fetching.to_fetch)
         if self._needs_care(run):
             # Noted in the transaction that opens it: whoever is killed leaves none that nobody knows of.
@@ -241,7 +248,7 @@ class Refreshing:
         if outcomes or marks:
             with self._ingestion.catalog.writing(may_be_lost=True) as connection:
                 self._guard(connection)
-                items.set_marks(connection, marks)
+                source_items.set_marks(connection, marks)
                 self._note_outcomes(connection, run, outcomes)
         if not outcomes and len(run.states) > before_these:
             self._ingestion.queue.report(run.job_id, *run.progress())
@@ -278,17 +285,24 @@ class Refreshing:
     def _note_outcomes(self, connection: Connection, run: Run, outcomes: Sequence[DocumentOutcome]) -> None:
         """What became of items, in the transaction that decides it."""
         problems = {its.document_id: its.problem.code for its in outcomes if its.problem is not None}
+        run.note_of_others(outcomes)
         own = [its for its in outcomes if problems.get(its.document_id) not in (OTHER_SOURCE, Erased.code)]
         if run.batch is not None:  # nothing is as it was until the batch is settled
             run.staged += own
             own = []
-        items.put(connection, run.source.name, {its.document_id: run.kept_of(its) for its in own}, own)
+        source_items.put(connection, run.source.name, {its.document_id: run.kept_of(its) for its in own}, own)
         erased = [document_id for document_id, code in problems.items() if code == Erased.code]
         run.states |= {its.document_id: its.state for its in outcomes} | dict.fromkeys(erased, "unchanged")
-        items.put_erased(connection, run.source.name, erased)
-        said = [its.problem for its in outcomes if its.problem is not None and its.problem.code != Erased.code]
-        if outcomes:
-            self._ingestion.queue.advance(connection, run.job_id, *run.progress(), said)
+        source_items.put_erased(connection, run.source.name, erased)
+        run.unsaid += [its.problem for its in outcomes if its.problem is not None and its.problem.code != Erased.code]
+        # What can't be had now is no progress: a job that is tried again for it would be at its first attempt for ever.
+        if any(problems.get(its.document_id) != TryAgain.code for its in outcomes):
+            self._say(connection, run)
+
+    def _say(self, connection: Connection, run: Run) -> None:
+        """Notes how far the job is, and the problems that it met."""
+        self._ingestion.queue.advance(connection, run.job_id, *run.progress(), run.unsaid)
+        run.unsaid = []
 
     # -- 3. ending
 
@@ -296,7 +310,7 @@ class Refreshing:
         gone = [item.document_id for item in run.gone()]
         if gone:
             run.said.removed = self._history.delete_documents(
-                gone, self._guard, lambda connection: items.forget(connection, gone)
+                gone, self._guard, lambda connection: source_items.forget(connection, gone)
             )
 
     def _settle(self, run: Run) -> None:
@@ -305,7 +319,7 @@ class Refreshing:
         name, collection, outcomes = run.source.name, run.source.collection, run.staged
 
         def note(connection: Connection) -> None:
-            items.put(connection, name, {its.document_id: run.kept_of(its) for its in outcomes}, outcomes)
+            source_items.put(connection, name, {its.document_id: run.kept_of(its) for its in outcomes}, outcomes)
             self._ingestion.queue.set_payload(connection, run.job_id, batch=None)  # from here on it is no longer ours
 
         gone = [item.document_id for item in run.gone()]
@@ -324,6 +338,8 @@ class Refreshing:
             self._guard(connection)
             # A job that is tried again later begins anew, so that what changes until then needs no other one.
             self._ingestion.queue.set_payload(connection, run.job_id, uploads=[], **{BEGUN: state != "waiting"})
+            if state == "done" and run.unsaid:
+                self._say(connection, run)
             counts = {**run.counts(), "notes": run.notes(), "revision": self._ingestion.catalog.head()}
             said = run.said.model_copy(update={**counts, **_ended(state, problem)})
             self._register.note_run(connection, run.source.name, said)

@@ -8,15 +8,15 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from ingest import schema
-from ingest.catalog import Catalog, Readable
+from ingest import source_items
+from ingest.catalog import schema
+from ingest.catalog.catalog import Catalog, Readable
+from ingest.catalog.statements import aware
 from ingest.errors import Erased, NotFound
-from ingest.jobs import REFRESH, UNFINISHED, JobQueue
-from ingest.sources import items
-from ingest.sources.items import Item
+from ingest.jobs.queue import REFRESH, UNFINISHED, JobQueue
+from ingest.source_items import Item
 from ingest.sources.schedule import next_time
 from ingest.sources.types import ItemInfo, LastRun, RunState, SourceInfo, SourceSettings
-from ingest.statements import aware
 from ingest.types import Problem
 
 # A document that another source brings.
@@ -131,7 +131,7 @@ class SourceRegister:
     def known(self, name: str) -> dict[str, Item]:
         """The items of a source by document."""
         with self._catalog.reading() as connection:
-            return items.known(connection, name)
+            return source_items.known(connection, name)
 
     def items(
         self, name: str, limit: int, after: str | None = None, state: str | None = None, readable: Readable = None
@@ -154,8 +154,8 @@ class SourceRegister:
     def barred(self, name: str, known: Collection[str], document_ids: Sequence[str]) -> dict[str, Problem]:
         """Why documents are not to be taken from the source, which has those of `known`; the others are left out."""
         with self._catalog.reading() as connection:
-            owners = items.owners(connection, [its for its in document_ids if its not in known])
-            erased = items.erased(connection, document_ids)
+            owners = source_items.owners(connection, [its for its in document_ids if its not in known])
+            erased = source_items.erased(connection, document_ids)
         barred = {
             its: Problem(
                 code=OTHER_SOURCE, detail=f"it is a document of the source {owner}: exclude it from one of the two"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from ingest import source_items
 from ingest.errors import TryAgain
-from ingest.sources import items
+from ingest.jobs.uploads import Upload
+from ingest.source_items import Item, Taken
 from ingest.sources.fetching import Fetching
-from ingest.sources.items import Item, Taken
 from ingest.sources.register import OTHER_SOURCE
 from ingest.sources.types import LastRun, SourceInfo
 from ingest.types import DocumentOutcome, Problem
-from ingest.uploads import Upload
 
 # What can be otherwise the next time although the item is as it was.
 _PASSING = frozenset((TryAgain.code, "internal-error", OTHER_SOURCE))
+# So many parts that can't be listed are told one by one.
+_MOST_UNLISTED = 20
 
 
 @dataclass
@@ -33,7 +36,9 @@ class Run:
     left: tuple[Upload, ...] = ()  # stored, and not ingested yet
     taken: dict[str, Taken] = field(default_factory=dict)  # of those at hand, by document
     states: dict[str, str] = field(default_factory=dict)  # of all that was fetched, by document
-    left_out: dict[str, str] = field(default_factory=dict)  # why items are, by document
+    unsaid: list[Problem] = field(default_factory=list)  # problems that the job does not tell of yet
+    left_out: dict[str, str] = field(default_factory=dict)  # why fetched items are, by document
+    of_others: dict[str, tuple[int, str]] = field(default_factory=dict)  # whose: how many documents, and one of them
     batch: str | None = None  # what it brings is staged there, since it could be a shift
     staged: list[DocumentOutcome] = field(default_factory=list)  # outcomes that are noted when the batch is settled
 
@@ -46,7 +51,7 @@ class Run:
             item
             for its, item in self.known.items()
             if (its not in self.fetching.listed or its in self.left_out)
-            and item.state not in (items.ERASED, items.KEPT)
+            and item.state not in (source_items.ERASED, source_items.KEPT)
             and not item.uri.startswith(unknown)
         ]
 
@@ -68,11 +73,24 @@ class Run:
         """How many are done of the items that are new or may have changed."""
         return min(len(self.states), self.fetching.to_fetch), self.fetching.to_fetch
 
+    def note_of_others(self, outcomes: Sequence[DocumentOutcome]) -> None:
+        """Counts items that are documents of other sources: the register has no row for them."""
+        for its in outcomes:
+            if its.problem is not None and its.problem.code == OTHER_SOURCE:
+                count, one = self.of_others.get(its.problem.detail, (0, its.uri))
+                self.of_others[its.problem.detail] = (count + 1, one)
+
     def notes(self) -> tuple[str, ...]:
-        """Why items are left out: each reason with how many there are, and one of them."""
-        counted = Counter(self.left_out.values())
-        ones = {reason: self.fetching.listed[its].uri for its, reason in self.left_out.items()}
-        return tuple(f"left out: {count} {reason}, such as {ones[reason]}" for reason, count in counted.items())
+        """Why items are left out, or are another source's: each reason with how many there are, and one of them."""
+        found = dict(self.fetching.left_out)
+        for its, reason in self.left_out.items():
+            count, one = found.get(reason, (0, self.fetching.listed[its].uri))
+            found[reason] = (count + 1, one)
+        left_out = [f"left out: {count} {reason}, such as {one}" for reason, (count, one) in found.items()]
+        of_others = [f"failed: {count}, such as {one}: {why}" for why, (count, one) in self.of_others.items()]
+        # The first one is told by `not_listed`.
+        unlisted = [f"not listed: {its.reason}" for its in self.fetching.unlisted[1:_MOST_UNLISTED]]
+        return (*left_out, *of_others, *unlisted)
 
     def counts(self) -> dict[str, int]:
         """What became of the items so far."""
@@ -80,7 +98,7 @@ class Run:
         listed = len(self.fetching.listed)
         return {
             "listed": listed - len(self.left_out),
-            "left_out": len(self.left_out),
+            "left_out": len(self.left_out) + sum(count for count, _ in self.fetching.left_out.values()),
             "taken": counted["indexed"],
             "failed": counted["failed"],
             "quarantined": counted["quarantined"],

@@ -10,18 +10,19 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, select
 
-from ingest import job_statements, schema, statements
-from ingest.catalog import Catalog
+from ingest import source_items
+from ingest.catalog import schema, statements
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.statements import Guard
 from ingest.config import ScreeningSettings
 from ingest.errors import BatchConflict, TryAgain
-from ingest.history import History
+from ingest.jobs import statements as job_statements
 from ingest.pipeline import Ingestion
-from ingest.quarantine import hold_batch
+from ingest.quarantine.quarantine import hold_batch
+from ingest.revisions.history import History
 from ingest.screening.findings import Finding
 from ingest.screening.minhash import signature, similarity
 from ingest.screening.shift import Changed, SourceChange, shifts
-from ingest.sources import items
-from ingest.statements import Guard
 
 # Of fewer documents, the few that anybody edits are a large share.
 _FEWEST = 10
@@ -71,9 +72,9 @@ class Shifting:
             note(connection)
             if findings:
                 hold_batch(connection, batch, source, collection, findings)
-                items.keep(connection, gone)
+                source_items.keep(connection, gone)
             else:
-                items.forget(connection, gone)
+                source_items.forget(connection, gone)
         return findings
 
     def _shown(self, document_ids: Sequence[str]) -> list[str]:

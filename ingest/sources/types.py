@@ -84,8 +84,9 @@ def _is_stored(info: ValidationInfo) -> bool:
 class LastRun(BaseModel):
     """How the last refresh of a source went; `revision` is the head that it left.
 
-    `problem` says why it was not done, or what of the source could not be listed. `notes` say of items that are left
-    out why they are, at most one for each reason.
+    `problem` says why it was not done, or what of the source could not be listed. `left_out` counts what was not taken
+    and never will be as it is, such as links that lead out of a folder. `notes` say why, one for each reason; and of
+    which other source items are.
     """
 
     job_id: str
@@ -153,6 +154,15 @@ class Unlisted:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What stands in a source and is not taken: it counts as not there. `reason` is one of many, such as "links to
+    folders"."""
+
+    uri: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
     """The bytes of an item, and the mark by which to tell next time that they are the same."""
 
@@ -161,14 +171,18 @@ class Fetched:
     name: str
 
 
-class LeftOut(Exception):
-    """The source has the item, and asks that it be in no index: as if it had it not. The message says so."""
+class LeaveOut(Exception):
+    """An item that turns out to be one to leave out when it is fetched. The message is the reason of LeftOut."""
 
 
 class SourceReader(Protocol):
-    """Lists what a source has, and fetches it. Errors: TryAgain for what may pass, any RefusedDocument for one item."""
+    """Lists what a source has, and fetches it.
 
-    def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
+    Errors: TryAgain for what may pass, SourceUnusable for what only a person can mend, any RefusedDocument for one
+    item.
+    """
+
+    def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted | LeftOut]:
         """All items, once each. A list that can't be finished raises: what is not listed is taken for gone."""
         ...
 
@@ -178,7 +192,7 @@ class SourceReader(Protocol):
 
     def fetch(self, item: Listed, mark: str | None, max_bytes: int) -> Fetched | None:
         """The item, or None when it is as it was at `mark`. Raises DocumentTooLarge above `max_bytes`, NotFound when
-        it has gone meanwhile, and LeftOut."""
+        it has gone meanwhile, and LeaveOut."""
         ...
 
     def close(self) -> None:

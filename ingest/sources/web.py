@@ -12,14 +12,14 @@ from datetime import datetime
 from typing import IO
 
 from ingest.config import WebSettings
-from ingest.errors import DocumentTooLarge, NotFound, RefusedDocument, TryAgain
+from ingest.errors import DocumentTooLarge, NotFound, RefusedDocument, SourceUnusable, TryAgain
 from ingest.sources.charsets import in_utf_8
 from ingest.sources.indexing import Wishes, wishes_of
 from ingest.sources.links import links, sitemap_entries
 from ingest.sources.locations import web_address
 from ingest.sources.requests import MIB, Page, Requests, name_of, said_of
 from ingest.sources.robots import Robots
-from ingest.sources.types import Fetched, LeftOut, Listed, SourceSettings, Unlisted
+from ingest.sources.types import Fetched, LeaveOut, Listed, SourceSettings, Unlisted
 
 _MAX_SITEMAPS, _MAX_SITEMAP_BYTES = 200, 50 * MIB
 # So many pages one after the other that can't be had now: the site is away.
@@ -65,7 +65,8 @@ class WebReader:
     # -- what there is
 
     def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
-        """Raises TryAgain where the first page or the sitemap can't be had, and RefusedDocument for no address."""
+        """Raises TryAgain where the first page or the sitemap can't be had now, SourceUnusable where it is not there,
+        and RefusedDocument for one that is not for us, and for no address."""
         if self._settings.kind == "sitemap":
             yield from self._of_sitemap(stop)
         elif self._settings.depth == 0:
@@ -112,9 +113,9 @@ class WebReader:
         before = (stored[1] if stored else b"", address)
         try:
             page = self._asked(address, stored[0] if stored else None, int(self._limits.max_page_mib * MIB))
-        except NotFound:
+        except NotFound as error:
             if depth == 0:
-                raise TryAgain(f"{address} is not there: nothing is removed") from None
+                raise SourceUnusable(f"{error}: change the source. Nothing is removed.") from error
             return None, None
         except DocumentTooLarge:
             return (b"", address), None  # too large to follow its links; it may still be taken in
@@ -128,16 +129,23 @@ class WebReader:
         self._keep(address, page, wishes.no_index)
         return ((b"", address) if wishes.no_follow else found), None
 
-    def _of_sitemap(self, stop: Callable[[], bool]) -> Iterator[Listed]:
-        maps = deque(map(web_address, self._settings.location.split()))
-        seen_maps, seen = set(maps), set()
+    def _of_sitemap(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
+        """Those of all sitemaps that can be read; it fails where one can't that the source names, or none below it."""
+        named = list(dict.fromkeys(map(web_address, self._settings.location.split())))
+        maps, seen_maps, seen = deque(named), set(named), set()
+        unread: list[NotFound | RefusedDocument | TryAgain] = []
         while maps and not stop():
             address = maps.popleft()
             try:
-                page = self._asked(address, None, _MAX_SITEMAP_BYTES)
-            except NotFound as error:
-                raise TryAgain(f"the sitemap {address} is not there: nothing is removed") from error
-            for kind, location, changed in sitemap_entries(page.data or b"", address, _MAX_SITEMAP_BYTES):
+                entries = list(self._entries(address))
+            except (NotFound, RefusedDocument, TryAgain) as error:
+                if address in named:
+                    raise _of_named(error) from error
+                unread.append(error)
+                # Nobody knows which pages it had.
+                yield Unlisted("", f"a sitemap can't be read: {error}. Nothing is removed until it can be.")
+                continue
+            for kind, location, changed in entries:
                 if kind == "sitemap" and location not in seen_maps:
                     seen_maps.add(location)
                     maps.append(location)
@@ -146,11 +154,18 @@ class WebReader:
                     yield _listed(location, changed)
             if len(seen_maps) > _MAX_SITEMAPS:
                 raise RefusedDocument(f"{address} leads to more than {_MAX_SITEMAPS} sitemaps: name some of them")
+        if unread and not seen:
+            passing = [error for error in unread if isinstance(error, TryAgain)]
+            raise _of_named((passing or unread)[0])
+
+    def _entries(self, address: str) -> Iterator[tuple[str, str, str | None]]:
+        page = self._asked(address, None, _MAX_SITEMAP_BYTES)
+        return sitemap_entries(page.data or b"", address, _MAX_SITEMAP_BYTES)
 
     # -- one page
 
     def fetch(self, item: Listed, mark: str | None, max_bytes: int) -> Fetched | None:
-        """Raises NotFound, DocumentTooLarge, TryAgain, RefusedDocument where robots.txt says no, and LeftOut where the
+        """Raises NotFound, DocumentTooLarge, TryAgain, RefusedDocument where robots.txt says no, and LeaveOut where the
         page itself does."""
         if item.mark is not None and said_of(mark).get("lastmod") == item.mark:
             return None
@@ -158,14 +173,14 @@ class WebReader:
         if isinstance(kept, Exception):
             raise kept
         if kept is None:
-            page = self._asked(item.key, mark, max_bytes)
+            page = self._asked_by_name(item.key, mark, max_bytes)
             data, said, name = page.data, page.mark, page.name
             stored = self._stored(item.key) if data is None else None
             no_index = self._wishes(page, (stored[1] if stored else b"") if data is None else data).no_index
         else:
             data, said, name, no_index = self._bytes_at(kept.place), kept.mark, kept.name, kept.no_index
         if no_index:
-            raise LeftOut("that ask by noindex to be in no index (ingest.web.noindex)")
+            raise LeaveOut("that ask by noindex to be in no index (ingest.web.noindex)")
         if data is None:
             return None
         if len(data) > max_bytes:
@@ -180,6 +195,17 @@ class WebReader:
         """What came back for an address, where robots.txt of each site on the way there lets programs ask."""
         page = self._requests.get(address, mark, max_bytes, self._robots.require)
         return page if page.data is None else replace(page, data=in_utf_8(page.data, page.charset))
+
+    def _asked_by_name(self, address: str, mark: str | None, max_bytes: int) -> Page:
+        """As `_asked`; a page that the source names itself is no item that the next list does without."""
+        try:
+            return self._asked(address, mark, max_bytes)
+        except NotFound as error:
+            if self._settings.kind == "sitemap" or self._settings.depth:
+                raise
+            raise RefusedDocument(
+                f"{error}: take it out of the source, or correct it. What was there stays."
+            ) from error
 
     def _wishes(self, page: Page, data: bytes) -> Wishes:
         return wishes_of(page.tags, data, page.name) if self._limits.noindex else Wishes()
@@ -200,6 +226,13 @@ class WebReader:
         assert self._bytes is not None
         self._bytes.seek(place[0])
         return self._bytes.read(place[1])
+
+
+def _of_named(error: NotFound | RefusedDocument | TryAgain) -> Exception:
+    """What the whole source fails by."""
+    if isinstance(error, NotFound):
+        return SourceUnusable(f"the sitemap {error}: change the source. Nothing is removed.")
+    return error
 
 
 def _listed(address: str, changed: str | None) -> Listed:

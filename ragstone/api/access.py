@@ -19,8 +19,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ingest.catalog.keys import ACTIONS, Action, Key, KeyRing, Limits
 from ingest.errors import CatalogUnavailable, NotAllowed
-from ingest.keys import ACTIONS, Action, Key, KeyRing, Limits
 from ragstone.api.limits import Usage
 from ragstone.api.problems import MEDIA_TYPE, problem_of
 from ragstone.errors import KeyNeeded, LimitReached

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 
@@ -48,10 +48,13 @@ _TOPICS = (
 )
 
 
-def create_app(application: Application, *, only_this_machine: bool = True) -> FastAPI:
+def create_app(
+    application: Application, *, only_this_machine: bool = True, at_end: Callable[[], None] = lambda: None
+) -> FastAPI:
     """The ASGI app over one application. The worker and the language model start with it.
 
-    Without any API key it is open to all if `only_this_machine` can connect, and else to none.
+    Without any API key it is open to all if `only_this_machine` can connect, and else to none. `at_end` is called when
+    it begins to end.
     """
     app = FastAPI(
         title="Ragstone",
@@ -61,7 +64,7 @@ def create_app(application: Application, *, only_this_machine: bool = True) -> F
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.application = application
+    app.state.application, app.state.at_end = application, at_end
     problems.install(app)
     for topic in (
         documents,
@@ -99,11 +102,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        app.state.at_end()
         app.state.model_start.cancel()
         await asyncio.gather(app.state.model_start, return_exceptions=True)
-        await asyncio.to_thread(application.stop)
-        await application.language_model.aclose()
-        application.close()
+        try:
+            await application.language_model.aclose()  # first: nobody asks any more, and a job can take its time to end
+        finally:
+            await asyncio.to_thread(application.stop)
+            application.close()
 
 
 async def _console() -> HTMLResponse:

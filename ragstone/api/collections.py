@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from ingest.collection_settings import CollectionInfo, Collections
+from ingest.catalog.collection_settings import CollectionInfo, Collections
 from ingest.config import RetentionSettings
-from ingest.quarantine import Policy
+from ingest.quarantine.quarantine import Policy
 from ragstone.api.access import Administrator, Reader
 from ragstone.api.inputs import Text
 from ragstone.api.parts import Parts

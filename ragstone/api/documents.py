@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from ingest.errors import NotFound
 from ingest.identity import document_id_of
-from ingest.jobs import FINISHED
+from ingest.jobs.queue import FINISHED
 from ingest.pipeline import IncomingFile
 from ingest.types import DocumentInfo, DocumentOutcome, Job, VersionInfo
 from ragstone.api.access import AnyCaller, Counts, Reader, Writer

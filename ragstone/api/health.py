@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from ingest.leases import Lease
+from ingest.catalog.leases import Lease
 from ingest.worker import WORKER, problem_of_worker
 from ragstone.api.access import Administrator, AnyCaller
 from ragstone.api.parts import Parts

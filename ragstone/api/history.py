@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from ingest.history import Batch
+from ingest.revisions.history import Batch
 from ragstone.api.access import Operator, Stager
 from ragstone.api.inputs import Text
 from ragstone.api.parts import Parts

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from ingest.jobs import FINISHED
-from ingest.keys import KeyRing
+from ingest.catalog.keys import KeyRing
+from ingest.jobs.queue import FINISHED
 from ingest.types import DocumentOutcome, DocumentState, Job, JobState, JobSummary
 from ragstone.api.access import Caller, Reader, Writer
 from ragstone.api.events import server_sent

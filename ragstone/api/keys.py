@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
-from ingest.keys import Grant, Key, KeyRing
+from ingest.catalog.keys import Grant, Key, KeyRing
 from ragstone.api.access import Administrator
 from ragstone.api.parts import Parts
 

@@ -12,8 +12,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ingest.catalog.keys import Limits
 from ingest.errors import DocumentTooLarge
-from ingest.keys import Limits
 from ragstone.errors import LimitReached
 
 MIB = 1024 * 1024

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from ingest.held_texts import MOST_CHARACTERS, ChangedText, HeldChange
-from ingest.quarantine import QuarantineDetail, QuarantineItem, QuarantineState
+from ingest.quarantine.quarantine import QuarantineDetail, QuarantineItem, QuarantineState
+from ingest.quarantine.texts import MOST_CHARACTERS, ChangedText, HeldChange
 from ragstone.api.access import Administrator, Reader
 from ragstone.api.parts import Parts
 

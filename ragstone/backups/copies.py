@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Table, delete, func, insert, select, text
 
-from ingest import schema, statements
-from ingest.catalog import Catalog
+from ingest.catalog import schema, statements
+from ingest.catalog.catalog import Catalog
 from ingest.errors import CatalogDamaged, CatalogUnavailable, IngestError, StorageFull
 
 # Rows copied together; of tables whose rows can be long, fewer.

@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from generation.store import redacted
-from ingest import schema, statements
-from ingest.catalog import Catalog
+from ingest.catalog import schema, statements
+from ingest.catalog.catalog import Catalog
 from ingest.erasure import Erasure, withdrawn
-from ingest.jobs import JobQueue
-from ingest.uploads import Upload
+from ingest.jobs.queue import JobQueue
+from ingest.jobs.uploads import Upload
 from ragstone.backups.copies import raise_counters
 
 

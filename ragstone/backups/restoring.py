@@ -27,12 +27,12 @@ from typing import IO
 
 from sqlalchemy import Table, update
 
-from ingest import facts, migrations, schema, statements
-from ingest.catalog import Catalog
+from ingest.catalog import facts, migrations, schema, statements
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.leases import Lease
 from ingest.disk import sync_folder
 from ingest.errors import CatalogDamaged, CatalogUnavailable, DataFolderUnusable, LeaseHeld, StorageFull
-from ingest.jobs import JobQueue
-from ingest.leases import Lease
+from ingest.jobs.queue import JobQueue
 from ingest.originals import Originals
 from ingest.worker import WORKER
 from ragstone.backups import archive

@@ -21,11 +21,11 @@ from typing import IO, Any
 from sqlalchemy import func, select, update
 
 import ragstone
-from ingest import schema, statements
-from ingest.catalog import Catalog
+from ingest.catalog import schema, statements
+from ingest.catalog.catalog import Catalog
 from ingest.disk import sync_folder
 from ingest.errors import CatalogUnavailable, NotFound, StorageFull
-from ingest.jobs import FINISHED, JobQueue
+from ingest.jobs.queue import FINISHED, JobQueue
 from ingest.originals import Originals
 from ragstone.backups import archive
 from ragstone.backups.archive import Manifest

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from ingest.collection_settings import CollectionInfo, Collections
+from ingest.catalog.collection_settings import CollectionInfo, Collections
 from ragstone.commands.options import echo_json, json_option
 from ragstone.rendering import one_line
 from ragstone.settings import LoadedSettings

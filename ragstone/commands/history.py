@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from ingest.jobs import PURGE
+from ingest.jobs.queue import PURGE
 from ragstone.commands.options import echo_json, existing, json_option, reading
 from ragstone.following import followed, require_done
 from ragstone.rendering import one_line

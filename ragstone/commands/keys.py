@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from pydantic import ValidationError
 
-from ingest.keys import ACTIONS, Grant, Key, KeyRing
+from ingest.catalog.keys import ACTIONS, Grant, Key, KeyRing
 from ragstone.commands.options import echo_json, existing, json_option, reading
 from ragstone.errors import BadRequest
 from ragstone.names import collection_name

@@ -7,8 +7,8 @@ from typing import get_args
 
 import click
 
-from ingest.held_texts import HeldChange
-from ingest.quarantine import FindingInfo, Quarantine, QuarantineDetail, QuarantineItem, QuarantineState
+from ingest.quarantine.quarantine import FindingInfo, Quarantine, QuarantineDetail, QuarantineItem, QuarantineState
+from ingest.quarantine.texts import HeldChange
 from ragstone.commands.options import any_collection_option, echo_json, existing, json_option, reading
 from ragstone.following import followed, require_done
 from ragstone.rendering import laid_open, marked_lines, one_line

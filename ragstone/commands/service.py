@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ingest.ending import end_within
 from ragstone import logs
 from ragstone.errors import CannotListen
 from ragstone.settings import LoadedSettings, Settings
@@ -20,7 +22,7 @@ from ragstone.wiring import Application
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from ragstone.worker_process import Waker
+    from ragstone.worker_process import Waker, WorkerProcess
 
 
 @click.command()
@@ -34,12 +36,13 @@ def serve(loaded: LoadedSettings, host: str | None, port: int | None, workers: i
     The jobs are done by a process beside those that serve, and these follow what it commits; the language model runs
     once a machine.
     """
-    from ingest.keys import KeyRing
+    from ingest.catalog.keys import KeyRing
     from ragstone.worker_process import WorkerProcess
 
-    server = loaded.settings.server
-    worker = WorkerProcess(partial(Application, loaded.settings))
-    application = Application(loaded.settings, jobs=worker)
+    settings = _without_lingering(loaded.settings)
+    server = settings.server
+    worker = WorkerProcess(partial(Application, settings))
+    application = Application(settings, jobs=worker)
     keys = KeyRing(application.catalog)
     with listening(host or server.host, server.port if port is None else port, keys.any_in_force()) as listener:
         if workers == 1:
@@ -57,24 +60,42 @@ def serve(loaded: LoadedSettings, host: str | None, port: int | None, workers: i
         if not near:
             click.echo("Keys and documents cross the network as they are: put a proxy that speaks TLS in front.")
         if workers == 1:
-            _serve_here(application, listener, near)
+            _serve_here(application, worker, listener, near)
         else:
             application.close()
             worker.start()
             try:
-                _serve_by(workers, loaded.settings, listener, near, worker.waker)
+                _serve_by(workers, settings, listener, near, worker.waker)
             finally:
                 worker.stop()
 
 
-def _serve_here(application: Application, listener: socket.socket, near: bool) -> None:
+def _without_lingering(settings: Settings) -> Settings:
+    """The engine of the language model goes with the service that started it: it waits for no next command."""
+    from generation.config import LlamaCppSettings
+
+    model = settings.generation.model
+    if not isinstance(model, LlamaCppSettings):
+        return settings
+    generation = settings.generation.model_copy(update={"model": model.model_copy(update={"linger_s": 0.0})})
+    return settings.model_copy(update={"generation": generation})
+
+
+def _serve_here(application: Application, worker: WorkerProcess, listener: socket.socket, near: bool) -> None:
     import uvicorn
 
     from ragstone.api.app import create_app
 
-    config = uvicorn.Config(create_app(application, only_this_machine=near), **_UVICORN)
-    with suppress(KeyboardInterrupt):  # which uvicorn raises again, after all has ended as it should
-        uvicorn.Server(config).run(sockets=[listener])
+    def at_end() -> None:
+        end_within(_LONGEST_END_S)
+        signal.signal(signal.SIGINT, lambda number, frame: worker.kill())  # whoever asks again waits for no job
+
+    config = uvicorn.Config(create_app(application, only_this_machine=near, at_end=at_end), **_UVICORN)
+    try:
+        with suppress(KeyboardInterrupt):  # which uvicorn raises again, after all has ended as it should
+            uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        worker.kill()  # where uvicorn was asked twice, and let nothing end as it should
 
 
 def _serve_by(workers: int, settings: Settings, listener: socket.socket, near: bool, waker: Waker) -> None:
@@ -95,9 +116,12 @@ def served_app(settings: Settings, near: bool, waker: Waker, log_level: int) -> 
 
     logs.log_from(log_level)
     waker.end_with_service()
-    return create_app(Application(settings, jobs=WorkerElsewhere(waker)), only_this_machine=near)
+    at_end = partial(end_within, _LONGEST_END_S)
+    return create_app(Application(settings, jobs=WorkerElsewhere(waker)), only_this_machine=near, at_end=at_end)
 
 
+# Longer than the worker may take to end. What hangs then, such as a thread, would hang for ever.
+_LONGEST_END_S = 75.0
 _UVICORN: dict[str, Any] = {"log_level": "warning", "timeout_graceful_shutdown": 10}
 
 

@@ -6,13 +6,16 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 from pydantic import ValidationError
 
-from ingest.jobs import FINISHED
+from ingest.errors import TryAgain
+from ingest.jobs.queue import FINISHED
 from ingest.sources.types import SourceInfo, SourceSettings
 from ingest.types import Job
 from ragstone.commands.options import collection_option, echo_json, existing, json_option, progress_shown, reading
@@ -97,6 +100,7 @@ def add(
 def items(loaded: LoadedSettings, name: str, state: str | None, as_json: bool) -> None:
     """What a source has, and what became of each item."""
     application, after = reading(loaded), None
+    run = application.sources.get(name).last_run
     shown: list[Any] = []
     while page := application.sources.items(name, 1000, after, state):
         after = page[-1].document_id
@@ -108,6 +112,9 @@ def items(loaded: LoadedSettings, name: str, state: str | None, as_json: bool) -
             click.echo(one_line(f"{item.state:<12} {item.uri}{problem}"))
     if as_json:
         echo_json({"items": shown})
+    # Of what has no row there: what is left out, and what is another source's.
+    for note in () if run is None else run.notes:
+        click.echo(one_line(f"the last refresh: {note}"), err=True)
 
 
 @sources.command()
@@ -202,14 +209,48 @@ def _work(application: Application, said_of: str | None = None) -> None:
 
 
 def _watched(application: Application, job_id: str, quiet: bool) -> Job:
+    tries = _Tries(application)
     with progress_shown("refresh", quiet) as advance:
         for job in watched(application, job_id):
+            for said in () if quiet else tries.told(job):
+                click.echo(one_line(said), err=True)
             ended = job.state in FINISHED
             left = "" if ended or job.eta_s is None else f", about {job.eta_s:.0f} s left"
             said = f"{job.done} of {job.total} items{left}" if job.total else ""
             all_done = job.state == "done"  # of a source that is as it was, too, which has nothing to do
             advance(job.source or "refresh", job.total or 1 if all_done else job.done + job.part, job.total, said)
     return job
+
+
+class _Tries:
+    """Tells of each try of a refresh that did not come to its end: when the next one is, and why."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._waited = self._ran = datetime.min  # the tries that were seen last to wait for the next one, and to run
+        self._is_told = False
+
+    def told(self, job: Job) -> Iterator[str]:
+        """What is new since it was asked last."""
+        if not job.problems or job.problems[0].code != TryAgain.code:
+            return
+        for source in self._application.sources.all():
+            run = source.last_run
+            if run is None or run.job_id != job.job_id:
+                continue
+            if run.state == "waiting" and run.started_at != self._waited:
+                self._waited, self._is_told = run.started_at, True
+                later = job.not_before if job.state == "queued" else None
+                yield _tried_again(source.name, later or datetime.now(UTC), job)
+            elif run.state == "running" and job.attempts > 1 and run.started_at != self._ran:
+                # The try before could be over before anybody looked.
+                if not self._is_told:
+                    yield _tried_again(source.name, run.started_at, job)
+                self._ran, self._is_told = run.started_at, False
+
+
+def _tried_again(name: str, at: datetime, job: Job) -> str:
+    return f"{name}: tried again at {at.astimezone():%H:%M:%S}, because {job.problems[0].detail}"
 
 
 def _options(given: tuple[str, ...]) -> dict[str, str]:

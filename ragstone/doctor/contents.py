@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import Connection, delete, select
 
-from ingest import schema, statements
+from ingest.catalog import schema, statements
+from ingest.catalog.vectors import BYTES_PER_NUMBER, decoded
 from ingest.identity import chunk_id_of
-from ingest.vectors import BYTES_PER_NUMBER, decoded
 from ragstone.doctor.findings import Finding
 from ragstone.doctor.rebuilding import remove_parts
 

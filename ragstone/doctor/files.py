@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
-from ingest import schema
+from ingest.catalog import schema
 from ingest.errors import NotFound
-from ingest.jobs import FINISHED, JobQueue
-from ingest.uploads import left_of
+from ingest.jobs.queue import FINISHED, JobQueue
+from ingest.jobs.uploads import left_of
 from ragstone.backups.restoring import leftovers
 from ragstone.doctor.findings import Finding
 from ragstone.models import EMBEDDED_MODELS

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, insert, select
 
-from ingest import marks, schema
+from ingest.catalog import marks, schema
 from ragstone.backups.copies import counters
 from ragstone.doctor.contents import damaged_vectors, fill_space
 from ragstone.doctor.findings import Finding, listed

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, delete, func, select
 
-from ingest import facts, marks, schema, statements
+from ingest.catalog import facts, marks, schema, statements
 from ingest.identity import document_id_of
 from ragstone.doctor.findings import Finding, listed
 

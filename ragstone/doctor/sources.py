@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, get_args
 from pydantic import ValidationError
 from sqlalchemy import Connection, delete, select
 
-from ingest import schema
+from ingest import source_items
+from ingest.catalog import schema
 from ingest.identity import ERASED_NAME
-from ingest.sources import items
 from ingest.sources.types import ItemState, SourceSettings
 from ragstone.doctor.findings import Finding, listed
 
@@ -67,7 +67,7 @@ def _erased(application: Application, connection: Connection) -> Iterator[Findin
     table = schema.source_items
     told = (table.c.uri != ERASED_NAME) | table.c.content_hash.is_not(None)
     left = list(connection.execute(select(table.c.document_id).where(told)).scalars())
-    for document_id in sorted(items.erased(connection, left)):
+    for document_id in sorted(source_items.erased(connection, left)):
         yield Finding(
             f"an item of a source tells of {document_id}, which was erased", partial(_forget, application, document_id)
         )
@@ -75,4 +75,4 @@ def _erased(application: Application, connection: Connection) -> Iterator[Findin
 
 def _forget(application: Application, document_id: str) -> None:
     with application.catalog.writing() as connection:
-        items.erase(connection, document_id)
+        source_items.erase(connection, document_id)

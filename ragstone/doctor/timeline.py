@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, case, func, or_, select, update
 
-from ingest import facts, schema, statements
+from ingest.catalog import facts, schema, statements
 from ragstone.doctor.findings import Finding, listed
 
 if TYPE_CHECKING:

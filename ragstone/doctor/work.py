@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from sqlalchemy import Connection, RowMapping, delete, func, or_, select, update
 
-from ingest import schema, statements
+from ingest.catalog import schema, statements
+from ingest.catalog.leases import LEASE_S, Holder
 from ingest.erasure import ERASE
-from ingest.jobs import FINISHED, INGEST
-from ingest.leases import LEASE_S, Holder
+from ingest.jobs.queue import FINISHED, INGEST
 from ingest.types import JobState
 from ragstone.doctor.findings import Finding
 from ragstone.erasing import erase_document

@@ -26,7 +26,7 @@ from generation.types import (
     VerdictReached,
     Verification,
 )
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.extraction.process import ReadHere
 from ingest.originals import Originals

@@ -11,7 +11,7 @@ from embedders import CountingEmbedder
 from emptying import EMPTY
 from sqlalchemy import URL
 
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.extraction.process import ReadHere
 from ingest.originals import Originals

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest import migrations, schema
+from ingest.catalog import migrations, schema
 
 _KEPT = {"migrations": f"number > {len(migrations.STEPS) + 1}", "facts": f"name <> '{migrations.CATALOG_ID}'"}
 _TABLES = list(reversed(schema.metadata.sorted_tables))

@@ -10,18 +10,18 @@ from typing import Any
 from embedders import CountingEmbedder
 from sqlalchemy import select
 
-from ingest import schema
-from ingest.catalog import Catalog
+from ingest.catalog import schema
+from ingest.catalog.catalog import Catalog
 from ingest.config import IngestSettings, WebSettings
 from ingest.erasure import Erasure
 from ingest.extraction.process import Extractor, ReadHere
-from ingest.history import History
 from ingest.identity import document_id_of
-from ingest.jobs import REFRESH
+from ingest.jobs.queue import REFRESH
 from ingest.originals import Originals
 from ingest.pipeline import Ingestion
+from ingest.revisions.history import History
+from ingest.source_items import Item
 from ingest.sources.folder import FolderReader
-from ingest.sources.items import Item
 from ingest.sources.kinds import open_source
 from ingest.sources.refresh import Refreshing
 from ingest.sources.register import SourceRegister

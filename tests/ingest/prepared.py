@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ingest.catalog import Catalog
-from ingest.history import Committed, History
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.statements import PreparedVersion
 from ingest.identity import document_id_of
-from ingest.statements import PreparedVersion
+from ingest.revisions.history import Committed, History
 from ingest.types import ChunkSpan, Extracted, Space
 
 SPACE = Space(model="test", fingerprint="0", dimension=4)

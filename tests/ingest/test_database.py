@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, text
 
-from ingest.database import Database
+from ingest.catalog.database import Database
 
 # Sequences of insertions and deletions after which SQLite 3.40 keeps deleted text in the gaps of its pages.
 SEEDS = (15, 22, 63, 70)

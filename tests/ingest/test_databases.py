@@ -11,18 +11,18 @@ import pytest
 from prepared import SPACE, commit, prepared
 from sqlalchemy import URL, insert, select
 
-from ingest import facts, migrations, schema, statements
-from ingest.catalog import Catalog
+from ingest.catalog import facts, migrations, schema, statements
+from ingest.catalog.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.erasure import Erasure
 from ingest.errors import CatalogMisconfigured, CatalogUnavailable, NotFound
 from ingest.extraction.process import ReadHere
-from ingest.history import History
 from ingest.identity import document_id_of
-from ingest.jobs import JobQueue
+from ingest.jobs.queue import JobQueue
+from ingest.jobs.uploads import Upload
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
-from ingest.uploads import Upload
+from ingest.revisions.history import History
 from ingest.worker import Worker
 from retrieval.hash_embedder import HashEmbedder
 

@@ -185,6 +185,30 @@ def test_small_files_of_plain_text_are_read_by_one_fork(loader: list[object]) ->
     assert len({text[1:] for text in texts}) == 1
 
 
+def test_what_is_handed_over_together_is_read_by_as_few_forks_as_can_be(
+    processes: ReadingProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Request] = []
+    request = wire.request
+    monkeypatch.setattr(wire, "request", lambda asked: told.append(asked) or request(asked))
+    names = [*(f"{number}.md" for number in range(20)), "page.html", "last.md"]
+    with processes.together():
+        reading = [processes.submit(MARKDOWN, name, Reading(), EXAMINATION) for name in names]
+        with pytest.raises(TimeoutError):
+            reading[0].result(0.2)
+        assert told == []
+    assert len([future.result() for future in reading]) == 22
+    ends = [asked.name for asked in told if not asked.with_next]
+    assert ends == ["15.md", "19.md", "page.html", "last.md"]
+
+
+def test_what_was_handed_over_before_an_error_is_read(processes: ReadingProcesses) -> None:
+    with pytest.raises(KeyError), processes.together():
+        reading = processes.submit(MARKDOWN, "a.md", Reading(), EXAMINATION)
+        raise KeyError
+    assert reading.result().extracted.headings
+
+
 def test_a_file_costs_nothing_to_those_that_are_read_with_it(loader: list[object]) -> None:
     def read(data: bytes) -> Extracted:
         if data == b"bad":

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from prepared import SPACE, commit, prepared
 from sqlalchemy import func, select
 
-from ingest import schema, statements
-from ingest.catalog import Catalog
+from ingest.catalog import schema, statements
+from ingest.catalog.catalog import Catalog
 from ingest.config import RetentionSettings
 from ingest.errors import BatchConflict, NotFound, RevisionGone, UnknownRevision
-from ingest.history import History
 from ingest.identity import document_id_of
-from ingest.retention import Retention
+from ingest.revisions.history import History
+from ingest.revisions.retention import Retention
 
 Shown = dict[tuple[str, str], tuple[str, ...]]  # paragraphs by collection and URI
 

@@ -7,10 +7,10 @@ import re
 import pytest
 from sqlalchemy import event, update
 
-from ingest import schema
-from ingest.catalog import Catalog
+from ingest.catalog import schema
+from ingest.catalog.catalog import Catalog
 from ingest.errors import NotFound
-from ingest.jobs import REFRESH
+from ingest.jobs.queue import REFRESH
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.sources.register import SourceRegister
 from ingest.sources.types import SourceSettings

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sqlalchemy import URL
 
-from ingest.catalog import Catalog
-from ingest.collection_settings import Collections
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.collection_settings import Collections
+from ingest.catalog.keys import ACTIONS, Grant, KeyRing, Limits, beyond, looser
 from ingest.errors import NotAllowed, NotFound
-from ingest.keys import ACTIONS, Grant, KeyRing, Limits, beyond, looser
 
 ADMIN = Grant(name="admin", actions=ACTIONS)
 TEAM = Grant(name="team", collections=("a", "b"), actions=("admin", "read"), limits=Limits(requests_per_minute=10))

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import URL, update
 
-from ingest import schema
-from ingest.catalog import Catalog
+from ingest.catalog import schema
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.leases import HUNG_S, Holder, Lease, this_process
 from ingest.errors import LeaseLost
-from ingest.leases import HUNG_S, Holder, Lease, this_process
 
 ELSEWHERE = Holder("another-machine", 17, "1", "another start")
 

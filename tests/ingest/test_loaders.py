@@ -217,3 +217,11 @@ def test_no_prefix_of_a_file_raises_anything_unforeseen(name: str) -> None:
             taken += 1
             extracted.text.encode("utf-8")
     assert taken > 0 or name in samples or name in packed
+
+
+def test_a_file_whose_text_is_many_times_as_large_is_refused() -> None:
+    table = b"kind,signs\n" + b"newts," + b"a|" * 4_000_000  # a bar is written as two signs
+    with pytest.raises(LimitExceeded, match=r"its text is 1\.5 times as large as the file, the limit is 1\."):
+        extract(table, "a.csv", Reading(ExtractionSettings(max_expansion=1)))
+    assert extract(table[:6_000_000], "a.csv", Reading(ExtractionSettings(max_expansion=1))).title == "a"  # small
+    assert extract(table, "a.csv", Reading(ExtractionSettings(max_expansion=2))).title == "a"

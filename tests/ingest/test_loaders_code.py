@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.chunking import chunk
+from ingest.chunks.chunking import chunk
 from ingest.loaders.code import EXTENSIONS
 from ingest.loaders.registry import extract
 

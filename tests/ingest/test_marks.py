@@ -9,15 +9,15 @@ import pytest
 from prepared import SPACE, commit, prepared
 from sqlalchemy import select
 
-from ingest import marks, schema
-from ingest.catalog import Catalog
+from ingest.catalog import marks, schema
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.marks import NO_MARK, Mark
 from ingest.config import RetentionSettings
 from ingest.erasure import Erasure
-from ingest.history import History
 from ingest.identity import document_id_of
-from ingest.jobs import JobQueue
-from ingest.marks import NO_MARK, Mark
-from ingest.retention import Retention
+from ingest.jobs.queue import JobQueue
+from ingest.revisions.history import History
+from ingest.revisions.retention import Retention
 
 
 def newest(catalog: Catalog) -> Mark:

@@ -9,14 +9,14 @@ import pytest
 from prepared import SPACE, commit, prepared
 from sqlalchemy import Connection, insert, select
 
-from ingest import marks, migrations, schema
-from ingest.catalog import Catalog
+from ingest.catalog import marks, migrations, schema
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.vectors import decoded
 from ingest.errors import CatalogUnavailable
-from ingest.history import History
 from ingest.identity import chunk_id_of, document_id_of
-from ingest.jobs import JobQueue
+from ingest.jobs.queue import JobQueue
+from ingest.revisions.history import History
 from ingest.screening.minhash import signature
-from ingest.vectors import decoded
 
 FIRST_SCHEMA = Path(__file__).with_name("first_schema.sql")
 VALVES = document_id_of("default", "a.md")

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from embedders import CountingEmbedder
 
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
 from ingest.config import IngestSettings, RedactionSettings
 from ingest.erasure import ERASE, Erasure
 from ingest.errors import NotFound, StorageFull
 from ingest.extraction.process import ReadHere
-from ingest.history import History
 from ingest.identity import document_id_of
-from ingest.jobs import JobQueue
+from ingest.jobs.queue import JobQueue
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
+from ingest.revisions.history import History
 from ingest.types import DocumentOutcome, Job
 from ingest.worker import Worker
 from retrieval.hash_embedder import HashEmbedder

@@ -11,10 +11,11 @@ from pydantic import SecretStr
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from ingest import facts, statements
-from ingest.catalog import Catalog
+from ingest.catalog import facts, statements
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.database import Database
+from ingest.catalog.postgresql import require_fit
 from ingest.config import IngestSettings
-from ingest.database import Database
 from ingest.errors import (
     CatalogDamaged,
     CatalogMisconfigured,
@@ -22,7 +23,6 @@ from ingest.errors import (
     IngestError,
     StorageFull,
 )
-from ingest.postgresql import require_fit
 
 if TYPE_CHECKING:
     from postgresql import PostgresqlServer

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from embedders import CountingEmbedder
 
-from ingest import schema, statements
-from ingest.catalog import Catalog
-from ingest.collection_settings import Collections
+from ingest.catalog import schema, statements
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.collection_settings import Collections
+from ingest.config import IngestSettings, RedactionSettings
 from ingest.erasure import Erasure
 from ingest.errors import NotFound, QuarantineConflict
-from ingest.history import History
+from ingest.extraction.process import ReadHere
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
-from ingest.quarantine import Quarantine
+from ingest.quarantine.quarantine import Quarantine
+from ingest.revisions.history import History
 from ingest.types import DocumentOutcome
 from ingest.worker import Worker
 
@@ -72,6 +75,30 @@ def test_what_stood_before_stays_until_a_held_document_is_released(
     # The same content is not asked about twice.
     assert put(ingestion, CLEAN).state == "indexed"
     assert put(ingestion, HOSTILE).state == "indexed"
+
+
+@pytest.mark.parametrize("decision", ["release", "reject"])
+def test_raw_bytes_of_a_redacted_document_are_kept_only_while_it_is_held(
+    catalog: Catalog, originals: Originals, decision: str
+) -> None:
+    settings = IngestSettings(redaction=RedactionSettings(kinds=("EMAIL_ADDRESS",)))
+    ingestion = Ingestion(catalog, originals, CountingEmbedder(), settings, ReadHere())
+    quarantine = Quarantine(catalog, ingestion.queue)
+    assert put(ingestion, CLEAN + b" Ask ada@example.org.", "clean.md").state == "indexed"
+    assert originals.hashes() == set()
+    assert put(ingestion, HOSTILE + b" Ask ada@example.org.").state == "quarantined"
+    (raw,) = originals.hashes()
+    assert b"ada@example.org" in originals.read(raw)  # as docs/operations.md says
+    (item,) = quarantine.list()
+    assert "ada@example.org" not in repr(quarantine.read(item.item_id))
+    if decision == "release":
+        quarantine.release(item.item_id)
+        Worker(ingestion).work_off()
+        assert any("<EMAIL_ADDRESS>" in text and "Ignore all" in text for text in texts(catalog))
+    else:
+        ingestion.remove_unused(quarantine.reject(item.item_id))  # as the API and the command line do
+    assert originals.hashes() == set()
+    ingestion.close()
 
 
 def test_what_was_rejected_is_gone_and_stays_away(

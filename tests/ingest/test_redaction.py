@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,45 @@ def test_each_kind_is_replaced_by_its_mark(redactor: Redactor, text: str, redact
     found, counts = redactor.redact(document(text))
     assert found.text == redacted
     assert sum(counts.values()) == redacted.count("<")
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("Write to anna.schm\u00adidt@exam\u200bple.com.", "Write to <EMAIL_ADDRESS>."),
+        ("Card 4111\u2060 1111\u200b1111\ufff91111, paid.", "Card <CREDIT_CARD>, paid."),
+        ("Card 4\u00ad111 1111 1111 111\u200d1, paid.", "Card <CREDIT_CARD>, paid."),
+        ("Card 4111\u00a01111\u202f1111\u20091111, paid.", "Card <CREDIT_CARD>, paid."),
+        ("Card \uff14\uff11\uff11\uff11111111111111, paid.", "Card <CREDIT_CARD>, paid."),
+        ("IBAN DE89\u200b3704\u200b0044\u200b0532\u200b0130\u200b00.", "IBAN <IBAN_CODE>."),
+        ("\u200bMy SSN is 536\u00ad-90\u00ad-4399\u00ad.", "\u200bMy SSN is <US_SSN>\u00ad."),
+        ("The server is 192.\u2063168.17.4 now.", "The server is <IP_ADDRESS> now."),
+        ("Call +1 212\u200e-555-\U000e00410123 today.", "Call <PHONE_NUMBER> today."),
+        ("So\u00adft hyphens", "So\u00adft hyphens"),
+        ("\U0001f468\u200d\U0001f469 stay.", "\U0001f468\u200d\U0001f469 stay."),
+    ],
+)
+def test_invisible_characters_hide_nothing(redactor: Redactor, text: str, redacted: str) -> None:
+    assert redactor.redact(document(text))[0].text == redacted
+
+
+def test_invisible_characters_move_no_heading_and_no_page(redactor: Redactor) -> None:
+    hidden = "\u00ad".join(MAIL)
+    text = f"\u200b# {hidden}\n\nOf {hidden}.\n\n## Po\u00adnds\n\nDeep."
+    headings = (Heading(1, 1, hidden), Heading(text.index("## "), 2, "Po\u00adnds"))
+    found, counts = redactor.redact(document(text, headings, (Page(1, 0), Page(2, text.index("Deep")))))
+    assert counts == {"EMAIL_ADDRESS": 2}
+    assert found.text == "\u200b# <EMAIL_ADDRESS>\n\nOf <EMAIL_ADDRESS>.\n\n## Po\u00adnds\n\nDeep."
+    assert [its.title for its in found.headings] == ["<EMAIL_ADDRESS>", "Po\u00adnds"]
+    assert found.text[found.headings[1].start :].startswith("## ")
+    assert found.text[found.pages[1].start :] == "Deep."
+
+
+def test_notes_are_redacted(redactor: Redactor) -> None:
+    noted = replace(document("Newts."), notes=(f"the letter of {MAIL} was left out", "page 3 has no text"))
+    found, counts = redactor.redact(noted)
+    assert found.notes == ("the letter of <EMAIL_ADDRESS> was left out", "page 3 has no text")
+    assert counts == {"EMAIL_ADDRESS": 1}
 
 
 def test_only_the_kinds_that_are_named_are_replaced() -> None:

@@ -12,7 +12,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractFileSystem
 from pydantic import ValidationError
 
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
 from ingest.errors import MissingDriver, RefusedDocument
 from ingest.sources.bucket import BucketReader
 from ingest.sources.types import Listed, SourceSettings
@@ -123,10 +123,52 @@ def test_a_list_that_fails_anywhere_removes_nothing(followed: Followed, bucket: 
     followed.refresh()
     Counting.broken = broken
     run = followed.refresh()
-    assert run.state == "waiting"
+    assert run.state == "failed"
     assert run.problem is not None
     assert "access denied" in run.problem.detail
     assert len(followed.shown()) == 2
+
+
+class ServerSaid(Exception):
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the server said {status}")
+        self.status_code = status
+
+
+NoCredentialsError = type("NoCredentialsError", (Exception,), {})
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (FileNotFoundError("The specified bucket does not exist"), "failed"),
+        (PermissionError("Forbidden"), "failed"),
+        (ServerSaid(401), "failed"),
+        (ServerSaid(403), "failed"),
+        (ServerSaid(404), "failed"),
+        (NoCredentialsError("Unable to locate credentials"), "failed"),
+        (ServerSaid(503), "waiting"),
+        (TimeoutError("timed out"), "waiting"),
+        (ConnectionResetError("reset"), "waiting"),
+        (OSError("EndpointConnectionError"), "waiting"),
+    ],
+)
+def test_what_only_a_person_can_mend_is_not_tried_again(
+    followed: Followed, bucket: Counting, monkeypatch: pytest.MonkeyPatch, error: Exception, state: str
+) -> None:
+    tries = []
+
+    def ls(self: Counting, path: str, detail: bool = True, **kwargs: Any) -> Any:
+        tries.append(path)
+        raise error
+
+    monkeypatch.setattr(Counting, "ls", ls)
+    run = followed.refresh()
+    assert run.state == state
+    assert len(tries) == (1 if state == "failed" else 3)
+    assert run.problem is not None
+    assert str(error) in run.problem.detail
+    assert followed.job().state == ("failed" if state == "failed" else "queued")
 
 
 @pytest.mark.parametrize("gone", ["objects", "bucket"])
@@ -134,7 +176,7 @@ def test_an_empty_bucket_is_taken_for_one_that_is_away(followed: Followed, bucke
     put(bucket, "a.md", "the pump")
     followed.refresh()
     bucket.rm("/bucket/docs/a.md" if gone == "objects" else "/bucket", recursive=True)
-    assert followed.refresh().state == "waiting"
+    assert followed.refresh().state == "failed"  # as with S3, a folder without objects is none
     assert len(followed.shown()) == 1
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from following import Followed, document, write
 
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
 from ingest.config import IngestSettings
 from ingest.errors import NotFound, RefusedDocument, TryAgain
 from ingest.sources.folder import FolderReader
-from ingest.sources.types import Fetched, Listed, SourceReader, Unlisted
+from ingest.sources.types import Fetched, LeftOut, Listed, SourceReader, Unlisted
 
 
 class Watched:
@@ -151,22 +151,46 @@ def test_a_list_that_is_cut_off_removes_nothing(catalog: Catalog, tmp_path: Path
     assert set(followed.shown()) == {"a.md", "b.md", "c.md"}
 
 
-def test_a_folder_that_is_away_removes_nothing_and_is_tried_again(followed: Followed, folder: Path) -> None:
+def test_a_folder_that_is_away_removes_nothing_and_is_told_at_once(followed: Followed, folder: Path) -> None:
     write(folder, "a.md")
     followed.refresh()
     away = folder.rename(folder.with_name("away"))
     run = followed.refresh()
-    assert run.state == "waiting"
+    assert run.state == "failed"
     assert run.problem is not None
     assert "there is no folder" in run.problem.detail
     assert set(followed.shown()) == {"a.md"}
+    assert followed.job().state == "failed"
+    away.rename(folder)
+    assert followed.refresh().state == "done"
+
+
+def test_a_list_that_fails_is_tried_again_and_given_up_at_last(catalog: Catalog, tmp_path: Path, folder: Path) -> None:
+    def opened(reader: SourceReader) -> SourceReader:
+        watched = Watched(reader)
+        watched.fail_at = fail_at
+        return watched
+
+    fail_at: str | None = "a.md"
+    followed = Followed(catalog, tmp_path, opened=opened)
+    followed.put("s", "folder", folder)
+    write(folder, "a.md")
+    assert followed.refresh().state == "waiting"
     job = followed.job()
     assert (job.state, job.attempts) == ("queued", 3)  # the first attempts come without waiting
     assert job.not_before is not None
-    away.rename(folder)
+    fail_at = None
     assert followed.register.request("s") == [job.job_id]  # who asks now does not wait
     followed.worker.work_off()
     assert followed.queue.get(job.job_id).state == "done"
+    fail_at = "a.md"
+    while followed.refresh().state == "waiting":
+        assert followed.job().state == "queued"
+    assert followed.job().state == "dead"
+    run = followed.register.get("s").last_run
+    assert run is not None
+    assert (run.state, run.problem is not None) == ("failed", True)
+    followed.refreshing.close()
 
 
 def test_the_empty_place_of_a_folder_that_is_not_mounted_removes_nothing(followed: Followed, folder: Path) -> None:
@@ -241,6 +265,41 @@ def test_links_are_followed_within_the_folder_only(tmp_path: Path, folder: Path)
     (folder / "self").symlink_to(".", target_is_directory=True)
     os.mkfifo(folder / "pipe.md")
     assert listed(folder) == ["a.md", "in.md"]
+    left_out = {its.uri: its.reason for its in FolderReader(folder).list(lambda: False) if isinstance(its, LeftOut)}
+    outside = "links that lead out of the folder"
+    assert left_out == {
+        **dict.fromkeys(("out.md", "up.md", "there"), outside),
+        "nowhere.md": "links to no file",
+        "loop.md": "links that lead to themselves",
+        "self": "links to folders",
+    }
+
+
+def test_a_refresh_says_which_links_it_left_out(followed: Followed, tmp_path: Path, folder: Path) -> None:
+    write(folder, "a.md", "b/c.md")
+    write(tmp_path, "secret.md")
+    (folder / "b/out.md").symlink_to(tmp_path / "secret.md")
+    (folder / "b/one.md").symlink_to("two.md")
+    (folder / "b/two.md").symlink_to("one.md")
+    (folder / "b/round").symlink_to("..", target_is_directory=True)
+    run = followed.refresh()
+    assert followed.shown() == {"a.md": 1, "b/c.md": 1}
+    assert (run.state, run.problem, run.left_out) == ("done", None, 4)
+    assert run.notes == (
+        "left out: 2 links that lead to themselves, such as b/one.md",
+        "left out: 1 links that lead out of the folder, such as b/out.md",
+        "left out: 1 links to folders, such as b/round",
+    )
+    # A file that became such a link is gone.
+    (folder / "a.md").unlink()
+    (folder / "a.md").symlink_to(tmp_path / "secret.md")
+    assert followed.refresh().removed == 1
+    # Each reason is named once, and those that nobody wants are not counted.
+    for number in range(50):
+        (folder / f"{number}.md").symlink_to(tmp_path / "secret.md")
+    followed.put("s", "folder", folder, exclude=("b/*",))
+    run = followed.refresh()
+    assert (run.left_out, run.notes) == (51, ("left out: 51 links that lead out of the folder, such as 0.md",))
 
 
 @pytest.mark.parametrize("place", ["file", "folder", "above"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import pytest
 from following import Followed, document
 from pydantic import ValidationError
 
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
 from ingest.errors import MissingDriver
 from ingest.sources.copies import remove_copies_but
 from ingest.sources.git import GitReader
@@ -105,10 +106,46 @@ def test_a_branch_that_is_not_there_removes_nothing(followed: Followed, reposito
     followed.refresh()
     followed.put("s", "git", repository, branch="gone")
     run = followed.refresh()
-    assert run.state == "waiting"
+    assert (run.state, followed.job().state) == ("failed", "failed")
     assert run.problem is not None
     assert "gone" in run.problem.detail
     assert len(followed.shown()) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        ("fatal: Authentication failed for 'https://example.org/x.git/'", "failed"),
+        ("fatal: could not read Username for 'https://example.org': terminal prompts disabled", "failed"),
+        ("git@example.org: Permission denied (publickey).", "failed"),
+        ("ERROR: Repository not found.", "failed"),
+        ("fatal: repository 'https://example.org/x.git/' not found", "failed"),
+        ("fatal: unable to access 'https://example.org/x/': The requested URL returned error: 403", "failed"),
+        ("Host key verification failed.", "failed"),
+        ("fatal: unable to access 'https://example.org/x/': The requested URL returned error: 503", "waiting"),
+        ("fatal: unable to access 'https://example.org/x/': Could not resolve host: example.org", "waiting"),
+        ("ssh: connect to host example.org port 22: Connection timed out", "waiting"),
+        ("fatal: the remote end hung up unexpectedly", "waiting"),
+    ],
+)
+def test_what_only_a_person_can_mend_is_not_tried_again(
+    followed: Followed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, state: str
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    real = shutil.which("git")
+    tail = "Please make sure you have the correct access rights and the repository exists."
+    script = (
+        f'case "$*" in *" fetch "*) echo "{said}" >&2; echo "{tail}" >&2; echo x >> {tmp_path}/tries; exit 128;; esac'
+    )
+    (programs / "git").write_text(f'#!/bin/sh\n{script}\nexec {real} "$@"\n')
+    (programs / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    run = followed.refresh()
+    assert run.state == state
+    assert run.problem is not None
+    assert said in run.problem.detail
+    assert len((tmp_path / "tries").read_text().split()) == (1 if state == "failed" else 3)
 
 
 def test_links_submodules_and_hidden_files_are_left_out(followed: Followed, repository: Path, tmp_path: Path) -> None:
@@ -191,7 +228,7 @@ def test_what_gets_by_the_check_runs_nothing(tmp_path: Path) -> None:
 def test_a_repository_that_is_not_there_is_said(followed: Followed, tmp_path: Path) -> None:
     followed.put("s", "git", tmp_path / "nowhere")
     run = followed.refresh()
-    assert run.state == "waiting"
+    assert run.state == "failed"
     assert run.problem is not None
     assert "git says" in run.problem.detail
 

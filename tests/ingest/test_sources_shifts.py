@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select, update
 
-from ingest import schema
-from ingest.catalog import Catalog
+from ingest.catalog import schema
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.statements import Guard, unguarded
 from ingest.config import IngestSettings
 from ingest.errors import NotFound
 from ingest.extraction.process import ReadHere
-from ingest.history import History
 from ingest.originals import Originals
 from ingest.pipeline import Ingestion
-from ingest.quarantine import Quarantine
+from ingest.quarantine.quarantine import Quarantine
+from ingest.revisions.history import History
 from ingest.sources.folder import FolderReader
 from ingest.sources.refresh import Refreshing
 from ingest.sources.register import SourceRegister
 from ingest.sources.shifts import drop_left_batches
 from ingest.sources.types import SourceInfo, SourceSettings
-from ingest.statements import Guard, unguarded
 from ingest.worker import Worker
 from retrieval.hash_embedder import HashEmbedder
 

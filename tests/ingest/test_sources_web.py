@@ -8,7 +8,7 @@ import pytest
 from following import SETTINGS, Followed, document
 from web_server import Site, site
 
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
 from ingest.config import WebSettings
 from ingest.errors import RefusedDocument, TryAgain
 from ingest.sources.requests import Requests
@@ -207,14 +207,41 @@ def test_a_page_that_is_gone_is_hidden(followed: Followed, server: Site) -> None
     assert set(uris(followed, server)) == {"/docs/", "/docs/b"}
 
 
-@pytest.mark.parametrize("status", [404, 500, 503])
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 500, 503])
 def test_a_first_page_that_is_away_removes_nothing(followed: Followed, server: Site, status: int) -> None:
     server.put("/docs/", page("a"))
     server.put("/docs/a", page())
     followed.put("s", "web", f"{server.url}/docs/", depth=1)
     followed.refresh()
     server.put("/docs/", status=status)
-    assert followed.refresh().state == "waiting"
+    server.asked.clear()
+    run = followed.refresh()
+    assert run.state == ("waiting" if status >= 500 else "failed")
+    assert server.asked.count("/docs/") == (3 if status >= 500 else 1)
+    assert run.problem is not None
+    assert str(status) in run.problem.detail
+    assert len(followed.shown()) == 2
+
+
+@pytest.mark.parametrize(("status", "state"), [(404, "failed"), (410, "failed"), (401, "failed"), (503, "waiting")])
+def test_pages_that_are_named_and_cannot_be_had_are_told(
+    followed: Followed, server: Site, status: int, state: str
+) -> None:
+    server.put("/a", page())
+    server.put("/b", page())
+    followed.put("s", "web", f"{server.url}/a {server.url}/b")
+    assert followed.refresh().taken == 2
+    server.put("/a", status=status)
+    run = followed.refresh()
+    assert (run.state, run.failed, run.removed) == ("done", 1, 0)  # the other one is there
+    assert followed.items()[f"{server.url}/a"] == "failed"
+    server.put("/b", status=status)
+    server.asked.clear()
+    run = followed.refresh()
+    assert (run.state, run.failed) == (state, 2)
+    assert run.problem is not None
+    assert str(status) in run.problem.detail
+    assert server.asked.count("/b") == (1 if state == "failed" else 3)
     assert len(followed.shown()) == 2
 
 
@@ -360,6 +387,79 @@ def test_a_sitemap_that_is_broken_removes_nothing(followed: Followed, server: Si
     assert run.state in ("waiting", "failed")
     assert run.problem is not None
     assert len(followed.shown()) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ("", 404, "404"),
+        ("", 410, "410"),
+        ("", 403, "403"),
+        ("", 503, "503"),
+        ("<html><p>mending</html>", 200, "sitemap"),
+    ],
+)
+def test_a_sitemap_of_several_that_cannot_be_read_costs_only_its_own_pages(
+    followed: Followed, server: Site, body: str, status: int, said: str
+) -> None:
+    server.put("/sitemap.xml", sitemap(server, "/bad.xml", "/worse.xml", "/good.xml", kind="sitemap"))
+    server.put("/bad.xml", sitemap(server, "/a"))
+    server.put("/good.xml", sitemap(server, "/b"))
+    server.put("/worse.xml", sitemap(server, "/c"))
+    for path in ("/a", "/b", "/c", "/d"):
+        server.put(path, page(text=path))
+    followed.put("s", "sitemap", f"{server.url}/sitemap.xml")
+    assert followed.refresh().taken == 3
+    server.put("/bad.xml", body, status=status)
+    server.put("/worse.xml", body, status=status)
+    server.put("/good.xml", sitemap(server, "/d"))
+    run = followed.refresh()
+    assert (run.state, run.taken, run.failed, run.removed) == ("done", 1, 0, 0)
+    assert set(uris(followed, server)) == {"/a", "/b", "/c", "/d"}  # who has /b now is not known
+    assert run.problem is not None
+    assert f"{server.url}/bad.xml" in run.problem.detail
+    assert said in run.problem.detail
+    (note,) = run.notes
+    assert f"{server.url}/worse.xml" in note
+    server.put("/bad.xml", sitemap(server, "/a"))
+    server.put("/worse.xml", sitemap(server))
+    run = followed.refresh()
+    assert (run.problem, run.notes, run.removed) == (None, (), 2)
+    assert set(uris(followed, server)) == {"/a", "/d"}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_sitemap_of_plain_text_has_an_address_a_line(followed: Followed, server: Site, packed: bool) -> None:
+    body = f"\ufeff{server.url}/a\r\n\n  {server.url}/b  \n{server.url}/ž\nftp://example.org/x\n".encode()
+    server.put("/map.txt", gzip.compress(body) if packed else body, media_type="text/plain")
+    for path in ("/a", "/b", "/%C5%BE"):
+        server.put(path, page(text=path))
+    followed.put("s", "sitemap", f"{server.url}/map.txt")
+    assert followed.refresh().taken == 3
+    assert set(uris(followed, server)) == {"/a", "/b", "/ž"}
+    server.put("/map.txt", f"{server.url}/a", media_type="text/plain")
+    assert followed.refresh().removed == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("We are mending the site.\nCome back later.\nhttp://example.org/", "We are mending"),
+        ("", "empty"),
+        ("<html><body>a page</body></html>", "<html>"),
+        ("<html><br></html>", "mismatch"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><urlset>&a;</urlset>', "entities"),
+    ],
+)
+def test_what_is_no_sitemap_is_said_to_be_none(followed: Followed, server: Site, body: str, why: str) -> None:
+    server.put("/sitemap.xml", body, media_type="text/plain")
+    followed.put("s", "sitemap", f"{server.url}/sitemap.xml")
+    run = followed.refresh()
+    assert run.state == "failed"
+    assert run.problem is not None
+    assert why in run.problem.detail
+    assert f"{server.url}/sitemap.xml is none" in run.problem.detail
+    assert "Save it again" not in run.problem.detail
 
 
 def test_types_that_servers_name_decide_the_format(followed: Followed, server: Site) -> None:

@@ -14,19 +14,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, event, update
 
-from ingest import facts, schema
-from ingest.catalog import Catalog
+from ingest.catalog import facts, schema
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.leases import Holder, Lease, this_process
 from ingest.config import IngestSettings
 from ingest.erasure import Erasure
 from ingest.errors import CatalogUnavailable, IngestError, NotAllowed, NotFound
 from ingest.extraction import process
 from ingest.extraction.process import ReadHere, ReadingProcesses
-from ingest.history import History
 from ingest.identity import document_id_of
-from ingest.jobs import FILL_SPACE, FINISHED, JobQueue
-from ingest.leases import Holder, Lease, this_process
+from ingest.jobs.queue import FILL_SPACE, FINISHED, JobQueue
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
+from ingest.revisions.history import History
 from ingest.types import Embedder, Job, Space, Vectors
 from ingest.worker import WORKER, Worker, problem_of_worker
 from retrieval.hash_embedder import HashEmbedder

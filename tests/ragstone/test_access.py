@@ -20,10 +20,10 @@ from service import HOST, TRUE, application_in, service, upload
 
 import ragstone.api
 from generation.language_models.scripted import ScriptedLanguageModel
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.keys import ACTIONS, Grant, KeyRing, Limits
 from ingest.errors import CatalogUnavailable, DocumentTooLarge
 from ingest.identity import document_id_of
-from ingest.keys import ACTIONS, Grant, KeyRing, Limits
 from ragstone.api import access, unbuilt
 from ragstone.api.access import PUBLIC_PATHS, Access
 from ragstone.api.app import create_app

@@ -16,7 +16,7 @@ from sqlalchemy import update
 
 from generation.errors import ModelFailed
 from generation.language_models.scripted import ScriptedLanguageModel
-from ingest import schema
+from ingest.catalog import schema
 from ingest.extraction.process import ReadHere
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile

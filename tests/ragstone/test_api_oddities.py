@@ -16,9 +16,9 @@ from running import running
 from service import HOST, TRUE, application_in, service, upload
 
 from generation.language_models.scripted import ScriptedLanguageModel
-from ingest.catalog import Catalog
-from ingest.jobs import JobQueue
-from ingest.leases import Lease
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.leases import Lease
+from ingest.jobs.queue import JobQueue
 from ingest.worker import WORKER
 
 

@@ -26,12 +26,12 @@ from backing_up import (
 from service import application_in, service, upload
 from sqlalchemy import select
 
-from ingest import schema
-from ingest.catalog import Catalog
+from ingest.catalog import schema
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.keys import Grant, KeyRing
 from ingest.errors import CatalogUnavailable, LeaseHeld
 from ingest.identity import document_id_of
-from ingest.keys import Grant, KeyRing
-from ingest.uploads import Upload
+from ingest.jobs.uploads import Upload
 from ragstone.backups.copies import counters
 from ragstone.errors import BadRequest
 from ragstone.exit_codes import TRY_AGAIN, exit_code_of
@@ -317,7 +317,7 @@ def test_a_catalog_that_another_process_has_open_is_left_alone(folders: tuple[Pa
     application = application_in(live)
     back_up(application, file)
     script = (
-        "import sys; from pathlib import Path; from ingest.catalog import Catalog\n"
+        "import sys; from pathlib import Path; from ingest.catalog.catalog import Catalog\n"
         "catalog = Catalog.in_folder(Path(sys.argv[1])); print('open', flush=True); sys.stdin.read()"
     )
     application.close()

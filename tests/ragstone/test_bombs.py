@@ -16,7 +16,7 @@ from service import HOST, TRUE, upload
 
 from generation.language_models.scripted import ScriptedLanguageModel
 from ingest.extraction.process import ReadingProcesses
-from ingest.jobs import FINISHED
+from ingest.jobs.queue import FINISHED
 from ragstone.api.app import create_app
 from ragstone.settings import load_settings
 from ragstone.wiring import Application

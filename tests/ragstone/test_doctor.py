@@ -7,8 +7,8 @@ import pytest
 from service import application_in, service, upload
 from sqlalchemy import select, update
 
-from ingest import facts, schema
-from ingest.jobs import FILL_SPACE
+from ingest.catalog import facts, schema
+from ingest.jobs.queue import FILL_SPACE
 from ragstone.doctor import CHECKS, Finding, examine
 from ragstone.settings import ModelsSettings
 from ragstone.wiring import Application

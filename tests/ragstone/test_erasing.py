@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from generation.language_models.scripted import ScriptedLanguageModel
 from generation.types import Message, Prompt
-from ingest import schema
+from ingest.catalog import schema
 from ingest.errors import NotFound
 from ingest.identity import document_id_of
 from ragstone.wiring import Application

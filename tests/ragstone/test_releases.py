@@ -7,7 +7,7 @@ import pytest
 from service import application_in
 from sqlalchemy import select
 
-from ingest import schema
+from ingest.catalog import schema
 
 
 def release_id(folder: Path, **flags: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,9 +24,9 @@ from sqlalchemy import select, update
 from test_access import key
 from test_cli import ragstone, refused
 
-from ingest import schema
+from ingest.catalog.catalog import schema
 from ingest.identity import document_id_of
-from ingest.jobs import FINISHED
+from ingest.jobs.queue import FINISHED
 from ragstone.doctor import CHECKS, Finding
 from ragstone.wiring import Application
 from ragstone.worker_process import WorkerProcess
@@ -285,6 +286,19 @@ def test_sources_are_managed_by_the_command_line(tmp_path: Path, folder: Path) -
     assert "is no address" in refused(ragstone(data, "sources", "add", "x", "git", "ext::sh"), 2)
 
 
+def test_items_of_another_source_are_told_of(tmp_path: Path, folder: Path) -> None:
+    (folder / "a.md").write_text("The small pump weighs 11 kg.")
+    with service(tmp_path) as client:
+        for name in ("s", "t"):
+            put(client, name, kind="folder", location=str(folder), watch=False)
+            refresh(client, source=name)
+        told = "failed: 1, such as a.md: it is a document of the source s: exclude it from one of the two"
+        assert client.get("/v1/sources").json()["sources"][1]["last_run"]["notes"] == [told]
+    done = ragstone(tmp_path, "sources", "items", "t", "--state", "failed")
+    assert (done.stdout, done.stderr) == ("", f"the last refresh: {told}\n")
+    assert ragstone(tmp_path, "sources", "items", "s").stderr == ""
+
+
 def test_what_a_source_says_stays_on_its_line(tmp_path: Path) -> None:
     ragstone(tmp_path, "sources", "add", "x", "folder", "/no\nwhere\x1b[31m")
     shown = ragstone(tmp_path, "sources", "list").stdout
@@ -408,6 +422,36 @@ def _change(folder: Path, chance: random.Random, number: int) -> None:
         path.rename(path.with_name(f"renamed-{number}-{path.name}"[:80]))
     for path in chance.sample(sorted(folder.iterdir()), 2):
         path.unlink()
+
+
+def test_a_refresh_tells_of_each_try_and_what_only_a_person_can_mend_at_once(tmp_path: Path) -> None:
+    data, repository, programs = tmp_path / "data", tmp_path / "repository", tmp_path / "programs"
+    for place in (data, repository, programs):
+        place.mkdir()
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "x"]):
+        (repository / "a.md").write_text("The small pump weighs 11 kg.")
+        subprocess.run(
+            ["git", "-c", "user.name=Ada", "-c", "user.email=a@example.org", *command], cwd=repository, check=True
+        )
+    tries, path = tmp_path / "tries", f"{programs}:{os.environ['PATH']}"
+    first_three = f"echo x >> {tries}; [ $(wc -l < {tries}) -gt 3 ] || {{ echo no route >&2; exit 1; }}"
+    failing = f'case "$*" in *" fetch "*) {first_three};; esac'
+    (programs / "git").write_text(f'#!/bin/sh\n{failing}\nexec {shutil.which("git")} "$@"\n')
+    (programs / "git").chmod(0o755)
+    assert ragstone(data, "sources", "add", "code", "git", str(repository)).returncode == 0
+    done = ragstone(data, "refresh", "code", PATH=path)
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("code: tried again at ")]
+    assert len(told) == 3
+    assert all("because" in line and "no route" in line for line in told)
+    assert ragstone(data, "sources", "add", "code", "git", str(repository), "--branch", "gone").returncode == 0
+    done = ragstone(data, "refresh", "code")
+    assert "couldn't find remote ref" in done.stderr
+    assert done.returncode != 0
+    assert "tried again" not in done.stderr
+    listed = ragstone(data, "sources", "list").stdout
+    assert "failed: " in listed
+    assert "couldn't find remote ref" in listed
 
 
 # -- the doctor

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from service import TRUE, application_in
 
-from ingest import facts
-from ingest.catalog import Catalog
+from ingest.catalog import facts
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.leases import Lease
 from ingest.errors import CatalogDamaged, CatalogUnavailable, DataFolderUnusable
-from ingest.leases import Lease
 from ingest.types import DocumentOutcome
 from ingest.worker import WORKER
 from ragstone.commands.options import echo_json

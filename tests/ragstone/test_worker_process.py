@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,14 @@ import pytest
 from service import TRUE, application_in
 
 from ingest.errors import CatalogUnavailable
-from ingest.jobs import FINISHED
+from ingest.jobs.queue import FINISHED
 from ingest.pipeline import IncomingFile
-from ingest.types import Job
+from ingest.types import Job, Vectors
 from ragstone import worker_process
 from ragstone.errors import ModelsMissing
 from ragstone.wiring import Application
 from ragstone.worker_process import WorkerElsewhere, WorkerProcess
+from retrieval.hash_embedder import HashEmbedder
 
 PATIENCE_S = 60.0
 WAITS = "the catalog is away"
@@ -104,6 +105,36 @@ def test_one_that_is_killed_is_started_again(tmp_path: Path) -> None:
     application.close()
 
 
+class KilledByPoison(HashEmbedder):
+    """Ends its process at some texts, as a fault in a library would."""
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        if any("poison" in text for text in texts):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().embed_documents(texts)
+
+
+def poisonable(folder: Path) -> Application:
+    application = application_in(folder)
+    application.embedder = KilledByPoison()
+    return application
+
+
+def test_a_file_that_kills_it_each_time_costs_only_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_process, "_FIRST_PAUSE_S", 0.1)
+    application = application_in(tmp_path)
+    texts = {"a.md": TRUE, "b.md": "poison", "c.md": "The large pump weighs 30 kg."}
+    files = [IncomingFile(name, name, text.encode()) for name, text in texts.items()]
+    job_id = application.ingestion.submit(files, "default", None)
+    with worker_of(tmp_path, poisonable):
+        job = ended(application, job_id)
+    assert {its.uri: its.state for its in job.documents} == {"a.md": "indexed", "b.md": "failed", "c.md": "indexed"}
+    assert [(its.state, its.problems) for its in application.queue.list() if its.job_id != job_id] == [
+        ("dead", job.problems)
+    ]
+    application.close()
+
+
 def without_catalog(folder: Path) -> Application:
     application = application_in(folder)
 
@@ -171,30 +202,76 @@ def test_what_hinders_its_start_is_known_here(tmp_path: Path) -> None:
         assert worker.problem == "run `ragstone models fetch`"
 
 
+@contextmanager
+def started(script: Path, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """A program that knows the modules of the tests; killed at the end if need be."""
+    tests = Path(__file__).parents[1]
+    known = [str(tests / "ragstone"), str(tests / "generation"), str(tests.parent)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(known)}
+    command = [sys.executable, str(script), *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_it_ends_with_the_process_that_started_it(tmp_path: Path, how: signal.Signals) -> None:
+@pytest.mark.parametrize("at", ["its start", "a job that hangs", "a halt"])
+def test_it_ends_with_the_process_that_started_it(tmp_path: Path, how: signal.Signals, at: str) -> None:
     program = (
         "import sys, time\n"
         "from functools import partial\n"
         "from pathlib import Path\n"
-        "from service import application_in\n"
+        "from hanging import hanging_in\n"
         "from ragstone.worker_process import WorkerProcess\n"
         "if __name__ == '__main__':\n"
-        "    worker = WorkerProcess(partial(application_in, Path(sys.argv[1])))\n"
+        "    worker = WorkerProcess(partial(hanging_in, Path(sys.argv[1])))\n"
         "    worker.start()\n"
         "    while worker.pid is None:\n"
         "        time.sleep(0.01)\n"
         "    print(worker.pid, flush=True)\n"
         "    time.sleep(600)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     script = tmp_path / "service_alone.py"
     script.write_text(program)
-    command = [sys.executable, str(script), str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with started(script, tmp_path) as process:
         assert process.stdout is not None
         pid = int(process.stdout.readline())
+        if at != "its start":
+            application = application_in(tmp_path)
+            job_id = submit(application, "a.md")
+            until(lambda: application.queue.get(job_id).state == "running")
+            application.close()
+        if at == "a halt":  # as at native code that never lets Python go on
+            os.kill(pid, signal.SIGSTOP)
         assert alive(pid)
         process.send_signal(how)
         process.wait(timeout=PATIENCE_S)
-    until(lambda: not alive(pid))
+        until(lambda: not alive(pid))
+
+
+@pytest.mark.parametrize(
+    ("signals", "patience_s"),
+    [
+        ([signal.SIGKILL], 600),
+        ([signal.SIGTERM], 2),
+        ([signal.SIGINT], 2),
+        ([signal.SIGINT, signal.SIGINT], 600),
+        ([signal.SIGTERM, signal.SIGINT], 600),
+        ([signal.SIGTERM, signal.SIGKILL], 600),
+    ],
+)
+def test_a_service_whose_job_hangs_leaves_no_process_behind(
+    tmp_path: Path, signals: list[signal.Signals], patience_s: int
+) -> None:
+    with started(Path(__file__).with_name("hanging.py"), tmp_path, patience_s) as process:
+        assert process.stdout is not None
+        below = [int(pid) for pid in process.stdout.readline().split()]
+        assert len(below) == 2 and all(map(alive, below))  # the worker, and the engine of the language model
+        for number, its in enumerate(signals):
+            if number:
+                time.sleep(1)  # a person looks whether it ends
+            process.send_signal(its)
+        process.wait(timeout=PATIENCE_S)
+        until(lambda: not any(map(alive, below)))

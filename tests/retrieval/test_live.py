@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from ingest import spaces
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.marks import Mark
 from ingest.config import IngestSettings
 from ingest.errors import NotAllowed, NotFound
 from ingest.extraction.process import ReadHere
-from ingest.jobs import JobQueue
-from ingest.marks import Mark
+from ingest.jobs.queue import JobQueue
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
-from ingest.spaces import Spaces
+from ingest.revisions import spaces
+from ingest.revisions.spaces import Spaces
 from ingest.types import Embedder
 from ingest.worker import Worker
 from retrieval.config import RetrievalSettings

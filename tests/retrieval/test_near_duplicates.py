@@ -99,14 +99,74 @@ def test_a_paraphrase_and_a_short_beginning_are_kept() -> None:
     assert near_duplicates([PAGE, paraphrase, PAGE[:60]]) == [(0,), (1,), (2,)]
 
 
-def test_short_passages_are_grouped_only_if_they_are_the_same() -> None:
-    assert near_duplicates(["Yes.", "yes.", "Yes.", "No.", "", "", "Yes, it does."]) == [
-        (0, 2),
-        (1,),
+def test_short_passages_are_grouped_only_if_they_have_the_same_words() -> None:
+    assert near_duplicates(["Yes.", "yes.", "Yes.", "No.", "", "", "Yes, it does.", "...", "...", "Yes?"]) == [
+        (0, 1, 2),
         (3,),
         (4,),
         (5,),
         (6,),
+        (7, 8),
+        (9,),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("The pump is off, and the filter is out.", "The pump is off and the filter is out!"),
+        ("Before you start: open the lid.", "before you start, open the Lid"),
+        ("WARNING: switch it off", "Warning! Switch it off."),
+        ("She said: \u201cOpen it.\u201d", 'She said "open it"'),
+        ("Open the lid \u2014 then wait.", "Open the lid; then wait..."),
+        ("A pump hums.", "a pump hums"),
+        ("- Step 5: open.", "Step 5. Open!"),
+    ],
+)
+def test_short_passages_that_differ_in_punctuation_and_case_are_one(left: str, right: str) -> None:
+    assert near_duplicates([left, "About newts.", right]) == [(0, 2), (1,)]
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("It costs 1,000 euros.", "It costs 1.000 euros."),
+        ("It holds at -5 degrees.", "It holds at 5 degrees."),
+        ("It is 5 % more.", "It is 5 more."),
+        ("if a = b stop", "if a != b stop"),
+        ("if a == b stop", "if a = b stop"),
+        ("if !ready stop", "if ready stop"),
+        ("Give -v to the program.", "Give -V to the program."),
+        ("Call getUser here.", "Call getuser here."),
+        ("Use `List` here.", "Use `list` here."),
+        ("items: List[str]", "items: list[str]"),
+        ("def pump():", "def pump()"),
+        ("$ pump install 'lid[all]'", "$ pump install lid[all]"),
+        ('"Hello": "World"', "Hello World"),
+        ("my_lid, pump", "my_lid pump"),
+        ("Tell US of it.", "Tell us of it."),
+        ("It works.", "It works?"),
+        ("The range is [0, 1)", "The range is (0, 1]"),
+        ("Pass *args to it.", "Pass args to it."),
+        ("Step 1: open.", "Step 2: open."),
+        ("It is on.", "It is not on."),
+        ("Open the lid.", "Close the lid."),
+        ("There are 5! ways.", "There are 5 ways."),
+        ('Take the pipe of 5".', "Take the pipe of 5."),
+        ("It is n! ways", "It is n ways"),
+        ("Then x - y holds.", "Then x y holds."),
+        ("From 5 - 3 on.", "From 5 3 on."),
+    ],
+)
+def test_short_passages_that_differ_in_a_sign_are_both_kept(left: str, right: str) -> None:
+    assert near_duplicates([left, right]) == [(0,), (1,)]
+
+
+def test_a_copy_of_a_short_passage_follows_it_into_its_group() -> None:
+    short = " ".join(PAGE.split()[:28])
+    assert near_duplicates([short, "About frogs.", short.replace("pump is", "pump, is"), short + " also"]) == [
+        (0, 2, 3),
+        (1,),
     ]
 
 

@@ -16,15 +16,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest.catalog import Catalog
+from ingest.catalog.catalog import Catalog
+from ingest.catalog.statements import PreparedVersion
 from ingest.config import RetentionSettings
 from ingest.erasure import Erasure
 from ingest.errors import DataFolderUnusable, RevisionGone, StorageFull
-from ingest.history import History
 from ingest.identity import document_id_of
-from ingest.jobs import JobQueue
-from ingest.retention import Retention
-from ingest.statements import PreparedVersion
+from ingest.jobs.queue import JobQueue
+from ingest.revisions.history import History
+from ingest.revisions.retention import Retention
 from ingest.types import ChunkSpan, Extracted
 from retrieval import snapshots
 from retrieval.config import RetrievalSettings

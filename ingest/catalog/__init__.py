@@ -1,0 +1,1 @@
+"""The one truth: its tables, and how they are opened, read and written."""

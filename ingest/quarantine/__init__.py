@@ -1,0 +1,1 @@
+"""What screening holds back, until somebody decides."""

@@ -31,7 +31,8 @@ def extract(data: bytes, name: str, reading: Reading | None = None) -> Extracted
     reading = reading or Reading()
     extracted = _with_short_titles(_Extraction(reading).whole(data, name))
     if not LETTER_OR_DIGIT.search(extracted.text):
-        why = "; ".join(extracted.notes) or "not one letter or digit"
+        nothing = "all that it says is hidden from its readers" if extracted.hidden else "not one letter or digit"
+        why = "; ".join(extracted.notes) or nothing
         raise EmptyDocument(f"{name}: no text in it, {why}. Upload a file with text in it.")
     refuse_hollow(name, extracted.text, sum(map(len, extracted.text.split())))
     return extracted

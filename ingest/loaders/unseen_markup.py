@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
 
+from ingest.loaders.text import LETTER_OR_DIGIT
 from ingest.loaders.unseen_markdown import Span, unseen_html
 from ingest.types import Hidden
 
@@ -27,8 +28,8 @@ def places_of(text: str, spans: Iterable[Span]) -> tuple[list[tuple[int, int]], 
     for start, end, how in sorted(spans):
         if start < done:
             continue
-        if words := text[start:end].strip():
-            hidden.append(Hidden(how, words))
+        if LETTER_OR_DIGIT.search(text, start, end):
+            hidden.append(Hidden(how, text[start:end].strip()))
         line = text.rfind("\n", done, start) + 1 or done
         begins = line == 0 or text[line - 1] == "\n"
         if begins and not text[line:start].strip() and text[end : end + 1] in ("\n", ""):

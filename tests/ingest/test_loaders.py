@@ -101,6 +101,7 @@ A_LOCKED_FILE = locked(a_docx(), "geheim")
 BAD_FILES = [
     ("empty.md", b"", EmptyDocument, "no bytes"),
     ("blank.txt", b" \r\n\t\n", EmptyDocument, "white space"),
+    ("comment.md", b"<!-- Newts swim. -->\n", EmptyDocument, "all that it says is hidden"),
     ("mark.txt", b"\xef\xbb\xbf \n", EmptyDocument, "no text"),
     ("matter.md", b"---\ntitle: Newts\n---\n", EmptyDocument, "no text"),
     ("scripts.html", b"<html><script>newts()</script></html>", EmptyDocument, "no text"),

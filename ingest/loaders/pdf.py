@@ -15,6 +15,7 @@ from ingest.errors import EmptyDocument, LimitExceeded
 from ingest.loaders.blocks import under_title
 from ingest.loaders.ocr import Ocr, OcrFailed, Recogniser
 from ingest.loaders.pdf_files import attachments, bookmarks, corrupt, one_line, open_pdf, with_fields
+from ingest.loaders.pdf_furniture import without_furniture
 from ingest.loaders.pdf_headings import Bookmark, Placed, below_title, by_bookmarks, by_looks
 from ingest.loaders.pdf_hyphens import mended
 from ingest.loaders.pdf_pages import ReadPage, read_page
@@ -195,6 +196,7 @@ class _Reader:
 
     def extracted(self) -> Extracted:
         """What was read. Raises NeedsOcr, EmptyDocument."""
+        self._pages = without_furniture(self._pages)
         every = [paragraph for page in self._pages for paragraph in page]
         for paragraph, whole_words in zip(every, mended([its.text for its in every]), strict=True):
             paragraph.text = whole_words

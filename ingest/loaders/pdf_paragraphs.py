@@ -36,6 +36,8 @@ class Paragraph:
     tight: bool = False
     is_table: bool = False
     aside: bool = False  # turned otherwise than most of the page
+    turn: int = 0  # quarter turns of its words
+    edge: tuple[str, float] | None = None  # "top" or "bottom" of the page, and the distance, where it is near
     picture: Box | None = None  # on the page: what OCR reads there belongs here
 
 

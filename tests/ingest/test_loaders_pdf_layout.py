@@ -31,6 +31,17 @@ def test_columns_are_read_one_after_the_other_however_the_file_writes_them(row_b
     assert in_order(text, "All about", "left0", "left7", "right0", "right7", "A footer")
 
 
+def test_a_running_head_that_reaches_over_the_gutter_does_not_make_the_columns_a_table() -> None:
+    # Lines at the same heights, which the file writes row by row, and short enough for cells.
+    left = [shown(f"left{number} newts swim in ponds and eat", 50, 700 - 14 * number) for number in range(8)]
+    right = [shown(f"right{number} newts swim in ponds and eat", 260, 700 - 14 * number) for number in range(8)]
+    head = shown("Bureau of Newts, Toads and other animals", 26, 730) + shown("Part 12", 420, 730)
+    for parts in (left + right, [part for pair in zip(left, right, strict=True) for part in pair]):
+        text = extract(drawn(head + "".join(parts)), "a.pdf").text
+        assert "|" not in text
+        assert in_order(text, "Bureau", "Part 12", "left0", "left7", "right0", "right7")
+
+
 def test_a_word_hyphenated_at_the_end_of_a_line_of_two_columns_is_joined_in_its_own_column() -> None:
     left = [shown("left newts are amphibious sala-", 50, 700), shown("manders that live in the water", 50, 686)]
     left += [shown("and on the land around the water", 50, 672), shown("for all of their long lives here", 50, 658)]

@@ -15,7 +15,9 @@ from ingest.errors import EmptyDocument, LimitExceeded
 from ingest.loaders.blocks import under_title
 from ingest.loaders.ocr import Ocr, OcrFailed, Recogniser
 from ingest.loaders.pdf_files import attachments, bookmarks, corrupt, one_line, open_pdf, with_fields
+from ingest.loaders.pdf_furniture import without_furniture
 from ingest.loaders.pdf_headings import Bookmark, Placed, below_title, by_bookmarks, by_looks
+from ingest.loaders.pdf_hyphens import mended
 from ingest.loaders.pdf_pages import ReadPage, read_page
 from ingest.loaders.pdf_paragraphs import Paragraph
 from ingest.loaders.pdf_pictures import is_worth_having, parts, whole
@@ -194,6 +196,10 @@ class _Reader:
 
     def extracted(self) -> Extracted:
         """What was read. Raises NeedsOcr, EmptyDocument."""
+        self._pages = without_furniture(self._pages)
+        every = [paragraph for page in self._pages for paragraph in page]
+        for paragraph, whole_words in zip(every, mended([its.text for its in every]), strict=True):
+            paragraph.text = whole_words
         texts: list[str] = []
         pages: list[Page] = []
         placed: list[Placed] = []

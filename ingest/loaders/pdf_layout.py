@@ -27,8 +27,8 @@ def laid_out(words: Sequence[Word], rules: Sequence[Box] = (), pictures: Sequenc
             made = [Paragraph(line.text, line.size, line.bold, 1, line.box) for line in lines(members, 0, False)]
         else:
             made = _turned(members, turn, rules, () if found else pictures)
-        for paragraph in made if found else ():
-            paragraph.aside = True
+        for paragraph in made:
+            paragraph.aside, paragraph.turn = bool(found), turn or 0
         found += made
     if any(paragraph.picture for paragraph in found):
         return found

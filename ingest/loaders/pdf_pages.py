@@ -9,10 +9,12 @@ from typing import Any
 import pypdfium2.raw as pdfium_c
 
 from ingest.loaders.pdf_drawn import drawn_on
+from ingest.loaders.pdf_furniture import mark_edges
 from ingest.loaders.pdf_hidden import Hiding, is_recognised
 from ingest.loaders.pdf_layout import laid_out
 from ingest.loaders.pdf_paragraphs import Paragraph
 from ingest.loaders.pdf_pictures import are_most, unread
+from ingest.loaders.pdf_raised import mark_raised
 from ingest.loaders.pdf_replaced import take_replaced
 from ingest.loaders.pdf_words import Box, Word, Words
 
@@ -56,7 +58,9 @@ def read_page(page: Any, again: Callable[[], Any]) -> ReadPage:
     if pictures:
         for thing in reader.things.values():
             pdfium_c.FPDFPageObj_SetIsActive(thing, False)
+    mark_raised(seen)
     found = laid_out(seen, drawn.rules, pictures)
+    mark_edges(found, box)
     told = [*_told(words, hidden), *(("layer", text) for text in replaced)]
     return ReadPage(found, told, is_scan, max(drawn.pixels, default=0.0), are_most(pictures, box))
 

@@ -186,6 +186,16 @@ def test_much_hidden_prose_is_found_unless_the_reader_sees_it_too() -> None:
     assert kinds(NEWTS, *[Hidden("size", words) for words in stuffing.split(" ")]) == ["hidden-text"]
 
 
+def test_the_same_hidden_line_on_many_pages_counts_once() -> None:
+    line = "VerDate {} Jkt Frm Fmt Sfmt produced by the printing office from file number {}"
+    furniture = [Hidden("colour", line.format(page, 7 * page), page=page) for page in range(1, 30)]
+    assert kinds(NEWTS, *furniture) == []
+    others = [Hidden("colour", f"{line} about the {'newt' * page}", page=page) for page in range(1, 30)]
+    assert kinds(NEWTS, *others) == ["hidden-text"]
+    on_one_page = [Hidden("colour", line.format(number, number), page=1) for number in range(1, 30)]
+    assert kinds(NEWTS, *on_one_page) == ["hidden-text"]
+
+
 def test_the_policy_decides_what_is_found_and_what_quarantines() -> None:
     its = document(f"{NEWTS} The pond is unfiltered, and has safety standards.")
     assert screen(its, POLICY) == ()

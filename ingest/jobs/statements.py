@@ -205,7 +205,7 @@ def _facts_of(row: Any, paced_from: str | None) -> dict[str, Any]:
         "part": row["part"] if row["state"] not in FINISHED else 0.0,
         "eta_s": _eta_s(row, paced_from) if row["state"] == "running" else None,
         "attempts": row["attempts"],
-        "not_before": aware(row["not_before"]) if row["not_before"] else None,
+        "not_before": aware(row["not_before"]) if row["not_before"] and row["state"] == "queued" else None,
         "created_at": aware(row["created_at"]),
         "started_at": aware(started) if started else None,
         "finished_at": aware(finished) if finished else None,

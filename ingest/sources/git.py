@@ -1,4 +1,4 @@
-"""A git repository: the files of one branch, read from a bare copy. Nothing of it is ever checked out or run."""
+"""A git repository: the files of one branch or tag, read from a bare copy. Nothing of it is ever checked out or run."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from pathlib import Path
 from ingest.ending import ending_with_this
 from ingest.errors import DocumentTooLarge, MissingDriver, NotFound, SourceUnusable, TryAgain
 from ingest.identity import is_uri
-from ingest.sources.types import Fetched, Listed, SourceSettings, Unlisted
+from ingest.sources.types import Fetched, LeftOut, Listed, SourceSettings, Unlisted
 
 _TIMEOUT_S = 600.0
 _LOOK_S = 0.1
 _MIB = 1024 * 1024
-_ENTRY = re.compile(rb"(\d+) blob ([0-9a-f]+) +(\d+)\t(.*)", re.S)
+_ENTRY = re.compile(rb"(\d+) (?:blob|commit) ([0-9a-f]+) +(\d+|-)\t(.*)", re.S)
 _REGULAR = (b"100644", b"100755")
+_LEFT_OUT = {b"120000": "symbolic links", b"160000": "submodules (each can be a source of its own)"}
+_NO_SUCH_REF = "couldn't find remote ref"
 # What git says of repositories and branches that are not there, or not for us: that does not pass by itself.
 _FOR_A_PERSON = re.compile(
-    r"couldn't find remote ref|repository .{0,500}not found|does not appear to be a git repository|not a git repository"
+    _NO_SUCH_REF + r"|repository .{0,500}not found|does not appear to be a git repository|not a git repository"
     r"|project you were looking for could not be found|Authentication failed|could not read (?:Username|Password)"
     r"|Permission denied|access denied|Host key verification failed|returned error: 40[0134]|not valid: is this a git"
     r"|certificate (?:problem|verification)|dubious ownership|transport '\w+' not allowed|find remote helper",
@@ -59,8 +61,8 @@ class GitReader:
         self._folder = folder
         self._sizes: dict[str, int] = {}
 
-    def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted]:
-        """Fetches what is new, then the files of the branch, but for hidden ones.
+    def list(self, stop: Callable[[], bool]) -> Iterator[Listed | Unlisted | LeftOut]:
+        """Fetches what is new, then the files of the branch, but for hidden ones. Links and submodules are left out.
 
         Raises TryAgain where the repository can't be reached, SourceUnusable where it or its branch is not there or is
         not for us, and MissingDriver without git.
@@ -75,13 +77,16 @@ class GitReader:
         below = self._settings.subfolder.strip("/")
         for entry in tree.split(b"\0"):
             found = _ENTRY.fullmatch(entry)
-            if found is None or found[1] not in _REGULAR:  # a link, or another repository
+            if found is None:
                 continue
             path = found[4].decode("utf-8", "surrogateescape")
             within = path.removeprefix(f"{below}/") if below else path
             if (below and within == path) or any(part.startswith(".") for part in within.split("/")):
                 continue
             uri = _written(within)
+            if found[1] not in _REGULAR:
+                yield LeftOut(uri, _LEFT_OUT.get(found[1], "entries that are no files"))
+                continue
             blob = found[2].decode("ascii")
             self._sizes[blob] = int(found[3])
             yield Listed(blob, uri, uri.rsplit("/", 1)[-1], blob)
@@ -112,16 +117,31 @@ class GitReader:
         """The newest commit of the branch, which is in the copy then."""
         if not (self._folder / "HEAD").exists():
             self._git("init", "--quiet", "--bare", stop=stop)
-        branch = self._settings.branch
-        wanted = f"+refs/heads/{branch}:refs/ragstone" if branch else "+HEAD:refs/ragstone"
-        location = os.path.expanduser(self._settings.location)
-        # No more than the newest state: what was before is in our own versions.
-        self._git(
-            "fetch", "--quiet", "--no-tags", "--depth=1", "--no-recurse-submodules", "--", location, wanted, stop=stop
-        )
+        self._fetch_wanted(stop)
         if len(list(self._folder.glob("objects/pack/*.pack"))) > _MOST_PACKS:
             self._git("gc", "--quiet", "--prune=now", stop=stop)
-        return self._git("rev-parse", "refs/ragstone", stop=stop).decode("ascii").strip()
+        return self._git("rev-parse", "refs/ragstone^{commit}", stop=stop).decode("ascii").strip()
+
+    def _fetch_wanted(self, stop: Callable[[], bool]) -> None:
+        """The branch of the name that is set, or else the tag."""
+        location, branch = os.path.expanduser(self._settings.location), self._settings.branch
+        full = ["HEAD" if branch is None else branch]
+        if branch is not None and not branch.startswith("refs/"):
+            full = [f"refs/heads/{branch}", f"refs/tags/{branch}"]
+        for number, ref in enumerate(full, 1):
+            # No more than the newest state: what was before is in our own versions.
+            fetch = ("fetch", "--quiet", "--no-tags", "--depth=1", "--no-recurse-submodules", "--", location)
+            try:
+                self._git(*fetch, f"+{ref}:refs/ragstone", stop=stop)
+                return
+            except SourceUnusable as error:
+                if _NO_SUCH_REF not in str(error):
+                    raise
+                if number == len(full):
+                    raise SourceUnusable(
+                        f"{self._settings.location}: git says: {_NO_SUCH_REF} {branch or 'HEAD'}: name a branch, a "
+                        "tag, or a whole refs/… that is there. Nothing is removed."
+                    ) from error
 
     def _remove_damaged(self, stop: Callable[[], bool]) -> None:
         """The next try makes a copy anew that a power cut has damaged."""

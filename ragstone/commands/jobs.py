@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import get_args
 
 import click
@@ -89,7 +90,8 @@ def _line(job: Job | JobSummary) -> str:
     more = f" (and {job.problems_total - 1} more)" if job.problems_total > 1 else ""
     problem = f": {job.problems[0].detail}{more}" if job.problems else ""
     when = job.created_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    later = f", tried again at {job.not_before.astimezone():%H:%M:%S}" if job.not_before and job.attempts else ""
+    waits = job.not_before is not None and job.attempts and job.not_before > datetime.now(UTC)
+    later = f", tried again at {job.not_before.astimezone():%H:%M:%S}" if job.not_before and waits else ""
     what = job.kind if job.source is None else f"{job.kind} of {job.source}"
     far = f", {job.done} of {job.total}{f' ({counts})' if counts else ''}" if job.total else ""
     return one_line(f"{job.job_id}  {when}  {what} {job.state}{far}{left}{later}{problem}")

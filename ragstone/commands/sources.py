@@ -60,7 +60,7 @@ def list_sources(loaded: LoadedSettings, as_json: bool) -> None:
 @click.option("--schedule", help="When it is looked at: 15m, 2h, 1d, or a cron expression in UTC.")
 @click.option("--include", multiple=True, metavar="PATTERN", help="Only items whose URI is like this.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="No items whose URI is like this.")
-@click.option("--branch", help="Of a git repository.")
+@click.option("--branch", help="Of a git repository: a branch or a tag.")
 @click.option("--subfolder", default="", help="Of a git repository: only what is below.")
 @click.option("--depth", type=int, default=0, show_default=True, help="How far links of web pages are followed.")
 @click.option("--keep-missing", is_flag=True, help="Keep documents whose items are gone.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import event, update
@@ -60,6 +61,18 @@ def test_jobs_come_in_pages_by_state_and_by_what_may_be_read(ingestion: Ingestio
     for cursor, readable in (("j-none", None), (ids[0], ["other"])):
         with pytest.raises(NotFound):
             queue.list(2, readable, after=cursor)
+
+
+@pytest.mark.parametrize("state", ["dead", "failed", "cancelled", "running"])
+def test_only_a_job_that_waits_is_tried_again_at_some_time(ingestion: Ingestion, catalog: Catalog, state: str) -> None:
+    job_id = submit(ingestion, "a.md")
+    later = datetime.now(UTC) + timedelta(hours=1)
+    with catalog.writing() as connection:
+        connection.execute(update(schema.jobs).values(not_before=later, attempts=3))
+    assert (ingestion.queue.get(job_id).not_before, ingestion.queue.list()[0].not_before) == (later, later)
+    with catalog.writing() as connection:
+        connection.execute(update(schema.jobs).values(state=state))
+    assert (ingestion.queue.get(job_id).not_before, ingestion.queue.list()[0].not_before) == (None, None)
 
 
 def test_a_refresh_says_which_source_it_is_of(ingestion: Ingestion, catalog: Catalog) -> None:

@@ -102,6 +102,41 @@ def test_another_branch_or_subfolder_is_followed_when_the_settings_change(follow
     assert set(followed.shown()) == {"b.md"}
 
 
+def test_a_tag_or_a_whole_ref_can_be_followed_and_a_branch_goes_before_a_tag(
+    followed: Followed, repository: Path
+) -> None:
+    git(repository, "tag", "v1")
+    git(repository, "tag", "--annotate", "v2", "--message", "the second")
+    git(repository, "update-ref", "refs/reviews/7", "HEAD")
+    commit(repository, c="of later")
+    for name in ("v1", "v2", "refs/reviews/7", "refs/tags/v2"):
+        followed.put("s", "git", repository, branch=name)
+        run = followed.refresh()
+        assert (run.state, run.problem) == ("done", None)
+        assert set(followed.shown()) == {"a.md", "docs/b.md"}
+    followed.put("s", "git", repository, branch="main")
+    followed.refresh()
+    assert "c.md" in followed.shown()
+    git(repository, "tag", "main", "v1")
+    followed.refresh()
+    assert "c.md" in followed.shown()
+
+
+def test_links_and_submodules_are_left_out_and_told(followed: Followed, repository: Path) -> None:
+    (repository / "docs" / "link.md").symlink_to("../a.md")
+    (repository / ".hidden").symlink_to("a.md")
+    commit(repository)
+    entry = f"160000,{git(repository, 'rev-parse', 'HEAD')},docs/other"
+    git(repository, "update-index", "--add", "--cacheinfo", entry)
+    git(repository, "commit", "--quiet", "--message", "a submodule")
+    run = followed.refresh()
+    assert (run.taken, run.failed, run.left_out) == (2, 0, 2)
+    assert run.notes == (
+        "left out: 1 symbolic links, such as docs/link.md",
+        "left out: 1 submodules (each can be a source of its own), such as docs/other",
+    )
+
+
 def test_a_branch_that_is_not_there_removes_nothing(followed: Followed, repository: Path) -> None:
     followed.refresh()
     followed.put("s", "git", repository, branch="gone")

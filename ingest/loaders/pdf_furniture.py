@@ -70,6 +70,8 @@ def without_furniture(pages: Sequence[list[Paragraph]]) -> list[list[Paragraph]]
     left_out: set[int] = set()
     for (_, pattern), lines in groups.items():
         running = _running(lines, needed, body)
+        if not running:
+            continue
         few = len({line.paragraph.text for line in running}) > 1 and len(_LETTERS.findall(pattern)) <= _FEW_WORDS
         kept = 0 if few or _is_said(pattern, pages, {id(line.paragraph) for line in running}) else 1
         left_out.update(id(line.paragraph) for line in running[kept:])

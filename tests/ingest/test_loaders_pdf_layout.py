@@ -31,6 +31,22 @@ def test_columns_are_read_one_after_the_other_however_the_file_writes_them(row_b
     assert in_order(text, "All about", "left0", "left7", "right0", "right7", "A footer")
 
 
+def test_brackets_whose_font_is_very_high_do_not_join_lines() -> None:
+    widths = " ".join(["500"] * 96)
+    font = (
+        "<< /Type /Font /Subtype /TrueType /BaseFont /Signs /FirstChar 32 /LastChar 127 "
+        f"/Widths [{widths}] /FontDescriptor 8 0 R >>"
+    )
+    high = (
+        "<< /Type /FontDescriptor /FontName /Signs /Flags 32 /FontBBox [0 -960 1000 775] /ItalicAngle 0 "
+        "/Ascent 775 /Descent -960 /CapHeight 700 /StemV 80 >>"
+    )
+    content = "BT 72 700 Td /F3 9 Tf ({) Tj /F1 9 Tf (newts,toads) Tj /F3 9 Tf (}) Tj /F1 9 Tf (@pond.org) Tj ET "
+    content += shown("4", 80, 693, size=6) + shown("University of Newts", 90, 689, size=9)
+    data = drawn(content, objects=[font, high]).replace(b"/F2 6 0 R", b"/F2 6 0 R /F3 7 0 R")
+    assert extract(data, "a.pdf").text.split() == ["{newts,toads}@pond.org", "4", "University", "of", "Newts"]
+
+
 def test_a_running_head_that_reaches_over_the_gutter_does_not_make_the_columns_a_table() -> None:
     # Lines at the same heights, which the file writes row by row, and short enough for cells.
     left = [shown(f"left{number} newts swim in ponds and eat", 50, 700 - 14 * number) for number in range(8)]

@@ -175,6 +175,10 @@ class DocumentOutcome(WireModel):
     notes: tuple[str, ...] = ()
 
 
+# Why an unfinished job does not go on: no process does jobs, or the one that does says what has to be mended first.
+Hindrance = Literal["no-worker", "worker-trouble"]
+
+
 class _JobFacts(WireModel):
     """What is told of a job wherever it is told of.
 
@@ -192,6 +196,7 @@ class _JobFacts(WireModel):
     eta_s: float | None = None
     attempts: int = 0
     not_before: datetime | None = None
+    hindrance: Hindrance | None = None
     counts: dict[str, int] = {}
     problems: tuple[Problem, ...] = ()
     problems_total: int = 0

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from ingest.bugs import logged_bug
 from ingest.catalog import facts
-from ingest.catalog.catalog import Catalog
 from ingest.catalog.leases import Lease
 from ingest.errors import CatalogUnavailable, IngestError, LeaseLost, StorageFull, TryAgain
+from ingest.jobs.hindrances import WORKER
 from ingest.jobs.queue import BACKGROUND, INGEST, ClaimedJob
 from ingest.pipeline import Ingestion
 from ingest.types import Problem
@@ -39,7 +39,6 @@ _LATER_S = 0.5
 # So long a job of uploads goes on while others wait.
 _TURN_S = 3.0
 # The lease of the one worker of a catalog.
-WORKER = "worker"
 
 # What hinders every job; other known errors hinder what needs the embedder.
 _OF_ALL_JOBS = (CatalogUnavailable, LeaseLost, StorageFull)
@@ -55,18 +54,6 @@ class Task(Protocol):
         done, of which TryAgain has it tried again later.
         """
         ...
-
-
-def problem_of_worker(catalog: Catalog, kind: str = INGEST) -> str | None:
-    """Why jobs of a kind wait, as the process says that does them, whichever it is.
-
-    None where none does, or all is well, or only uploads wait. What the process before it said does not count.
-    """
-    term = Lease(catalog, WORKER).term()
-    problem = None if term is None else catalog.fact(facts.WORKER_PROBLEM)
-    if problem is None or problem["term"] != term or (problem["uploads_only"] and kind != INGEST):
-        return None
-    return str(problem["said"])
 
 
 class Worker:

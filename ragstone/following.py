@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 
 from ingest.errors import CatalogUnavailable
+from ingest.jobs.hindrances import problem_of_worker
 from ingest.jobs.queue import FINISHED
 from ingest.types import Job
-from ingest.worker import problem_of_worker
 from ragstone.errors import JobNotDone
 from ragstone.wiring import Application
 

@@ -18,12 +18,13 @@ from ingest.catalog.catalog import Catalog, Readable
 from ingest.catalog.statements import Guard, unguarded
 from ingest.errors import NotAllowed, NotFound
 from ingest.jobs import statements as job_statements
+from ingest.jobs.hindrances import with_hindrances
 from ingest.jobs.statements import PROGRESS, RECORD, due, ended_as, fail_attempt, forget_passwords, job_of, may_read
 from ingest.jobs.uploads import Upload, left_of, payload_of
 from ingest.types import DocumentOutcome, Job, JobState, JobSummary, Problem
 
 # The kind of the job that ingests uploads.
-INGEST = "ingest"
+INGEST = job_statements.INGEST
 # The kind of the job that fills an embedding space and puts it in use.
 FILL_SPACE = "fill-space"
 # The kind of the job that takes away what retention no longer keeps.
@@ -353,7 +354,8 @@ class JobQueue:
             row = connection.execute(select(table).where(table.c.job_id == job_id)).mappings().one_or_none()
         if row is None:
             raise NotFound(f"no job {job_id}")
-        return job_of(row)
+        (job,) = with_hindrances(self._catalog, [job_of(row)])
+        return job
 
     def list(
         self,
@@ -380,7 +382,8 @@ class JobQueue:
                 query = query.where(table.c.number < job_statements.number_of(connection, after, readable))
             rows = connection.execute(query).mappings()
             numbers = list(islice((row["number"] for row in rows if may_read(row, readable)), limit))
-            return job_statements.summaries(connection, numbers)
+            found = job_statements.summaries(connection, numbers)
+        return with_hindrances(self._catalog, found)
 
     def remove_old(self, days: float, now: datetime | None = None) -> int:
         """Removes the jobs that ended more than so many days ago; returns how many. The last of each source stays."""

@@ -18,6 +18,8 @@ from ingest.types import DocumentOutcome, Job, JobSummary, Problem
 
 # `failed`: none of its files was taken, or it can't be done; `dead`: tried again and again, and given up.
 FINISHED = ("done", "failed", "cancelled", "dead")
+# The kind of the job that ingests uploads.
+INGEST = "ingest"
 # The kind of the job that brings a source up to date.
 REFRESH = "refresh"
 # In the payload of a refresh: since when its items are done, which is when all of them were listed.

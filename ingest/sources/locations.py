@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urldefrag, urlsplit
 
@@ -38,6 +39,29 @@ def web_address(address: str) -> str:
         raise ValueError("an address with a password in it would be stored and shown: leave the password out")
     _ = parts.port  # which there may not be
     return address if parts.path else parts._replace(path="/").geturl()
+
+
+def leads_within(address: str, target: str, folders: Sequence[str]) -> bool:
+    """Whether a redirect from `address` stays in a source of pages in `folders` (addresses that end with a slash).
+
+    http and https are one, and so is a site with and without `www.`. What a sitemap lists beside its own folder may be
+    anywhere on its site.
+    """
+    source, place = _place(address), _place(target)
+    below = [_place(its) for its in folders]
+    if not source.startswith(tuple(below)):
+        below.append(source.partition("/")[0] + "/")
+    return any(f"{place.rstrip('/')}/".startswith(its) for its in below)
+
+
+def _place(address: str) -> str:
+    """Host, port where it is none of the usual ones, and path."""
+    parts = urlsplit(address)
+    port = "" if parts.port in (None, _PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{(parts.hostname or '').removeprefix('www.')}{port}{parts.path or '/'}"
+
+
+_PORTS = {"http": 80, "https": 443}
 
 
 def _check_repository(location: str) -> None:

@@ -16,7 +16,7 @@ from ingest.errors import DocumentTooLarge, NotFound, RefusedDocument, SourceUnu
 from ingest.sources.charsets import in_utf_8
 from ingest.sources.indexing import Wishes, wishes_of
 from ingest.sources.links import links, sitemap_entries
-from ingest.sources.locations import web_address
+from ingest.sources.locations import leads_within, web_address
 from ingest.sources.requests import MIB, Page, Requests, name_of, said_of
 from ingest.sources.robots import Robots
 from ingest.sources.types import Fetched, LeaveOut, Listed, SourceSettings, Unlisted
@@ -59,6 +59,8 @@ class WebReader:
         self._requests = Requests(limits, resolve)
         self._open.callback(self._requests.close)
         self._robots = Robots(self._requests)
+        starts = map(web_address, settings.location.split())
+        self._folders = tuple(dict.fromkeys(address.rsplit("/", 1)[0] + "/" for address in starts))
         self._kept: dict[str, _Kept | RefusedDocument | TryAgain] = {}
         self._bytes: IO[bytes] | None = None  # of the pages that are kept: in a file, since they can be many
 
@@ -82,7 +84,6 @@ class WebReader:
     def _linked(self, stop: Callable[[], bool]) -> Iterator[Listed]:
         """Breadth first. A page further in that can't be had is an item that can't, and what it linked to stays."""
         starts = list(dict.fromkeys(map(web_address, self._settings.location.split())))
-        below = tuple(address.rsplit("/", 1)[0] + "/" for address in starts)
         seen = set(starts)
         waiting = deque((address, 0) for address in starts)
         failures = 0
@@ -96,7 +97,7 @@ class WebReader:
                 raise failed
             yield _listed(address, None)
             for link in links(*found) if depth < self._settings.depth else ():
-                if link not in seen and link.startswith(below) and self._robots.may_ask(link):
+                if link not in seen and link.startswith(self._folders) and self._robots.may_ask(link):
                     seen.add(link)
                     waiting.append((link, depth + 1))
             if len(seen) > self._settings.max_items:
@@ -159,7 +160,7 @@ class WebReader:
             raise _of_named((passing or unread)[0])
 
     def _entries(self, address: str) -> Iterator[tuple[str, str, str | None]]:
-        page = self._asked(address, None, _MAX_SITEMAP_BYTES)
+        page = self._asked(address, None, _MAX_SITEMAP_BYTES, anywhere=True)
         return sitemap_entries(page.data or b"", address, _MAX_SITEMAP_BYTES)
 
     # -- one page
@@ -191,9 +192,21 @@ class WebReader:
     def close(self) -> None:
         self._open.close()
 
-    def _asked(self, address: str, mark: str | None, max_bytes: int) -> Page:
-        """What came back for an address, where robots.txt of each site on the way there lets programs ask."""
-        page = self._requests.get(address, mark, max_bytes, self._robots.require)
+    def _asked(self, address: str, mark: str | None, max_bytes: int, *, anywhere: bool = False) -> Page:
+        """What came back for an address, where robots.txt of each site on the way there lets programs ask.
+
+        Raises RefusedDocument where it leads out of the source, unless that may be `anywhere`.
+        """
+
+        def require(at: str) -> None:
+            if not (anywhere or at == address or leads_within(address, at, self._folders)):
+                raise RefusedDocument(
+                    f"{address} redirects to {at}, which is outside of the source, such as a page to log in: see "
+                    "whether it can still be read, or leave it out. What was there stays"
+                )
+            self._robots.require(at)
+
+        page = self._requests.get(address, mark, max_bytes, require)
         return page if page.data is None else replace(page, data=in_utf_8(page.data, page.charset))
 
     def _asked_by_name(self, address: str, mark: str | None, max_bytes: int) -> Page:

@@ -10,7 +10,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from ingest.catalog.leases import Lease
-from ingest.worker import WORKER, problem_of_worker
+from ingest.jobs.hindrances import WORKER, problem_of_worker
 from ragstone.api.access import Administrator, AnyCaller
 from ragstone.api.parts import Parts
 from ragstone.worker_process import WorkerElsewhere

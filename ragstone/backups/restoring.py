@@ -32,9 +32,9 @@ from ingest.catalog.catalog import Catalog
 from ingest.catalog.leases import Lease
 from ingest.disk import sync_folder
 from ingest.errors import CatalogDamaged, CatalogUnavailable, DataFolderUnusable, LeaseHeld, StorageFull
+from ingest.jobs.hindrances import WORKER
 from ingest.jobs.queue import JobQueue
 from ingest.originals import Originals
-from ingest.worker import WORKER
 from ragstone.backups import archive
 from ragstone.backups.archive import BadBackup, Manifest
 from ragstone.backups.copies import copy_rows, opened

@@ -7,6 +7,8 @@ from typing import get_args
 
 import click
 
+from ingest.catalog.catalog import Catalog
+from ingest.jobs.hindrances import problem_of_worker
 from ingest.types import Job, JobState, JobSummary
 from ragstone.commands.options import echo_json, existing, json_option, reading
 from ragstone.rendering import one_line, outcome_lines
@@ -28,13 +30,14 @@ def list_jobs(
     loaded: LoadedSettings, states: tuple[JobState, ...], limit: int, after: str | None, as_json: bool
 ) -> None:
     """List the newest jobs."""
-    found = reading(loaded).queue.list(limit, states=states, after=after)
+    application = reading(loaded)
+    found = application.queue.list(limit, states=states, after=after)
     cursor = found[-1].job_id if len(found) == limit else None
     if as_json:
         echo_json({"jobs": [job.model_dump(mode="json") for job in found], "next_cursor": cursor})
         return
     for job in found:
-        click.echo(_line(job))
+        click.echo(_line(job, application.catalog))
 
 
 @jobs.command()
@@ -43,11 +46,12 @@ def list_jobs(
 @click.pass_obj
 def show(loaded: LoadedSettings, job_id: str, as_json: bool) -> None:
     """Show a job with what became of its files."""
-    job = reading(loaded).queue.get(job_id)
+    application = reading(loaded)
+    job = application.queue.get(job_id)
     if as_json:
         echo_json(job.model_dump(mode="json"))
         return
-    click.echo(_line(job))
+    click.echo(_line(job, application.catalog))
     for outcome in job.documents:
         for line in outcome_lines(outcome):
             click.echo(line)
@@ -63,11 +67,12 @@ def show(loaded: LoadedSettings, job_id: str, as_json: bool) -> None:
 @click.pass_obj
 def cancel(loaded: LoadedSettings, job_id: str, as_json: bool) -> None:
     """Ask a job to stop after the files at hand; what it has done stays."""
-    job = existing(loaded).ingestion.cancel(job_id)
+    application = existing(loaded)
+    job = application.ingestion.cancel(job_id)
     if as_json:
         echo_json(job.model_dump(mode="json"))
     else:
-        click.echo(_line(job))
+        click.echo(_line(job, application.catalog))
 
 
 @jobs.command()
@@ -76,14 +81,15 @@ def cancel(loaded: LoadedSettings, job_id: str, as_json: bool) -> None:
 @click.pass_obj
 def retry(loaded: LoadedSettings, job_id: str, as_json: bool) -> None:
     """Queue a job once more that was given up (`dead`); the service does it, or the next command that works."""
-    job = existing(loaded).queue.retry(job_id)
+    application = existing(loaded)
+    job = application.queue.retry(job_id)
     if as_json:
         echo_json(job.model_dump(mode="json"))
     else:
-        click.echo(_line(job))
+        click.echo(_line(job, application.catalog))
 
 
-def _line(job: Job | JobSummary) -> str:
+def _line(job: Job | JobSummary, catalog: Catalog) -> str:
     """The job with how far it is and its first problem."""
     left = "" if job.eta_s is None else f", about {job.eta_s:.0f} s left"
     counts = ", ".join(f"{number} {state}" for state, number in sorted(job.counts.items()))
@@ -94,7 +100,14 @@ def _line(job: Job | JobSummary) -> str:
     later = f", tried again at {job.not_before.astimezone():%H:%M:%S}" if job.not_before and waits else ""
     what = job.kind if job.source is None else f"{job.kind} of {job.source}"
     far = f", {job.done} of {job.total}{f' ({counts})' if counts else ''}" if job.total else ""
-    return one_line(f"{job.job_id}  {when}  {what} {job.state}{far}{left}{later}{problem}")
+    return one_line(f"{job.job_id}  {when}  {what} {_state(job, catalog)}{far}{left}{later}{problem}")
+
+
+def _state(job: Job | JobSummary, catalog: Catalog) -> str:
+    if job.hindrance == "no-worker":
+        return "waits for a worker (`ragstone serve` or `ragstone daemon`)"
+    said = problem_of_worker(catalog, job.kind) if job.hindrance is not None else None
+    return job.state if said is None else f"waits, because {said}"
 
 
 COMMANDS = (jobs,)

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import event, update
 
-from ingest.catalog import schema
+from ingest.catalog import facts, schema
 from ingest.catalog.catalog import Catalog
+from ingest.catalog.leases import Lease
 from ingest.errors import NotFound
-from ingest.jobs.queue import REFRESH
+from ingest.jobs.hindrances import WORKER
+from ingest.jobs.queue import INGEST, REFRESH
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.sources.register import SourceRegister
 from ingest.sources.types import SourceSettings
@@ -73,6 +75,37 @@ def test_only_a_job_that_waits_is_tried_again_at_some_time(ingestion: Ingestion,
     with catalog.writing() as connection:
         connection.execute(update(schema.jobs).values(state=state))
     assert (ingestion.queue.get(job_id).not_before, ingestion.queue.list()[0].not_before) == (None, None)
+
+
+def test_a_job_that_no_worker_is_at_says_so_and_not_how_long_it_takes(ingestion: Ingestion, catalog: Catalog) -> None:
+    job_id = submit(ingestion, "a.md", "b.md")
+    lease = Lease(catalog, WORKER)
+    assert lease.acquire()
+    assert ingestion.queue.claim() is not None
+    with catalog.writing() as connection:
+        connection.execute(update(schema.jobs).values(done=1))
+
+    def seen() -> tuple[str | None, bool]:
+        (listed,), job = ingestion.queue.list(), ingestion.queue.get(job_id)
+        assert (listed.hindrance, listed.state, job.state) == (job.hindrance, "running", "running")
+        assert (listed.eta_s is None) == (job.eta_s is None)
+        return job.hindrance, job.eta_s is not None
+
+    assert seen() == (None, True)
+    for uploads_only in (False, True):
+        said = {"said": "the disk is full", "uploads_only": uploads_only, "term": lease.term()}
+        with catalog.writing() as connection:
+            facts.put(connection, facts.WORKER_PROBLEM, said)
+            connection.execute(update(schema.jobs).values(kind=INGEST))
+        assert seen() == ("worker-trouble", False)
+        with catalog.writing() as connection:
+            connection.execute(update(schema.jobs).values(kind="purge"))
+        assert seen() == ((None, True) if uploads_only else ("worker-trouble", False))
+    lease.release()
+    assert seen() == ("no-worker", False)
+    with catalog.writing() as connection:
+        connection.execute(update(schema.jobs).values(state="done"))
+    assert ingestion.queue.get(job_id).hindrance is None
 
 
 def test_a_refresh_says_which_source_it_is_of(ingestion: Ingestion, catalog: Catalog) -> None:

@@ -16,10 +16,12 @@ from following import Followed, document, write
 from sqlalchemy import update
 
 from ingest.catalog.catalog import Catalog, schema
+from ingest.catalog.leases import Lease
 from ingest.config import IngestSettings
 from ingest.errors import NotFound, StorageFull
 from ingest.extraction.process import ReadHere
 from ingest.jobs import statements as job_statements
+from ingest.jobs.hindrances import WORKER
 from ingest.jobs.queue import ClaimedJob
 from ingest.loaders.reading import Reading
 from ingest.pipeline import IncomingFile
@@ -755,6 +757,8 @@ def test_a_job_that_is_stopped_just_before_its_end_is_cancelled(followed: Follow
 
 def test_the_time_left_is_told_by_the_pace_since_the_list_was_known(followed: Followed, folder: Path) -> None:
     (job_id,) = followed.register.request("s")
+    lease = Lease(followed.catalog, WORKER)
+    assert lease.acquire()  # else nobody is at it
     assert followed.queue.claim() is not None
     now = datetime.now(UTC)
     with followed.catalog.writing() as connection:
@@ -766,6 +770,7 @@ def test_the_time_left_is_told_by_the_pace_since_the_list_was_known(followed: Fo
     followed.queue.report(job_id, 10, 30)
     for job in (followed.queue.get(job_id), followed.job()):
         assert job.eta_s == pytest.approx(20, abs=2)
+    lease.release()
 
 
 def test_settings_are_checked_when_they_are_given() -> None:

@@ -11,6 +11,7 @@ from web_server import Site, site
 from ingest.catalog.catalog import Catalog
 from ingest.config import WebSettings
 from ingest.errors import RefusedDocument, TryAgain
+from ingest.sources.locations import leads_within
 from ingest.sources.requests import Requests
 from ingest.sources.types import SourceSettings
 from ingest.sources.web import WebReader
@@ -133,28 +134,75 @@ def test_robots_are_minded(followed: Followed, server: Site) -> None:
 
 @pytest.mark.parametrize("depth", [0, 1])
 def test_robots_are_minded_where_redirects_lead(followed: Followed, server: Site, depth: int) -> None:
+    server.put("/robots.txt", "User-agent: *\nDisallow: /d/private/\n", media_type="text/plain")
+    server.put("/d/", page("redir", "free"))
+    server.put("/d/redir", status=302, location="/d/redir2")
+    server.put("/d/redir2", status=302, location="/d/private/secret")
+    server.put("/d/private/secret", page(text="the secret"))
+    server.put("/d/free", status=301, location="/d/open")
+    server.put("/d/open", page(text="open"))
+    starts = f"{server.url}/d/" if depth else f"{server.url}/d/redir {server.url}/d/free"
+    followed.put("s", "web", starts, depth=depth)
+    assert followed.refresh().failed == 1
+    problems = {its.uri: its.problem for its in followed.register.items("s", 10)}
+    assert "robots.txt" in str(problems[f"{server.url}/d/redir"])
+    assert f"{server.url}/d/free" in followed.shown()
+    assert "/d/private/secret" not in server.asked
+    assert server.asked.count("/robots.txt") == 1
+
+
+@pytest.mark.parametrize("kind", ["pages", "links", "sitemap"])
+def test_a_redirect_out_of_the_source_is_told_and_what_was_there_stays(
+    followed: Followed, server: Site, kind: str
+) -> None:
     with site() as other:
-        server.put("/robots.txt", "User-agent: *\nDisallow: /private/\n", media_type="text/plain")
-        other.put("/robots.txt", "User-agent: *\nDisallow: /closed\n", media_type="text/plain")
-        server.put("/d/", page("redir", "far", "free"))
-        server.put("/d/redir", status=302, location="/d/redir2")
-        server.put("/d/redir2", status=302, location="/private/secret")
-        server.put("/private/secret", page(text="the secret"))
-        server.put("/d/far", status=301, location=f"{other.url}/closed")
-        server.put("/d/free", status=301, location=f"{other.url}/open")
-        other.put("/closed", page(text="closed"))
-        other.put("/open", page(text="open"))
-        pages = "redir", "far", "free"
-        starts = f"{server.url}/d/" if depth else " ".join(f"{server.url}/d/{name}" for name in pages)
-        followed.put("s", "web", starts, depth=depth)
-        assert followed.refresh().failed == 2
-        problems = {its.uri: its.problem for its in followed.register.items("s", 10)}
-        assert "robots.txt" in str(problems[f"{server.url}/d/redir"])
-        assert "robots.txt" in str(problems[f"{server.url}/d/far"])
-        assert f"{server.url}/d/free" in followed.shown()
-        assert "/private/secret" not in server.asked
-        assert other.asked == ["/robots.txt", "/open"]
-        assert server.asked.count("/robots.txt") == 1
+        server.put("/login?next=x", page(text="log in first"))
+        other.put("/d/a", page(text="of another site"))
+        server.put("/d/", page("a", "b", "c"))
+        for name in "abc":
+            server.put(f"/d/{name}", page(text=f"the page {name}"))
+        server.put("/d/map.xml", sitemap(server, "/d/a", "/d/b", "/d/c"))
+        if kind == "sitemap":
+            followed.put("s", "sitemap", f"{server.url}/d/map.xml")
+        else:
+            starts = f"{server.url}/d/" if kind == "links" else " ".join(f"{server.url}/d/{name}" for name in "abc")
+            followed.put("s", "web", starts, depth=1 if kind == "links" else 0)
+        followed.refresh()
+        before = uris(followed, server)
+        server.put("/d/a", status=302, location="/login?next=x")
+        server.put("/d/b", status=302, location=f"{other.url}/d/a")
+        server.put("/d/c", status=302, location="/d/sub/c/")
+        server.put("/d/sub/c/", page(text="the page c has moved"))
+        run = followed.refresh()
+        assert (run.state, run.failed, run.taken, run.removed) == ("done", 2, 1, 0)
+        assert uris(followed, server) == {**before, "/d/c": 2}
+        problems = {its.uri.rsplit("/", 1)[1]: its.problem for its in followed.register.items("s", 10, state="failed")}
+        for name, target in {"a": f"{server.url}/login?next=x", "b": f"{other.url}/d/a"}.items():
+            assert f"redirects to {target}, which is outside of the source" in str(problems[name])
+        assert "/login?next=x" not in server.asked
+        assert other.asked == []
+        server.put("/d/a", page(text="the page a is back"))
+        assert followed.refresh().failed == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "target", "within"),
+    [
+        ("http://example.org/docs/", "https://example.org/docs/", True),
+        ("http://example.org/docs/", "https://www.example.org:443/docs/en/", True),
+        ("http://example.org/docs/a", "http://example.org/docs/a/", True),
+        ("http://example.org/docs/", "http://example.org/docs", True),
+        ("http://example.org/docs/a", "http://example.org/docsets/a", False),
+        ("http://example.org/docs/a", "http://example.org/login", False),
+        ("http://example.org/docs/a", "http://example.org:8080/docs/a", False),
+        ("http://example.org/docs/a", "http://login.example.org/docs/a", False),
+        ("http://example.org/other/a", "http://example.org/b", True),  # which a sitemap lists beside its folder
+        ("http://example.com/a", "http://example.org/docs/b", True),  # another folder of the source
+        ("http://example.com/a", "http://example.net/a", False),
+    ],
+)
+def test_where_a_redirect_may_lead(address: str, target: str, within: bool) -> None:
+    assert leads_within(address, target, ["http://example.org/docs/"]) == within
 
 
 def test_a_sitemap_that_is_not_for_programs_is_not_read(followed: Followed, server: Site) -> None:

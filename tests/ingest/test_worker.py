@@ -23,12 +23,13 @@ from ingest.errors import CatalogUnavailable, IngestError, NotAllowed, NotFound
 from ingest.extraction import process
 from ingest.extraction.process import ReadHere, ReadingProcesses
 from ingest.identity import document_id_of
+from ingest.jobs.hindrances import WORKER, problem_of_worker
 from ingest.jobs.queue import FILL_SPACE, FINISHED, JobQueue
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.revisions.history import History
 from ingest.types import Embedder, Job, Space, Vectors
-from ingest.worker import WORKER, Worker, problem_of_worker
+from ingest.worker import Worker
 from retrieval.hash_embedder import HashEmbedder
 
 ONE_BY_ONE = IngestSettings(commit_files=1)

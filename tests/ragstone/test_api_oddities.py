@@ -18,8 +18,8 @@ from service import HOST, TRUE, application_in, service, upload
 from generation.language_models.scripted import ScriptedLanguageModel
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.leases import Lease
+from ingest.jobs.hindrances import WORKER
 from ingest.jobs.queue import JobQueue
-from ingest.worker import WORKER
 
 
 @pytest.fixture

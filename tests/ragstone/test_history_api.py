@@ -175,4 +175,8 @@ def test_the_command_line_lists_jobs_and_cancels_what_waits(tmp_path: Path) -> N
     application.close()
     newest, before = run(tmp_path, "jobs", "list")["jobs"]
     assert (newest["job_id"], newest["state"], before["state"]) == (waiting, "queued", "done")
+    assert (newest["hindrance"], before["hindrance"]) == ("no-worker", None)
+    first, second = CliRunner().invoke(cli, ["--data", str(tmp_path), "jobs", "list"]).output.splitlines()
+    assert "ingest waits for a worker" in first
+    assert "ingest done" in second
     assert run(tmp_path, "jobs", "cancel", waiting)["state"] == "cancelled"

@@ -10,8 +10,8 @@ from ingest.catalog import facts
 from ingest.catalog.catalog import Catalog
 from ingest.catalog.leases import Lease
 from ingest.errors import CatalogDamaged, CatalogUnavailable, DataFolderUnusable
+from ingest.jobs.hindrances import WORKER
 from ingest.types import DocumentOutcome
-from ingest.worker import WORKER
 from ragstone.commands.options import echo_json
 from ragstone.errors import BadRequest
 from ragstone.rendering import outcome_line

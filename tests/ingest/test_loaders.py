@@ -202,7 +202,7 @@ def test_no_prefix_of_a_file_raises_anything_unforeseen(name: str) -> None:
     samples = {".pdf": A_PDF, ".docx": a_docx(), ".ipynb": b'{"cells": [{"cell_type": "code", "source": ["1"]}]}'}
     samples |= dict.fromkeys(images.EXTENSIONS, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
     samples |= dict.fromkeys(
-        (".dita", ".fb2", ".jats", ".nxml", ".rss", ".xml"), b"<a><title>A</title><p>newts</p></a>"
+        (".dita", ".fb2", ".jats", ".nxml", ".rss", ".svg", ".xml"), b"<a><title>A</title><p>newts</p></a>"
     )
     samples |= {".rtf": A_RTF, ".doc": A_DOC, ".odt": AN_ODT}
     packed = {*PACKAGE_EXTENSIONS, *COMPOUND_EXTENSIONS}

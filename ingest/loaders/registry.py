@@ -24,9 +24,8 @@ def extract(data: bytes, name: str, reading: Reading | None = None) -> Extracted
     its name; one that can't be read is named in the notes. `attachments` of the result is empty.
 
     Raises EmptyDocument where there is no letter or digit (heading marks alone are no text) or next to none among very
-    many signs, UnsupportedFormat,
-    CorruptDocument, EncryptedDocument, NeedsOcr, LimitExceeded, and DocumentTooLarge for a text of more than
-    `reading.max_text_mib` MiB as UTF-8. Each message names the file and says what to do.
+    many signs, UnsupportedFormat, CorruptDocument, EncryptedDocument, NeedsOcr, LimitExceeded, and DocumentTooLarge for
+    a text of more than `reading.max_text_mib` MiB as UTF-8. Each message names the file and says what to do.
     """
     reading = reading or Reading()
     extracted = _with_short_titles(_Extraction(reading).whole(data, name))

@@ -15,6 +15,7 @@ from ingest.loaders.blocks import Block, fence, join, table, under_title
 from ingest.loaders.css_matching import TooMuchToMatch
 from ingest.loaders.encodings import byte_order_mark, codec_of, decode, refuse_binary, try_decode
 from ingest.loaders.grids import Cell, Row, filled, span
+from ingest.loaders.html_marks import ListNumbers, mark_pictures, mark_struck, without_pictures
 from ingest.loaders.packages import DEEPEST_ELEMENTS
 from ingest.loaders.raised import mark_raised
 from ingest.loaders.reading import Reading
@@ -61,10 +62,12 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     if page is None:
         return Extracted(text="", title=stem(name), media_type="text/html")
     stated = " ".join(clean(page.xpath("string(//title[not(ancestor::svg)])")).split())
-    unseen = _taken_unseen(page, source, name)  # first: rules count siblings that are dropped below
+    mark_pictures(page)
+    unseen = without_pictures(_taken_unseen(page, source, name))  # first: rules count siblings that are dropped below
     _drop_surroundings(page)
     part = _main_part(page)
     mark_raised(part, "sup", "a")
+    mark_struck(part)
     writer = _Writer()
     writer.walk(part)
     writer.flush()
@@ -250,11 +253,10 @@ class _Writer:
 
     def _list(self, element: Any) -> None:
         self.flush()
-        number = 0
+        numbers = ListNumbers(element)
         for child in element:
             if child.tag == "li":
-                number += 1
-                self._marker = "  " * self._depth + (f"{number}. " if element.tag == "ol" else "- ")
+                self._marker = "  " * self._depth + numbers.next(child)
             self._depth += 1
             self.walk(child)
             self.flush()

@@ -147,21 +147,19 @@ def _without_doctype(source: str, name: str) -> str:
 
 def _parse(source: str, name: str) -> Any:
     """The root element, or None where there is no element at all."""
-    parser = lxml.html.HTMLParser(
-        encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
-    )
+    written = _without_doctype(clean(source), name).encode("utf-8")
     try:
-        page = lxml.html.document_fromstring(_without_doctype(clean(source), name).encode("utf-8"), parser=parser)
+        page, said = _parsed(written, huge=False)
+        is_huge = said.startswith("Resource limit exceeded")  # one run of text of 10 MB
+        if is_huge:
+            page, said = _parsed(written, huge=True)
     except lxml.etree.ParserError:  # "Document is empty"
         return None
-    if any(entry.level_name == "FATAL" for entry in parser.error_log):
-        # The parser stops there, and the rest of the page would be missing without a word.
-        said = parser.error_log.last_error.message
-        if said.startswith("Excessive depth"):
-            raise CorruptDocument(
-                f"{name}: its elements are nested more than {DEEPEST_ELEMENTS} deep. "
-                "Simplify the page, or save it as text."
-            )
+    if said.startswith("Excessive depth") or (is_huge and _is_too_deep(page)):
+        raise CorruptDocument(
+            f"{name}: its elements are nested more than {DEEPEST_ELEMENTS} deep. Simplify the page, or save it as text."
+        )
+    if said:  # the parser stops there, and the rest of the page would be missing without a word
         raise CorruptDocument(f"{name}: can't be read to its end ({said}). Simplify the page, or save it as text.")
     if "&#" in source:  # the parser resolves references to control characters, but takes none of them back
         for element in page.iter():
@@ -169,6 +167,28 @@ def _parse(source: str, name: str) -> Any:
                 if text and (cleaned := clean(text)) != text:
                     setattr(element, part, cleaned)
     return page
+
+
+def _parsed(source: bytes, *, huge: bool) -> tuple[Any, str]:
+    """The root element, and what the parser says of why it stopped before the end, "" where it did not.
+
+    `huge` lifts its limits, that of 255 levels included.
+    """
+    parser = lxml.html.HTMLParser(
+        encoding="utf-8", no_network=True, huge_tree=huge, remove_comments=True, remove_pis=True
+    )
+    page = lxml.html.document_fromstring(source, parser=parser)
+    stopped = any(entry.level_name == "FATAL" for entry in parser.error_log)
+    return page, parser.error_log.last_error.message.strip() if stopped else ""
+
+
+def _is_too_deep(page: Any) -> bool:
+    depth = 0
+    for event, _ in lxml.etree.iterwalk(page, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > DEEPEST_ELEMENTS:
+            return True
+    return False
 
 
 def _drop_surroundings(page: Any) -> None:

@@ -353,3 +353,21 @@ def test_items_of_a_list_are_numbered_as_they_are_shown(opening: str, expected: 
 
 def test_an_item_may_state_its_number() -> None:
     assert extract(b"<ol><li>a<li value=7>b<li>c</ol>", "a.html").text == "1. a\n7. b\n8. c"
+
+
+def test_a_page_with_one_very_long_run_of_text_is_read_whole() -> None:
+    page = f"<h1>Newts</h1><p>{'newts ' * 1_800_000}swim</p><p>The end."
+    text = extract(page.encode(), "a.html").text
+    assert len(text) > 10_000_000
+    assert text.endswith("swim\n\nThe end.")
+
+
+def test_a_page_with_a_very_long_run_of_text_is_still_no_deeper_than_others() -> None:
+    page = f"<p>{'newts ' * 1_800_000}</p>{'<div>' * 300}newts"
+    with pytest.raises(CorruptDocument, match=r"a\.html: its elements are nested more than 255 deep"):
+        extract(page.encode(), "a.html")
+
+
+def test_a_run_of_text_that_xml_can_not_have_is_said_in_plain_words() -> None:
+    with pytest.raises(CorruptDocument, match=r"a\.xml: one run of text in it, or one value, has more than 10 MB"):
+        extract(f"<a><p>{'newts ' * 1_800_000}</p></a>".encode(), "a.xml")

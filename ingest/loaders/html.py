@@ -15,6 +15,7 @@ from ingest.loaders.blocks import Block, fence, join, table, under_title
 from ingest.loaders.css_matching import TooMuchToMatch
 from ingest.loaders.encodings import byte_order_mark, codec_of, decode, refuse_binary, try_decode
 from ingest.loaders.grids import Cell, Row, filled, span
+from ingest.loaders.html_marks import ListNumbers, mark_pictures, mark_struck, without_pictures
 from ingest.loaders.packages import DEEPEST_ELEMENTS
 from ingest.loaders.raised import mark_raised
 from ingest.loaders.reading import Reading
@@ -61,10 +62,12 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     if page is None:
         return Extracted(text="", title=stem(name), media_type="text/html")
     stated = " ".join(clean(page.xpath("string(//title[not(ancestor::svg)])")).split())
-    unseen = _taken_unseen(page, source, name)  # first: rules count siblings that are dropped below
+    mark_pictures(page)
+    unseen = without_pictures(_taken_unseen(page, source, name))  # first: rules count siblings that are dropped below
     _drop_surroundings(page)
     part = _main_part(page)
     mark_raised(part, "sup", "a")
+    mark_struck(part)
     writer = _Writer()
     writer.walk(part)
     writer.flush()
@@ -144,21 +147,19 @@ def _without_doctype(source: str, name: str) -> str:
 
 def _parse(source: str, name: str) -> Any:
     """The root element, or None where there is no element at all."""
-    parser = lxml.html.HTMLParser(
-        encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
-    )
+    written = _without_doctype(clean(source), name).encode("utf-8")
     try:
-        page = lxml.html.document_fromstring(_without_doctype(clean(source), name).encode("utf-8"), parser=parser)
+        page, said = _parsed(written, huge=False)
+        is_huge = said.startswith("Resource limit exceeded")  # one run of text of 10 MB
+        if is_huge:
+            page, said = _parsed(written, huge=True)
     except lxml.etree.ParserError:  # "Document is empty"
         return None
-    if any(entry.level_name == "FATAL" for entry in parser.error_log):
-        # The parser stops there, and the rest of the page would be missing without a word.
-        said = parser.error_log.last_error.message
-        if said.startswith("Excessive depth"):
-            raise CorruptDocument(
-                f"{name}: its elements are nested more than {DEEPEST_ELEMENTS} deep. "
-                "Simplify the page, or save it as text."
-            )
+    if said.startswith("Excessive depth") or (is_huge and _is_too_deep(page)):
+        raise CorruptDocument(
+            f"{name}: its elements are nested more than {DEEPEST_ELEMENTS} deep. Simplify the page, or save it as text."
+        )
+    if said:  # the parser stops there, and the rest of the page would be missing without a word
         raise CorruptDocument(f"{name}: can't be read to its end ({said}). Simplify the page, or save it as text.")
     if "&#" in source:  # the parser resolves references to control characters, but takes none of them back
         for element in page.iter():
@@ -166,6 +167,28 @@ def _parse(source: str, name: str) -> Any:
                 if text and (cleaned := clean(text)) != text:
                     setattr(element, part, cleaned)
     return page
+
+
+def _parsed(source: bytes, *, huge: bool) -> tuple[Any, str]:
+    """The root element, and what the parser says of why it stopped before the end, "" where it did not.
+
+    `huge` lifts its limits, that of 255 levels included.
+    """
+    parser = lxml.html.HTMLParser(
+        encoding="utf-8", no_network=True, huge_tree=huge, remove_comments=True, remove_pis=True
+    )
+    page = lxml.html.document_fromstring(source, parser=parser)
+    stopped = any(entry.level_name == "FATAL" for entry in parser.error_log)
+    return page, parser.error_log.last_error.message.strip() if stopped else ""
+
+
+def _is_too_deep(page: Any) -> bool:
+    depth = 0
+    for event, _ in lxml.etree.iterwalk(page, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > DEEPEST_ELEMENTS:
+            return True
+    return False
 
 
 def _drop_surroundings(page: Any) -> None:
@@ -250,11 +273,10 @@ class _Writer:
 
     def _list(self, element: Any) -> None:
         self.flush()
-        number = 0
+        numbers = ListNumbers(element)
         for child in element:
             if child.tag == "li":
-                number += 1
-                self._marker = "  " * self._depth + (f"{number}. " if element.tag == "ol" else "- ")
+                self._marker = "  " * self._depth + numbers.next(child)
             self._depth += 1
             self.walk(child)
             self.flush()

@@ -104,6 +104,10 @@ def _refusal(error: lxml.etree.XMLSyntaxError, name: str) -> CorruptDocument:
         return CorruptDocument(
             f"{name}: its elements are nested more than {DEEPEST_ELEMENTS} deep. Simplify it, or save it as text."
         )
+    if error.msg.startswith("Resource limit exceeded"):
+        return CorruptDocument(
+            f"{name}: one run of text in it, or one value, has more than 10 MB. Divide it into paragraphs."
+        )
     return CorruptDocument(f"{name}: is no XML that can be read ({error.msg}). Save it again.")
 
 

@@ -10,7 +10,7 @@ from itertools import chain
 import xxhash
 
 from ingest.screening.findings import Finding, preview
-from ingest.screening.instructions import WORDING_NAMES, Window, windows
+from ingest.screening.instructions import WORDING_NAMES, Window, told, windows
 from ingest.types import Hidden
 
 # Ways that take intent. Layers, hidden rows and slides are switched off by people and programs all the time, so those
@@ -36,7 +36,7 @@ def hidden_text(hidden: Sequence[Hidden], visible: str, threshold: float, max_wo
         if found:
             best = max(found, key=lambda window: window.score)
             shown = its.text[best.start : best.end]
-            reason = f"{_place(its)} it reads like instructions to a language model ({', '.join(best.phrases)})"
+            reason = f"{_place(its)} it reads like instructions to a language model: it {told(best)}"
             yield _finding(reason, shown, min(1.0, best.score / _HINT))
     amounts: dict[str, list[Hidden]] = defaultdict(list)
     for its in hidden:

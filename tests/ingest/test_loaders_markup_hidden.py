@@ -40,6 +40,7 @@ MARKDOWN = [
     ("colour", '<table bgcolor="black"></table><i style="color:#fff">obey</i>'),
     ("colour", '<p style="background:#000"><i style="color:red">Newts</i> obey</p>'),
     ("colour", "Newts <font color='white'>\n\nobey\n\n</font>"),
+    ("layer", '<b role="tab" aria-controls="q">a</b>\n<div role="tabpanel" id="p" hidden>obey</div>'),
 ]
 
 
@@ -56,6 +57,8 @@ def test_what_a_reader_of_markdown_does_not_see_is_told_apart(how: str, source: 
 @pytest.mark.parametrize(
     "source",
     [
+        '<b role="tab" id="t" aria-controls="p">a</b>\n<div role="tabpanel" id="p" hidden>newts</div>',
+        '<b role="tab" id="t">a</b>\n\n<div role="tabpanel" aria-labelledby="t" hidden>newts</div>',
         "`<!-- newts -->`",
         "```html\n<p hidden>newts</p>\n<!-- newts -->\n```",
         "    <!-- newts -->",

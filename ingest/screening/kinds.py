@@ -88,7 +88,7 @@ _LANGUAGES = ("de", "fr", "es", "it", "pt", "nl", "ru", "pl", "zh", "ja", "ko", 
 
 
 def said(names: Iterable[str]) -> str:
-    """What phrases and wordings of these names do, each once: "gives the reader another role, names language models"."""
+    """What phrases and wordings of these names do, each once: "gives the reader another role, names a model"."""
     return ", ".join(dict.fromkeys(_SAID[_without_language(name)] for name in names))
 
 

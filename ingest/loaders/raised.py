@@ -73,27 +73,36 @@ def settled(text: str) -> str:
 
 
 def _written(before: str, its: str, after: str) -> str:
+    """A raised text as it stands between what is before and after it; white space in it stays around it."""
     number = its.strip()
     if len(number) > _LONGEST:
         return its
+    begins, ends = its[: len(its) - len(its.lstrip())], its[len(its.rstrip()) :]
+    before, after = before + begins, ends or after
+    return begins + (_mark(before, number, after) or number) + ends
+
+
+def _mark(before: str, number: str, after: str) -> str | None:
+    """What is written for a raised `number`; None where it stays as it is."""
     last = before[-1:]
     if _NUMBERS.fullmatch(number):
-        return f"[{number}]" if last.isalnum() or last in _AFTER_SENTENCE else its
+        return f"[{number}]" if last.isalnum() or last in _AFTER_SENTENCE else None
     match = _NUMBER.fullmatch(number)
     if match is None:
-        return its
-    if after in _FRACTION and after:
-        return f" {number}" if last.isdigit() else its  # 5 1/2
+        return None
+    if after in _FRACTION:
+        return f" {number}" if last.isdigit() else None  # 5 1/2
     sign = "-" if match[1] in ("\u2212", "\u2013") else match[1] or ""
+    power = f"^{{{sign}{match[2]}}}" if after.isdigit() else f"^{sign}{match[2]}"
     if last.isdigit():
-        return f".{number}" if len(number) == 2 and _PRICE.search(before) else f"^{sign}{match[2]}"
-    if sign and last and not last.isspace():
-        return f"^{sign}{match[2]}"
+        return f".{number}" if len(number) == 2 and _PRICE.search(before) else power
+    if sign and last.strip():
+        return power
     if last.isalpha():
-        return f"^{number}" if _takes_exponent(before, number) else f"[{number}]"
-    if last and last in _AFTER_SENTENCE:
+        return power if after.isalnum() or _takes_exponent(before, number) else f"[{number}]"
+    if last in _AFTER_SENTENCE:
         return f"[{number}]"
-    return its if not last.strip() and after.isalnum() else f"[{number}]" if not last.strip() else its
+    return None if last.strip() or after.isalnum() else f"[{number}]"
 
 
 def _takes_exponent(before: str, number: str) -> bool:

@@ -31,6 +31,9 @@ from ingest.loaders.registry import extract
         ("Ca", "2+", " ions", "Ca2+ ions"),
         ("the ", "14", "C method", "the 14C method"),
         ("5", "1", "/2 inches", "5 1/2 inches"),
+        ("where M", "11 ", "is one", "where M[11] is one"),
+        ("the metal M", "1", "8MgSi", "the metal M^{1}8MgSi"),
+        ("\u03bcmol m", "\u22122 ", "s", "\u03bcmol m^-2 s"),
         ("only $19", "99", "", "only $19.99"),
     ],
 )

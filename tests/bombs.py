@@ -587,7 +587,7 @@ BOMBS: dict[str, Bomb] = {
             "comments.html": lambda: b"<html><body>" + runs("<!--") + b"text",
             "quote-lines.csv": lambda: lines('"\n', 200_000),
             "groups.rtf": lambda: b"{\\rtf1 " + runs("{\\*\\a ") + b"}",
-            "unicode.rtf": lambda: b"{\\rtf1 \\uc30000 " + runs("\\u8364 a") + b"}",
+            "unicode.rtf": lambda: b"{\\rtf1 \\uc30000 " + lines("\\u8364 a", 200_000) + b"}",
         },
     ),
     **_refused(

@@ -36,6 +36,20 @@ def make_folder(folder: Path) -> None:
         raise
 
 
+def why_not_written(path: Path) -> str:
+    """Why a file, or the files of a folder, can't be written, and what to do: of the system's errors that don't say."""
+    folder = path if path.is_dir() else path.parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}: make it, or name another one"
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return f"{folder} is on a file system that is mounted read-only: mount it to be written, or name another folder"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"the folder {folder} is read-only for this user: give it the right to write there, or name another one"
+    if path.is_file() and not os.access(path, os.R_OK | os.W_OK):
+        return f"the file {path} is read-only for this user: give it the right to write it"
+    return f"see to the permissions of {path}"
+
+
 @contextmanager
 def writing_to(folder: Path) -> Iterator[None]:
     """Says what the system's errors mean to the user: raises StorageFull and DataFolderUnusable in their place."""
@@ -45,7 +59,8 @@ def writing_to(folder: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(f"no space left in {folder}: free some, then try again") from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise DataFolderUnusable(f"{folder} can't be written ({error.strerror}): see to its permissions") from error
+            said = f"{folder} can't be written ({error.strerror})"
+            raise DataFolderUnusable(f"{said}: {why_not_written(folder)}") from error
         if error.errno == errno.EIO:
             raise DataFolderUnusable(f"the disk of {folder} does not work ({error.strerror}): see to it") from error
         raise

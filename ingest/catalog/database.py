@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
@@ -13,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ingest.catalog import postgresql
+from ingest.disk import why_not_written
 from ingest.errors import (
     CatalogDamaged,
     CatalogMisconfigured,
@@ -186,10 +189,18 @@ def _translated(error: DBAPIError, said: str, place: str | None) -> IngestError 
     if "full" in said or "No space left" in said:
         return StorageFull(f"the catalog can't grow ({said}): free some space, then try again")
     if "readonly" in said:
-        return DataFolderUnusable(f"the data folder can't be written: {place}: {said}; see to its permissions")
+        return DataFolderUnusable(f"the catalog can't be written ({said}): {_why_not_written(place)}")
     if "unable to open" in said:
-        return DataFolderUnusable(f"the data folder can't be used: {place}: {said}; see to its permissions")
+        return DataFolderUnusable(f"the catalog can't be opened ({said}): {_why_not_written(place)}")
     return CatalogUnavailable(f"the catalog {place} did not answer ({said.strip()}): try again later")
+
+
+def _why_not_written(place: str | None) -> str:
+    """SQLite writes beside its file, even to read it; the files there are its own."""
+    path = Path(place or ".")
+    beside = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
+    refused = [its for its in beside if its.is_file() and not os.access(its, os.R_OK | os.W_OK)]
+    return why_not_written(refused[0] if refused else path)
 
 
 # How SQLite says that a file is not what it wrote.

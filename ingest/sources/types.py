@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from ingest.sources.locations import check_branch, check_location
 from ingest.sources.protocols import check_bucket, require_readable
@@ -71,7 +71,18 @@ class SourceSettings(BaseModel):
             require_no_secret_option(options)
         return options
 
+    @model_validator(mode="after")
+    def _settings_are_of_the_kind(self, info: ValidationInfo) -> SourceSettings:
+        for name, kind in () if _is_stored(info) else _OF_ONE_KIND.items():
+            if kind != self.kind and getattr(self, name) != SourceSettings.model_fields[name].default:
+                raise ValueError(
+                    f"{name} means nothing for a source of the kind {self.kind}, only for {kind}: leave it out"
+                )
+        return self
 
+
+# What is a setting of one kind only; `watch` is on everywhere and means nothing elsewhere.
+_OF_ONE_KIND = {"depth": "web", "branch": "git", "subfolder": "git", "options": "bucket"}
 # The context for settings that come from the catalog.
 _STORED = "stored"
 

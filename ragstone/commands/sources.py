@@ -86,6 +86,8 @@ def add(
         said = "; ".join(str(found["msg"]).removeprefix("Value error, ") for found in error.errors())
         raise BadRequest(said, "settings") from error
     source = Application(loaded.settings).sources.put(name, settings)
+    if kind == "folder" and not Path(location).is_dir():
+        click.echo(one_line(f"{location} is not there now, or no folder: a refresh fails until it is"), err=True)
     if as_json:
         echo_json(source.model_dump(mode="json"))
     else:

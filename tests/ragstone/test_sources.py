@@ -111,6 +111,10 @@ def test_a_source_is_added_refreshed_shown_and_removed(client: TestClient, folde
         ({"kind": "folder", "location": "/x", "colour": "red"}, ""),
         ({"kind": "folder", "location": "/x", "collection": "../x"}, "collection"),
         ({"kind": "ftp", "location": "/x"}, ""),
+        ({"kind": "folder", "location": "/x", "depth": 3}, "depth means nothing"),
+        ({"kind": "web", "location": "https://example.org/", "branch": "x"}, "branch means nothing"),
+        ({"kind": "sitemap", "location": "https://example.org/", "depth": 1}, "depth means nothing"),
+        ({"kind": "git", "location": "/x", "options": {"host": "x"}}, "options means nothing"),
     ],
 )
 def test_what_is_no_source_is_refused(client: TestClient, body: dict[str, Any], said: str) -> None:
@@ -278,6 +282,12 @@ def test_sources_are_managed_by_the_command_line(tmp_path: Path, folder: Path) -
     (source,) = json.loads(ragstone(data, "sources", "list", "--json").stdout)["sources"]
     assert source["schedule"] == "10m"
     assert json.loads(ragstone(data, "sources", "items", "handbook", "--json").stdout) == {"items": []}
+    assert "is not there" not in done.stderr
+    gone = ragstone(data, "sources", "add", "gone", "folder", "/no/such/folder")
+    assert (gone.returncode, gone.stderr.startswith("/no/such/folder is not there now")) == (0, True)
+    ragstone(data, "sources", "remove", "gone")
+    refusal = refused(ragstone(data, "sources", "add", "x", "folder", "/x", "--depth", "3", "--branch", "x"), 2)
+    assert "depth means nothing for a source of the kind folder" in refusal
     assert "is a source no more" in ragstone(data, "sources", "remove", "handbook").stdout
     assert "no source handbook" in refused(ragstone(data, "sources", "remove", "handbook"), 2)
     assert "no name of a source" in refused(ragstone(data, "sources", "add", "../x", "folder", "/x"), 2)

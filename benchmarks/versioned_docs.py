@@ -93,11 +93,11 @@ class Releases:
             text = self.text(release, passage.uri)
             if text is None:
                 yield f"{release} has no {passage.uri}, and a passage of it was found"
-            elif passage.text not in text:
+            elif not _holds(text, passage.text):
                 yield f"{passage.uri} of {release} does not hold {passage.text[:80]!r}"
             for place in passage.also_in:
                 there = self.text(release, place.uri)
-                if there is None or not (place.near or passage.text in there):
+                if there is None or not (place.near or _holds(there, passage.text)):
                     yield f"{passage.uri} of {release} is said to stand in {place.uri} too, and does not"
 
 
@@ -126,6 +126,17 @@ def _question(row: Mapping[str, Any], releases: Sequence[str]) -> Question:
     if said != list(releases):
         raise ValueError(f"{row['question']!r} expects something of {said}, and the releases are {list(releases)}")
     return Question(row["question"], expected)
+
+
+def _holds(whole: str, part: str) -> bool:
+    """Whether the lines of `part` stand in `whole` in their order: comments between them are in no passage."""
+    position = 0
+    for line in filter(str.strip, part.splitlines()):
+        position = whole.find(line, position)
+        if position < 0:
+            return False
+        position += len(line)
+    return True
 
 
 def misfits(releases: Releases, asked: Iterable[Question]) -> Iterator[str]:

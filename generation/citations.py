@@ -93,6 +93,7 @@ def _citation(marker: str, evidence: Evidence, excerpt: Excerpt, *, by_model: bo
         version=evidence.version,
         start=evidence.start,
         end=evidence.end,
+        page=passage.page_at(evidence.start),
         quote=passage.text[evidence.start - passage.start : evidence.end - passage.start],
         origin="model" if by_model else "verifier",
     )

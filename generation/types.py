@@ -66,13 +66,14 @@ class Verifier(Protocol):
 
 
 class Citation(WireModel):
-    """A marker of the answer's text and the place it points to; `quote == version_text[start:end]`."""
+    """A marker of the answer's text and the place it points to; `quote == version_text[start:end]`, from `page` on."""
 
     marker: str  # "[1]"
     document_id: str
     version: int
     start: int
     end: int
+    page: int | None = None
     quote: str
     origin: Literal["model", "verifier"] = (
         "model"  # who found it: the model's own marker held, or the verifier's search

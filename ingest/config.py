@@ -32,7 +32,9 @@ class ExtractionSettings(BaseModel):
     cpu_s: int = Field(120, ge=1, description="Processor time that reading one file may take")
     wall_s: float = Field(180, gt=0, description="Time that reading one file may take")
     max_unpacked_mib: float = Field(400, gt=0, description="What a packed file (DOCX, ZIP...) may unpack to")
-    max_expansion: float = Field(200, ge=1, description="How many times larger a packed file may become, above 10 MiB")
+    max_expansion: float = Field(
+        200, ge=1, description="How many times larger a file may become as it is read, above 10 MiB"
+    )
     max_files: int = Field(1000, ge=1, description="Attachments, messages and members of one file")
     max_parts: int = Field(
         20_000, ge=1, description="Parts that an office file or a book is packed of: sheets, pictures"

@@ -30,7 +30,7 @@ from ingest.reading_ahead import ReadingAhead
 from ingest.types import ChunkSpan, DocumentOutcome, Embedder, Extracted, Vectors
 
 # Raised when what the loaders or the chunker make of the same bytes changes, so that documents are prepared again.
-PREPARATION = 2
+PREPARATION = 3
 
 # A BERT tokenizer puts [CLS] before and [SEP] behind what it is given.
 SPECIAL_TOKENS = 2

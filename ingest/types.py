@@ -79,7 +79,7 @@ class ChunkSpan:
 
     `input` is the exact input of the embedder (the heading path, then the text); the chunk's identity is its hash.
     Where the chunk begins among the rows of a table, `version_text[lead[0]:lead[1]]` is the table's header, which
-    stands in `input` on lines of its own before the text.
+    stands in `input` on lines of its own before the text. It begins on `page`; `later_pages` begin within it.
     """
 
     ordinal: int
@@ -89,6 +89,7 @@ class ChunkSpan:
     page: int | None
     input: str
     lead: tuple[int, int] | None = None
+    later_pages: tuple[Page, ...] = ()
 
     @property
     def chunk_id(self) -> str:

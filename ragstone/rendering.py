@@ -67,7 +67,7 @@ def answer_lines(answer: Answer) -> Iterator[str]:
     for citation in answer.citations:
         source = next(p for p in answer.passages if p.document_id == citation.document_id and p.start <= citation.start)
         where = [f"{source.uri} v{citation.version}", *source.heading[-1:]]
-        where += [f"page {source.page}"] if source.page else []
+        where += [f"page {citation.page}"] if citation.page else []
         yield f"  {citation.marker:<10} {one_line(', '.join(where))}, characters {citation.start}-{citation.end}"
         yield from _wrapped(f"“{citation.quote}”", " " * 13)
     for claim in answer.claims if answer.abstained else _unsupported(answer):
@@ -82,7 +82,7 @@ def answer_lines(answer: Answer) -> Iterator[str]:
 
 
 def passage_lines(passage: Passage, number: int) -> Iterator[str]:
-    where = " > ".join((passage.uri, *passage.heading))
+    where = " > ".join((passage.uri, *passage.heading)) + _pages(passage)
     scores = ", ".join(
         f"{name} {score:.3f}" for name, score in passage.scores.model_dump().items() if score is not None
     )
@@ -90,6 +90,13 @@ def passage_lines(passage: Passage, number: int) -> Iterator[str]:
     if passage.lead:
         yield from _wrapped(textwrap.shorten(passage.lead.text, 100, placeholder=" …"), "    ")
     yield from _wrapped(textwrap.shorten(passage.text, 300, placeholder=" …"), "    ")
+
+
+def _pages(passage: Passage) -> str:
+    if passage.page is None:
+        return ""
+    last = next((its.page for its in reversed(passage.later_pages) if its.page is not None), passage.page)
+    return f", page {passage.page}" if last == passage.page else f", pages {passage.page}-{last}"
 
 
 def outcome_line(outcome: DocumentOutcome) -> str:

@@ -20,7 +20,7 @@ from retrieval.fusion import convex, rrf
 from retrieval.live import LiveIndex, Serving
 from retrieval.near_duplicates import Grouping
 from retrieval.ranking import Ranking, nothing
-from retrieval.types import Lead, Mode, Passage, Place, Scores, SearchResult
+from retrieval.types import Lead, Mode, PageStart, Passage, Place, Scores, SearchResult
 
 MAX_QUERY_CHARACTERS = 100_000
 # Passages that are looked at for near duplicates, so that `k` of them differ.
@@ -156,7 +156,7 @@ class _Scores:
 
 
 # Of a table of occurrences.
-_PLACE = ("chunk", "document_id", "version", "start", "end", "page", "heading", "lead_start", "lead_end")
+_PLACE = ("chunk", "document_id", "version", "start", "end", "page", "later_pages", "heading", "lead_start", "lead_end")
 
 
 def _places_query(table: Any, limited: bool) -> Any:
@@ -204,6 +204,7 @@ def _checked(row: Any) -> _Place:
     begin = len(stored) - (place["end"] - place["start"])
     place["text"] = stored[begin:]
     start, end = place.pop("lead_start"), place.pop("lead_end")
+    place["later_pages"] = [PageStart(page=page, start=at) for page, at in place["later_pages"] or ()]
     place["lead"] = None
     if start is not None:  # it stands on the lines before
         place["lead"] = Lead(start=start, end=end, text=stored[begin - 1 - (end - start) : begin - 1])
@@ -213,11 +214,11 @@ def _checked(row: Any) -> _Place:
 def _passage(group: _Group, scores: _Scores) -> Passage:
     """A chunk shows at its first place; the others, and those of its near duplicates, are named in `also_in`."""
     (number, (first, *others)), *near = group
-    shown = ("chunk_id", "document_id", "uri", "version", "title", "heading", "page", "start", "end", "text", "lead")
+    shown = ("chunk_id", "document_id", "uri", "version", "title", "heading", "page", "later_pages", "start", "end")
     also_in = [_place(place, near=False) for place in others]
     also_in += [_place(place, near=True) for _, places in near for place in places]
     stages = Scores(dense=scores.dense.get(number), lexical=scores.lexical.get(number))
-    values = {name: first[name] for name in shown}
+    values = {name: first[name] for name in (*shown, "text", "lead")}
     return Passage.model_validate({**values, "score": scores.final[number], "scores": stages, "also_in": also_in})
 
 

@@ -36,9 +36,17 @@ class Lead(WireModel):
     text: str
 
 
+class PageStart(WireModel):
+    """Where a page begins in the version; null begins what is on no page."""
+
+    page: int | None
+    start: int
+
+
 class Passage(WireModel):
     """A chunk as retrieved for a query. `text == version_text[start:end]`, always.
 
+    It begins on `page` (null where there are no pages); `later_pages` begin within it.
     `lead` is the header of the table among whose rows the passage begins.
     """
 
@@ -49,6 +57,7 @@ class Passage(WireModel):
     title: str
     heading: tuple[str, ...] = ()
     page: int | None = None
+    later_pages: tuple[PageStart, ...] = ()
     start: int
     end: int
     text: str
@@ -61,6 +70,10 @@ class Passage(WireModel):
     def around(self) -> tuple[str, ...]:
         """What says what the text is about without being part of it."""
         return (self.title, *self.heading, *((self.lead.text,) if self.lead else ()))
+
+    def page_at(self, offset: int) -> int | None:
+        """The page on which the character at `offset` of the version stands, for one of the passage."""
+        return next((its.page for its in reversed(self.later_pages) if its.start <= offset), self.page)
 
 
 class SearchResult(WireModel):

@@ -22,6 +22,8 @@ MIB = 1024 * 1024
 LIMITS = {"memory_mib": 400, "cpu_s": 5, "wall_s": 10, "max_unpacked_mib": 64}
 # What unpacking is to meet: far more than any limit.
 _HUGE = 2048 * MIB
+# Beside signs without end: a file of signs alone is refused before it is a bomb.
+WORDS = b"Herons wade here. " * 200
 _DEEP = 100_000
 _MANY = 100_000
 _SIDE = 60_000  # pixels
@@ -320,7 +322,7 @@ def pdf_with_picture() -> bytes:
 
 
 def json_nested() -> bytes:
-    return b"[" * _DEEP + b"1" + b"]" * _DEEP
+    return b"[" * _DEEP + b'"' + WORDS + b'"' + b"]" * _DEEP
 
 
 def json_objects_nested() -> bytes:
@@ -336,7 +338,7 @@ def xml_nested() -> bytes:
 
 
 def rtf_nested() -> bytes:
-    return b"{\\rtf1 " + b"{" * _DEEP + b"text" + b"}" * _DEEP + b"}"
+    return b"{\\rtf1 " + b"{" * _DEEP + WORDS + b"}" * _DEEP + b"}"
 
 
 def eml_nested() -> bytes:
@@ -414,7 +416,7 @@ def epub_one_chapter() -> bytes:
 
 
 def runs(of: str, length: int = 200_000) -> bytes:
-    return (of * length + "\n\nends here\n").encode()
+    return (of * length + "\n\n").encode() + WORDS
 
 
 def lines(of: str, count: int) -> bytes:
@@ -585,7 +587,7 @@ BOMBS: dict[str, Bomb] = {
             "comments.html": lambda: b"<html><body>" + runs("<!--") + b"text",
             "quote-lines.csv": lambda: lines('"\n', 200_000),
             "groups.rtf": lambda: b"{\\rtf1 " + runs("{\\*\\a ") + b"}",
-            "unicode.rtf": lambda: b"{\\rtf1 \\uc30000 " + runs("\\u8364 a") + b"}",
+            "unicode.rtf": lambda: b"{\\rtf1 \\uc30000 " + lines("\\u8364 a", 200_000) + b"}",
         },
     ),
     **_refused(
@@ -604,8 +606,8 @@ BOMBS: dict[str, Bomb] = {
     ),
     # Documents all the same: what takes long with them was left out, or does not take long.
     "huge-picture.docx": Bomb(docx_with_picture),
-    "nested.json": Bomb(json_nested, note="no complete JSON"),
-    "nested-objects.json": Bomb(json_objects_nested, note="no complete JSON"),
+    "nested.json": Bomb(json_nested, note="nested too deeply for its JSON to be read"),
+    "nested-objects.json": Bomb(json_objects_nested, note="nested too deeply for its JSON to be read"),
     "nested.rtf": Bomb(rtf_nested),
     "corners.xlsx": Bomb(xlsx_corners),
     "one-chapter.epub": Bomb(epub_one_chapter, note="named again in its order of reading (9999 times)"),
@@ -620,7 +622,7 @@ BOMBS: dict[str, Bomb] = {
     "quotes.md": Bomb(lambda: runs(">")),
     "lists.md": Bomb(lambda: runs("- ", 50_000)),
     "stairs.md": Bomb(lambda: "".join(" " * n + "- a\n" for n in range(700)).encode()),
-    "references.md": Bomb(lambda: lines("[a]: b\n", 30_000)),
+    "references.md": Bomb(lambda: lines("[a]: b\n", 30_000) + b"\n" + WORDS + b"[a]\n"),
     "attributes.md": Bomb(lambda: b"# " + runs("{#a ", 100_000)),
     "front.md": Bomb(lambda: b"---\n" + lines("a: b\n", 50_000)),
     "braces.tex": Bomb(lambda: b"\\section{" + runs("{")),
@@ -647,8 +649,8 @@ BOMBS: dict[str, Bomb] = {
     "dashes.rst": Bomb(lambda: runs("=")),
     "title-lines.rst": Bomb(lambda: lines("a\n=\n", 20_000)),
     "roles.rst": Bomb(lambda: b"a\n===\n\n" + runs(":a", 50_000) + b"\n" + runs("_") + b"====\n"),
-    "role-title.rst": Bomb(lambda: runs(":a", 100_000).split(b"\n")[0] + b"\n====\n"),
-    "under-title.rst": Bomb(lambda: runs("_").split(b"\n")[0] + b"x\n====\n"),
+    "role-title.rst": Bomb(lambda: runs(":a", 100_000).split(b"\n")[0] + b"\n====\n\n" + WORDS),
+    "under-title.rst": Bomb(lambda: runs("_").split(b"\n")[0] + b"x\n====\n\n" + WORDS),
 }
 # Words that a reader of such a document sees, and so finds.
 SHOWN = {

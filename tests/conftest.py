@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from ragstone.models import MINILM, QWEN, ModelStore, default_models_folder
@@ -14,6 +15,10 @@ from ragstone.models import MINILM, QWEN, ModelStore, default_models_folder
 if TYPE_CHECKING:
     from postgresql import PostgresqlServer
 
+
+# How long a machine takes is nothing that a test may fail on.
+hypothesis.settings.register_profile("without deadline", deadline=None)
+hypothesis.settings.load_profile("without deadline")
 
 # Taken out of the environment: what begins like a setting and is none is refused.
 BENCHMARK_DATA = os.environ.pop("RAGSTONE_BENCHMARK_DATA", "")

@@ -23,7 +23,7 @@ MAY_IMPORT = {
 ROOMS_OF_INGEST = (
     *("catalog", "chunks", "loaders", "jobs", "screening", "extraction", "revisions", "quarantine", "sources"),
 )
-_BELOW_ALL = ("types", "config", "errors", "identity", "disk", "bugs")
+_BELOW_ALL = ("types", "config", "errors", "identity", "disk", "bugs", "ending")
 EVERYWHERE_IN_INGEST = {
     **dict.fromkeys(ROOMS_OF_INGEST, _BELOW_ALL),
     "extraction": (*_BELOW_ALL, "redaction"),

@@ -177,6 +177,13 @@ def _to_staged_signatures(connection: Connection) -> None:
         connection.execute(text(f"ALTER TABLE staged ADD COLUMN signature {kind}"))
 
 
+def _to_later_pages(connection: Connection) -> None:
+    """8: pages that begin within a chunk. Those of chunks that are there already stay unknown."""
+    for table in (schema.occurrences, schema.staged_occurrences):
+        if "later_pages" not in {column["name"] for column in inspect(connection).get_columns(table.name)}:
+            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN later_pages JSON"))
+
+
 # Each entry brings the schema from its place + 1 to the next number. Never edit one that has been released; append.
 STEPS: tuple[Step, ...] = (
     _to_chunk_numbers,
@@ -185,4 +192,5 @@ STEPS: tuple[Step, ...] = (
     _to_sources,
     _to_held_texts,
     _to_staged_signatures,
+    _to_later_pages,
 )

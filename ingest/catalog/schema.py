@@ -236,6 +236,7 @@ def _occurrence_columns() -> list[Column[Any]]:
         Column("start", Integer, nullable=False),
         Column("end", Integer, nullable=False),
         Column("page", Integer),
+        Column("later_pages", JSON(none_as_null=True)),  # [[number, start], ...] of pages that begin within it
         Column("heading", JSON, nullable=False),
         Column("lead_start", Integer),  # of a table's header, for a chunk that begins among its rows
         Column("lead_end", Integer),

@@ -306,6 +306,7 @@ def occurrence_rows(prepared: PreparedVersion, version: int, numbers: Mapping[st
             "start": span.start,
             "end": span.end,
             "page": span.page,
+            "later_pages": [[page.number, page.start] for page in span.later_pages] or None,
             "heading": list(span.heading),
             "lead_start": span.lead and span.lead[0],
             "lead_end": span.lead and span.lead[1],

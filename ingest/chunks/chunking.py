@@ -352,6 +352,7 @@ class _Chunker:
 
         for part_start, part_end in halved(self._text, start, end, fits):
             page = bisect_right(self._page_starts, part_start) - 1
+            next_page = bisect_left(self._page_starts, part_end)
             lead = self._lead(path, part_start)
             self._spans.append(
                 ChunkSpan(
@@ -362,6 +363,7 @@ class _Chunker:
                     page=self._extracted.pages[page].number if page >= 0 else None,
                     input=self._input(path, part_start, part_end),
                     lead=(lead.start, lead.end) if lead else None,
+                    later_pages=self._extracted.pages[page + 1 : next_page],
                 )
             )
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
-from ingest.loaders.blocks import Block, fence, join, table
+from ingest.loaders.asciidoc_tables import ADDED_CHARACTERS, Repeats, TableForm, written
+from ingest.loaders.asciidoc_words import DEFINITION, Attributes, Footnotes
+from ingest.loaders.blocks import Block, fence, join
 from ingest.loaders.encodings import decode
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem, undecoded
 from ingest.types import Extracted
 
 _HEADING = re.compile(r"(={1,6}|#{1,6})[ \t]+(\S.*)")
-_ATTRIBUTE = re.compile(r":!?[\w-]{1,60}!?:(?:[ \t].*)?$")
 _BLOCK_ATTRIBUTES = re.compile(r"\[(?:[^\]\[]|\[[^\[\]]*\])*\][ \t]*$")
 _BLOCK_TITLE = re.compile(r"\.(?![. \t])(.+)")
 _LIST_ITEM = re.compile(r"[ \t]*(\*{1,6}|-|\.{1,6}|\d{1,4}\.)[ \t]+(\S.*)")
@@ -23,10 +25,6 @@ _TABLE = re.compile(r"([|,:!])={3,}[ \t]*$")
 _CONTAINER = re.compile(
     r"(?:={4,}|\*{4,}|_{4,}|--)[ \t]*$"
 )  # examples, side bars, quotations: only their marks are left out
-# Before the bar of a cell: how often it is repeated, over how many columns and rows it goes, and how it is shown.
-_CELL = re.compile(r"(?<!\\)(?:(?<!\S)(?:(\d{1,3})\*|(\d{1,3})?(?:\.\d{1,3})?\+)?[<^>]?(?:\.[<^>])?[adehlmsv]?)?\|")
-_COLUMNS = re.compile(r"cols\s*=\s*(?:\"([^\"]*)\"|(\d+))")
-_MAX_COLUMNS = 1000
 
 
 def load(data: bytes, name: str, reading: Reading) -> Extracted:
@@ -53,13 +51,29 @@ class _Reader:
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
         self._next = 0
-        self._columns: int | None = None  # of the table that follows
+        self._form = TableForm()  # of the table that follows
+        most = ADDED_CHARACTERS + sum(map(len, lines))
+        self._repeats = Repeats(most)
+        self._attributes = Attributes(most)
+        self._footnotes = Footnotes()
         self.notes: list[str] = []
 
     def blocks(self) -> Iterator[Block]:
+        """Footnotes stand below the paragraph, the list or the table that they belong to."""
+        for block in self._blocks():
+            if not block.tight:
+                yield from map(Block, self._footnotes.taken())
+            if block.text and not block.text.startswith("```"):
+                block = replace(block, text=self._footnotes.marked(block.text))
+            yield block
+            if not block.tight:
+                yield from map(Block, self._footnotes.taken())
+        yield from map(Block, self._footnotes.taken())
+
+    def _blocks(self) -> Iterator[Block]:
         paragraph: list[str] = []
         while self._next < len(self._lines):
-            line = self._lines[self._next].rstrip()
+            line = self._attributes.replaced(self._lines[self._next].rstrip())
             self._next += 1
             found = self._special(line, at_start=not paragraph)
             if found is None:
@@ -73,7 +87,10 @@ class _Reader:
 
     def _special(self, line: str, *, at_start: bool) -> list[Block] | None:
         """The blocks that a line begins, none where it only ends a paragraph; None for a line of a paragraph."""
-        if not line or line == "+" or _ATTRIBUTE.match(line):
+        if not line or line == "+":
+            return []
+        if definition := DEFINITION.match(line):
+            self._attributes.define(definition)
             return []
         if line.startswith("//") and not line.startswith("///"):
             return []
@@ -83,7 +100,16 @@ class _Reader:
         if _CODE.match(line):
             return [Block(fence("\n".join(self._until(line[:3] if line.startswith("```") else line))))]
         if mark := _TABLE.match(line):
-            return [Block(_table(self._until(line), mark[1], self._taken_columns()))]
+            return [
+                Block(
+                    written(
+                        [self._attributes.replaced(its) for its in self._until(line)],
+                        mark[1],
+                        self._taken_form(),
+                        self._repeats,
+                    )
+                )
+            ]
         if _CONTAINER.match(line):
             return []
         if macro := _MACRO.match(line):
@@ -100,8 +126,7 @@ class _Reader:
         if heading := _HEADING.match(line):
             return [Block(heading[2], level=len(heading[1]))]
         if len(line) < 1000 and _BLOCK_ATTRIBUTES.match(line):
-            if columns := _COLUMNS.search(line):
-                self._columns = min(int(columns[2][:4]) if columns[2] else _stated_columns(columns[1]), _MAX_COLUMNS)
+            self._form = self._form.with_attributes(line)
             return []
         title = _BLOCK_TITLE.match(line)
         return [Block(title[1])] if title else None
@@ -123,47 +148,6 @@ class _Reader:
         self._next += 1
         return self._lines[start : self._next - 1]
 
-    def _taken_columns(self) -> int | None:
-        columns, self._columns = self._columns, None
-        return columns
-
-
-def _stated_columns(specification: str) -> int:
-    """`1,2,3` and `3*` are three columns."""
-    count = 0
-    for part in specification.replace(";", ",").split(","):
-        times = re.match(r"\s*(\d{1,3})\*", part)
-        count += int(times[1]) if times else 1
-    return max(count, 1)
-
-
-def _table(lines: list[str], mark: str, columns: int | None) -> str:
-    """Rows are the lines where each has all its cells, else cells are counted off."""
-    if mark in ",:":
-        return table([cell.strip() for cell in line.split(mark)] for line in lines if line.strip())
-    rows = [_cells(line.replace("!", "|") if mark == "!" else line) for line in lines if line.strip()]
-    first = next((len(cells) for leading, cells in rows if cells), 0)
-    columns = columns or first
-    if all(not leading and len(cells) >= columns for leading, cells in rows):
-        return table(cells for _, cells in rows)
-    flat: list[str] = []
-    for leading, cells in rows:
-        if leading and flat:  # goes on with the last cell
-            flat[-1] += " " + leading
-        flat += cells
-    return table(flat[start : start + columns] for start in range(0, len(flat), max(columns, 1)))
-
-
-def _cells(line: str) -> tuple[str, list[str]]:
-    """What stands before the first bar of a line, and its cells. A bar at the end of the line ends the last cell."""
-    bars = list(_CELL.finditer(line))
-    if not bars:
-        return line.strip(), []
-    cells: list[str] = []
-    ends = [*(bar.start() for bar in bars[1:]), len(line)]
-    for bar, end in zip(bars, ends, strict=True):
-        text = line[bar.end() : end].strip().replace("\\|", "|")
-        times = min(int(bar[1]), _MAX_COLUMNS) if bar[1] else 1
-        width = min(int(bar[2]), _MAX_COLUMNS) if bar[2] else 1
-        cells += [text, *[""] * (width - 1)] * times
-    return line[: bars[0].start()].strip(), cells
+    def _taken_form(self) -> TableForm:
+        form, self._form = self._form, TableForm()
+        return form

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ingest.loaders.raised import settled
 from ingest.loaders.text import clean
 from ingest.types import Heading
 
@@ -22,13 +23,16 @@ class Block:
 
 
 def join(blocks: Iterable[Block]) -> tuple[str, tuple[Heading, ...]]:
-    """The blocks as one text, separated by blank lines, with its headings. Headings become `## Title` lines."""
+    """The blocks as one text, separated by blank lines, with its headings. Headings become `## Title` lines.
+
+    What is raised is written as `raised.settled` has it.
+    """
     parts: list[str] = []
     headings: list[Heading] = []
     length = 0
     previous: Block | None = None
     for block in blocks:
-        text = clean(block.text).strip("\n")
+        text = settled(clean(block.text)).strip("\n")
         if block.level is not None:
             text = " ".join(text.split())
         if not text.strip():

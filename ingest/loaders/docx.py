@@ -22,6 +22,7 @@ from ingest.loaders.docx_places import Pages, hides_row
 from ingest.loaders.docx_styles import Styles
 from ingest.loaders.ooxml import embedded_files, local, main_part, relationships, stated_title
 from ingest.loaders.packages import open_package, parse_xml, part
+from ingest.loaders.raised import raised
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
 from ingest.types import Extracted, Hidden
@@ -194,6 +195,7 @@ class _Writer:
         behind = (shade or place.behind) if place.behind else None
         whole = place.hidden or self._pages.hides_paragraph(chain)
         parts: list[str] = []
+        raises = False  # the run that is being read
         pending = list(reversed(paragraph))
         while pending:
             node = pending.pop()
@@ -202,8 +204,9 @@ class _Writer:
                 if how is not None:
                     self.hidden.setdefault(how, []).append("".join(text.text or "" for text in node.iter(_TEXT)))
                     continue
+                raises = self._styles.raises(node)
             if node.tag == _TEXT:
-                parts.append(node.text or "")
+                parts.append(raised(node.text or "") if raises else node.text or "")
             elif node.tag == M + "oMath":
                 parts.append("" if whole else _spaced(parts, formula(node)))
             elif node.tag in _CHARACTERS:

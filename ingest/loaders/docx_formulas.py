@@ -44,7 +44,18 @@ def _group(text: str) -> str:
 
 
 def _fraction(node: Any) -> str:
-    return f"\\frac{_group(_child(node, 'num'))}{_group(_child(node, 'den'))}"
+    """A fraction; one without a bar is a binomial, and those that stand on the line have a stroke."""
+    kind = _setting(node, "fPr", "type")
+    above, below = _child(node, "num"), _child(node, "den")
+    if kind == "noBar":
+        return f"\\binom{_group(above)}{_group(below)}"
+    if kind in ("lin", "skw"):
+        return f"{_bracketed(above)}/{_bracketed(below)}"
+    return f"\\frac{_group(above)}{_group(below)}"
+
+
+def _bracketed(text: str) -> str:
+    return text if text.replace(".", "").replace("\\", "").isalnum() else f"({text})"
 
 
 def _scripts(node: Any) -> str:

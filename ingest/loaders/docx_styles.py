@@ -81,6 +81,15 @@ class Styles:
             return how
         return "colour" if self._vanishes(chain, behind) else None
 
+    def raises(self, run: Any) -> bool:
+        """Whether a run stands above the line."""
+        own = run.find(W + "rPr")
+        if own is None:
+            return False
+        chain = (own, *self._properties(value(own, "rStyle")))
+        stated = next((found for its in chain if (found := value(its, "vertAlign")) is not None), None)
+        return stated == "superscript"
+
     def _vanishes(self, chain: list[Any], behind: str | None) -> bool:
         """Whether text is transparent, or has the colour of what is behind it."""
         colour = next((found for its in chain if (found := self._theme.filled(its)) is not None), None)

@@ -61,7 +61,7 @@ LOADERS: dict[str, Loader] = {
     ".rtf": rtf.load,
     **dict.fromkeys((".srt", ".vtt"), subtitles.load),
     ".tex": markup.load_latex,
-    **dict.fromkeys((".dita", ".fb2", ".jats", ".nxml", ".rss", ".xml"), xml.load),
+    **dict.fromkeys((".dita", ".fb2", ".jats", ".nxml", ".rss", ".svg", ".xml"), xml.load),
 }
 # Zip archives, by how one of their parts begins.
 _PACKAGES: tuple[tuple[str, Loader], ...] = (

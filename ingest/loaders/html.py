@@ -14,7 +14,10 @@ from ingest.errors import CorruptDocument, LimitExceeded
 from ingest.loaders.blocks import Block, fence, join, table, under_title
 from ingest.loaders.css_matching import TooMuchToMatch
 from ingest.loaders.encodings import byte_order_mark, codec_of, decode, refuse_binary, try_decode
+from ingest.loaders.grids import Cell, Row, filled, span
+from ingest.loaders.html_marks import ListNumbers, mark_pictures, mark_struck, without_pictures
 from ingest.loaders.packages import DEEPEST_ELEMENTS
+from ingest.loaders.raised import mark_raised
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
 from ingest.loaders.unseen import Unseen, take_unseen
@@ -44,7 +47,6 @@ _BLOCKS = frozenset((
 ))
 # fmt: on
 _BREAK = "\v"  # stands for <br> and the end of a block while white space collapses; no decoded text contains it
-_MAX_COLSPAN = 50
 _MAX_UNDECODABLE_SHARE = 0.1  # of the characters beyond ASCII
 _ANCHOR_SIGNS = " #¶§\u200b\U0001f517"  # what documentation tools put beside a heading to link to it
 
@@ -60,9 +62,12 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     if page is None:
         return Extracted(text="", title=stem(name), media_type="text/html")
     stated = " ".join(clean(page.xpath("string(//title[not(ancestor::svg)])")).split())
-    unseen = _taken_unseen(page, source, name)  # first: rules count siblings that are dropped below
+    mark_pictures(page)
+    unseen = without_pictures(_taken_unseen(page, source, name))  # first: rules count siblings that are dropped below
     _drop_surroundings(page)
     part = _main_part(page)
+    mark_raised(part, "sup", "a")
+    mark_struck(part)
     writer = _Writer()
     writer.walk(part)
     writer.flush()
@@ -142,21 +147,19 @@ def _without_doctype(source: str, name: str) -> str:
 
 def _parse(source: str, name: str) -> Any:
     """The root element, or None where there is no element at all."""
-    parser = lxml.html.HTMLParser(
-        encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True
-    )
+    written = _without_doctype(clean(source), name).encode("utf-8")
     try:
-        page = lxml.html.document_fromstring(_without_doctype(clean(source), name).encode("utf-8"), parser=parser)
+        page, said = _parsed(written, huge=False)
+        is_huge = said.startswith("Resource limit exceeded")  # one run of text of 10 MB
+        if is_huge:
+            page, said = _parsed(written, huge=True)
     except lxml.etree.ParserError:  # "Document is empty"
         return None
-    if any(entry.level_name == "FATAL" for entry in parser.error_log):
-        # The parser stops there, and the rest of the page would be missing without a word.
-        said = parser.error_log.last_error.message
-        if said.startswith("Excessive depth"):
-            raise CorruptDocument(
-                f"{name}: its elements are nested more than {DEEPEST_ELEMENTS} deep. "
-                "Simplify the page, or save it as text."
-            )
+    if said.startswith("Excessive depth") or (is_huge and _is_too_deep(page)):
+        raise CorruptDocument(
+            f"{name}: its elements are nested more than {DEEPEST_ELEMENTS} deep. Simplify the page, or save it as text."
+        )
+    if said:  # the parser stops there, and the rest of the page would be missing without a word
         raise CorruptDocument(f"{name}: can't be read to its end ({said}). Simplify the page, or save it as text.")
     if "&#" in source:  # the parser resolves references to control characters, but takes none of them back
         for element in page.iter():
@@ -164,6 +167,28 @@ def _parse(source: str, name: str) -> Any:
                 if text and (cleaned := clean(text)) != text:
                     setattr(element, part, cleaned)
     return page
+
+
+def _parsed(source: bytes, *, huge: bool) -> tuple[Any, str]:
+    """The root element, and what the parser says of why it stopped before the end, "" where it did not.
+
+    `huge` lifts its limits, that of 255 levels included.
+    """
+    parser = lxml.html.HTMLParser(
+        encoding="utf-8", no_network=True, huge_tree=huge, remove_comments=True, remove_pis=True
+    )
+    page = lxml.html.document_fromstring(source, parser=parser)
+    stopped = any(entry.level_name == "FATAL" for entry in parser.error_log)
+    return page, parser.error_log.last_error.message.strip() if stopped else ""
+
+
+def _is_too_deep(page: Any) -> bool:
+    depth = 0
+    for event, _ in lxml.etree.iterwalk(page, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > DEEPEST_ELEMENTS:
+            return True
+    return False
 
 
 def _drop_surroundings(page: Any) -> None:
@@ -210,7 +235,7 @@ class _Writer:
         elif tag == "table" and _holds_data(element):
             for caption in element.iterchildren("caption"):
                 self._add(Block(_flat(caption)))
-            self._add(Block(table(_cells(row) for row in _rows(element))))
+            self._add(Block(table(filled(_row(group, row) for group, row in _rows(element)))))
         elif tag in ("ul", "ol"):
             self._list(element)
         elif tag == "br":
@@ -248,11 +273,10 @@ class _Writer:
 
     def _list(self, element: Any) -> None:
         self.flush()
-        number = 0
+        numbers = ListNumbers(element)
         for child in element:
             if child.tag == "li":
-                number += 1
-                self._marker = "  " * self._depth + (f"{number}. " if element.tag == "ol" else "- ")
+                self._marker = "  " * self._depth + numbers.next(child)
             self._depth += 1
             self.walk(child)
             self.flush()
@@ -275,13 +299,13 @@ def _flat(element: Any) -> str:
     return " ".join(_spaced(element).split())
 
 
-def _rows(element: Any) -> Iterator[Any]:
-    """The rows of a table, without those of tables in its cells."""
-    for child in element.iterchildren("tr", "thead", "tbody", "tfoot"):
+def _rows(element: Any) -> Iterator[tuple[int, Any]]:
+    """The rows of a table, each with the number of its group, without those of tables in its cells."""
+    for number, child in enumerate(element.iterchildren("tr", "thead", "tbody", "tfoot"), start=1):
         if child.tag == "tr":
-            yield child
+            yield 0, child
         else:
-            yield from child.iterchildren("tr")
+            yield from ((number, row) for row in child.iterchildren("tr"))
 
 
 def _holds_data(element: Any) -> bool:
@@ -289,16 +313,14 @@ def _holds_data(element: Any) -> bool:
     tables in them, unless they have header cells."""
     if next(element.iter("pre", *_HEADINGS), None) is not None:
         return False
-    rows = list(_rows(element))
+    rows = [row for _, row in _rows(element)]
     if element.find(".//table") is not None and not any(row.find("th") is not None for row in rows):
         return False
-    return any(len(_cells(row)) > 1 for row in rows)
+    return any(sum(span(cell.get("colspan")) for cell in row.iterchildren("td", "th")) > 1 for row in rows)
 
 
-def _cells(row: Any) -> list[str]:
-    cells: list[str] = []
-    for cell in row.iterchildren("td", "th"):
-        span = cell.get("colspan", "1").strip()
-        width = min(int(span), _MAX_COLSPAN) if span.isdecimal() and len(span) < 10 else 1
-        cells += [_flat(cell), *[""] * (width - 1)]
-    return cells
+def _row(group: int, row: Any) -> Row:
+    elements = list(row.iterchildren("td", "th"))
+    cells = [Cell(_flat(its), span(its.get("colspan")), span(its.get("rowspan"))) for its in elements]
+    is_header = row.getparent().tag == "thead" or all(its.tag == "th" for its in elements)
+    return Row(cells, group, is_header and bool(elements))

@@ -1,5 +1,7 @@
 """Markup whose source reads well: reStructuredText, Org and LaTeX. The text stays the source, with its headings.
 
+Tables become those of Markdown, so that they are cut into chunks as tables are.
+
 Comments, and what else nobody sees of the page, are cut out of it.
 
 The headings are found by a scan of lines. docutils would read the files that a text includes unless told not to, and
@@ -14,7 +16,9 @@ from itertools import accumulate
 
 from ingest.loaders.blocks import under_title
 from ingest.loaders.encodings import decode
+from ingest.loaders.markup_tables import with_latex_tables, with_org_tables
 from ingest.loaders.reading import Reading
+from ingest.loaders.restructuredtext_tables import with_tables
 from ingest.loaders.text import clean, stem, undecoded
 from ingest.loaders.unseen_markup import cut, unseen_latex, unseen_org, unseen_restructuredtext
 from ingest.types import Extracted, Heading, Hidden
@@ -43,13 +47,15 @@ def load_restructuredtext(data: bytes, name: str, reading: Reading) -> Extracted
     """
     source = clean(decode(data, name))
     text, hidden = cut(source, unseen_restructuredtext(source.split("\n")))
-    return _extracted(data, name, (text, hidden), "text/x-rst", list(_restructuredtext(text.split("\n"))), None)
+    lines = with_tables(text.split("\n"))
+    return _extracted(data, name, ("\n".join(lines), hidden), "text/x-rst", list(_restructuredtext(lines)), None)
 
 
 def load_org(data: bytes, name: str, reading: Reading) -> Extracted:
     """The source with headings at their stars; `#+TITLE` is its title. Raises UnsupportedFormat."""
     source = clean(decode(data, name))
     text, hidden = cut(source, unseen_org(source.split("\n")))
+    text = "\n".join(with_org_tables(text.split("\n")))
     title = _ORG_TITLE.search(text)
     stated = title[1].strip() if title else None
     return _extracted(data, name, (text, hidden), "text/x-org", list(_org(text.split("\n"))), stated)
@@ -59,6 +65,7 @@ def load_latex(data: bytes, name: str, reading: Reading) -> Extracted:
     r"""The source with headings at `\section` and the like; `\title` is its title. Raises UnsupportedFormat."""
     source = clean(decode(data, name))
     text, hidden = cut(source, unseen_latex(source))
+    text = with_latex_tables(text)
     title = _TEX_TITLE.search(text)
     stated = _tex_words(_braced(title[1])) if title else None
     return _extracted(data, name, (text, hidden), "text/x-tex", list(_latex(text.split("\n"))), stated)

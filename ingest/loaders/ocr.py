@@ -19,6 +19,7 @@ from typing import Protocol
 
 from ingest.config import ExtractionSettings
 from ingest.errors import NeedsOcr
+from ingest.loaders.pdf_hyphens import mended
 from ingest.loaders.pdf_layout import laid_out
 from ingest.loaders.pdf_lines import joined_words
 from ingest.loaders.pdf_words import Style, Word
@@ -158,7 +159,7 @@ def text_of(table: str) -> str:
     parts: list[str] = []
     for paragraph in laid_out(words):
         parts += ["\n" if paragraph.tight else "\n\n", paragraph.text]
-    return clean("".join(parts[1:]))
+    return clean(mended(["".join(parts[1:])])[0])
 
 
 def _in_order(lines: Sequence[_Line]) -> Iterator[str]:

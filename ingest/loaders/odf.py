@@ -17,6 +17,7 @@ from ingest.loaders.odf_sheets import read_sheets
 from ingest.loaders.odf_styles import WHITE, OdfStyles
 from ingest.loaders.odf_text import DRAW, HREF, OFFICE, OdfWriter
 from ingest.loaders.ooxml import local
+from ingest.loaders.raised import settled
 from ingest.loaders.reading import Reading
 from ingest.loaders.sheets import blocks as sheet_blocks
 from ingest.loaders.sheets import hidden as sheet_hidden
@@ -183,7 +184,7 @@ def _stated_title(package: OdfPackage) -> str:
 
 
 def _hidden(writer: OdfWriter, page: int | None) -> list[Hidden]:
-    return [Hidden(how, clean(text), page) for how, text in writer.hidden if text.strip()]
+    return [Hidden(how, settled(clean(text)), page) for how, text in writer.hidden if text.strip()]
 
 
 def _comment_blocks(comments: list[str], level: int) -> Iterator[Block]:

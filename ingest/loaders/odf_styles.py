@@ -97,6 +97,11 @@ class OdfStyles:
             return None
         return "colour" if colour.lower() == behind.lower() else None
 
+    def raises(self, name: str | None) -> bool:
+        """Whether text of a style of spans stands above the line."""
+        place = (self._property("text", name, "text-properties", _STYLE + "text-position") or "").split(maxsplit=1)
+        return bool(place) and (place[0] == "super" or (place[0][:-1].isdecimal() and place[0].strip("0%") != ""))
+
     def background(self, family: str, name: str | None, properties: str) -> str | None:
         """The colour of a paragraph or cell, None where the style names none."""
         colour = self._property(family, name, properties, _FO + "background-color")

@@ -9,6 +9,7 @@ from typing import Any
 from ingest.loaders.blocks import Block, repeated, table
 from ingest.loaders.odf_styles import WHITE, OdfStyles
 from ingest.loaders.ooxml import local
+from ingest.loaders.raised import raised, settled
 from ingest.loaders.text import clean
 
 DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
@@ -135,9 +136,9 @@ class OdfWriter:
         how = self._styles.hides(family, element.get(TEXT + "style-name"), behind)
         own = self._pieces(element, behind)
         if how is None:
-            return own
+            return raised(own) if family == "text" and self._styles.raises(element.get(TEXT + "style-name")) else own
         if own.strip():
-            self.hidden.append((how, own))
+            self.hidden.append((how, settled(own)))
         return ""
 
     def _pieces(self, element: Any, behind: str | None) -> str:

@@ -14,7 +14,7 @@ from ingest.errors import CorruptDocument, LimitExceeded
 from ingest.loaders.reading import MIB, Reading
 
 DEEPEST_ELEMENTS = 255  # of libxml2, so that what walks them may call itself
-_SMALL_MIB = 10  # an expansion within this harms nobody
+SMALL_MIB = 10  # an expansion within this harms nobody
 _PROLOG_STEP = 4096
 # What reading a damaged part as a stream raises: of the archive, of each compression, of the XML parser.
 PART_ERRORS = (
@@ -47,12 +47,21 @@ def open_package(data: bytes, name: str, reading: Reading) -> zipfile.ZipFile:
             f"{name}: unpacks to {unpacked / MIB:.1f} MiB, the limit is {limits.max_unpacked_mib:g} MiB. "
             "Split it, or raise `ingest.extraction.max_unpacked_mib`."
         )
-    if unpacked > max(_SMALL_MIB * MIB, limits.max_expansion * len(data)):
+    if unpacked > max(SMALL_MIB * MIB, limits.max_expansion * len(data)):
         raise LimitExceeded(
             f"{name}: unpacks to {unpacked / len(data):.0f} times its size, the limit is {limits.max_expansion:g}. "
             "Documents are packed less densely; if it is one, raise `ingest.extraction.max_expansion`."
         )
     return package
+
+
+def stated_size(data: bytes) -> int:
+    """The size of a file, of a zip archive that of its parts, as far as the archive can be read."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as package:
+            return max(len(data), sum(its.file_size for its in package.infolist()))
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
+        return len(data)
 
 
 def part(package: zipfile.ZipFile, path: str, name: str) -> bytes:
@@ -94,6 +103,10 @@ def _refusal(error: lxml.etree.XMLSyntaxError, name: str) -> CorruptDocument:
     if error.msg.startswith("Excessive depth"):
         return CorruptDocument(
             f"{name}: its elements are nested more than {DEEPEST_ELEMENTS} deep. Simplify it, or save it as text."
+        )
+    if error.msg.startswith("Resource limit exceeded"):
+        return CorruptDocument(
+            f"{name}: one run of text in it, or one value, has more than 10 MB. Divide it into paragraphs."
         )
     return CorruptDocument(f"{name}: is no XML that can be read ({error.msg}). Save it again.")
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pypdfium2 as pdfium
 
-from ingest.config import ExtractionSettings
 from ingest.errors import EmptyDocument, LimitExceeded
 from ingest.loaders.blocks import under_title
-from ingest.loaders.ocr import MAX_SIDE, Ocr, OcrFailed, Recogniser, pgm
+from ingest.loaders.ocr import Ocr, OcrFailed, Recogniser
 from ingest.loaders.pdf_files import attachments, bookmarks, corrupt, one_line, open_pdf, with_fields
+from ingest.loaders.pdf_furniture import without_furniture
 from ingest.loaders.pdf_headings import Bookmark, Placed, below_title, by_bookmarks, by_looks
-from ingest.loaders.pdf_pages import read_page
+from ingest.loaders.pdf_hyphens import mended
+from ingest.loaders.pdf_pages import ReadPage, read_page
 from ingest.loaders.pdf_paragraphs import Paragraph
+from ingest.loaders.pdf_pictures import is_worth_having, parts, whole
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
 from ingest.types import Attachment, Extracted, Hidden, Page
@@ -26,7 +28,6 @@ from ingest.types import Attachment, Extracted, Hidden, Page
 # PDFium keeps state in the process and must not be entered by two threads at once.
 _PDFIUM = threading.Lock()
 _BETWEEN_PAGES = "\n\n"
-_SCAN_SCALE = 300 / 72  # pixels a point
 _MIN_BOOKMARKS = 2
 _NUMBERS_NAMED = 10
 # What programs write into the title when nobody chose one: "Microsoft Word - a.doc", "report.indd", "Untitled".
@@ -40,8 +41,8 @@ _PLACEHOLDER_TITLE = re.compile(
 def load(data: bytes, name: str, reading: Reading, ocr: Ocr | None = None) -> Extracted:
     """The pages' texts with a blank line between; headings are the bookmarks, else found by their looks.
 
-    Tables are Markdown. Pages without text are read by OCR (`ocr`: tesseract if None). A page that can't be read is
-    empty, and a note names it.
+    Tables are Markdown. Pages without text are read by OCR (`ocr`: tesseract if None), and so are large pictures on
+    others that no text stands over. A page that can't be read is empty, and a note names it.
 
     Raises EncryptedDocument, CorruptDocument where no page can be read, LimitExceeded, NeedsOcr where there are only
     scans and no OCR, and EmptyDocument without any text.
@@ -61,21 +62,32 @@ def load(data: bytes, name: str, reading: Reading, ocr: Ocr | None = None) -> Ex
 
 @dataclass(slots=True)
 class _Failures:
-    """Numbers of the pages that have no text, and why."""
+    """Numbers of the pages that have no text or pictures that were not read, and why."""
 
     damaged: list[int] = field(default_factory=list)
     scans: list[int] = field(default_factory=list)  # left out for want of OCR
     ocr: list[tuple[int, str]] = field(default_factory=list)
+    mostly_pictures: list[int] = field(default_factory=list)  # not read for want of OCR
+    with_pictures: list[int] = field(default_factory=list)  # the same where they are smaller
+    pictures: list[tuple[int, str]] = field(default_factory=list)
 
-    def notes(self, why_no_ocr: str | None) -> list[str]:
+    def notes(self, why_no_ocr: Callable[[], str | None]) -> list[str]:
         found = []
         if self.damaged:
             found.append(f"{_numbered(self.damaged)} could not be read: damaged")
         if self.scans:
-            found.append(f"{_numbered(self.scans)} left out: only pictures of text, and {why_no_ocr}")
-        for why in dict.fromkeys(why for _, why in self.ocr):
-            numbers = [number for number, its in self.ocr if its == why]
-            found.append(f"{_numbered(numbers)} could not be read: {why}")
+            found.append(f"{_numbered(self.scans)} left out: only pictures of text, and {why_no_ocr()}")
+        for numbers, one, several in (
+            (self.mostly_pictures, "is mostly a picture; only its", "are mostly pictures; only their"),
+            (self.with_pictures, "has a large picture; only its", "have large pictures; only their"),
+        ):
+            if numbers:
+                what = one if len(numbers) == 1 else several
+                found.append(f"{_numbered(numbers)} {what} text layer was read: {why_no_ocr()}")
+        for failed, what in ((self.ocr, ""), (self.pictures, "pictures on ")):
+            for why in dict.fromkeys(why for _, why in failed):
+                numbers = [number for number, its in failed if its == why]
+                found.append(f"{what}{_numbered(numbers)} could not be read: {why}")
         return found
 
 
@@ -92,48 +104,60 @@ class _Reader:
         self._attachments: list[Attachment] = []
         self._stated = ""
         self._characters = 0
+        self._read_before: dict[bytes, str] = {}  # the same background on each page is read once
 
     def pages(self) -> None:
         """Reads all pages; PDFium is left to other threads while OCR runs. Raises LimitExceeded, CorruptDocument."""
         count = len(self._document)
         for index in range(count):
             with _PDFIUM:
-                picture = self._page(index)
-            if picture is not None:
-                self._recognise(index, picture)
+                pictures = self._page(index)
+            for place, picture in pictures:
+                self._recognise(index, place, picture)
         if len(self._failures.damaged) == count:
             raise corrupt(self._name)
 
-    def _page(self, index: int) -> bytes | None:
-        """Reads the text layer; returns a picture of the page where it has none and OCR may read it."""
+    def _page(self, index: int) -> list[tuple[Paragraph | None, bytes]]:
+        """Reads the text layer. Returns what OCR is to read: the page where that has none, else pictures on it, with
+        the paragraph that has their place.
+        """
         try:
             page = with_fields(self._document, index, self._document[index])
         except pdfium.PdfiumError:
             self._failures.damaged.append(index + 1)
             self._pages.append([])
-            return None
+            return []
         try:
-            read = read_page(page)
+            read = read_page(page, lambda: self._document[index])
             self._pages.append(read.paragraphs)
             self._hidden += [Hidden(how, clean(text), page=index + 1) for how, text in read.hidden]
             self._count(read.paragraphs)
-            limit = self._reading.limits.max_megapixels
-            if not read.is_scan:
-                return None
-            if read.megapixels > limit:
-                why = f"a picture on it has {read.megapixels:.1f} megapixels, the limit is {limit:g}"
-                self._failures.ocr.append((index + 1, f"{why} (`ingest.extraction.max_megapixels`)"))
-                return None
-            if self._recogniser.why_not:
-                self._failures.scans.append(index + 1)
-                return None
-            return _picture(page, self._reading.limits)
+            return self._pictures(index, page, read)
         except pdfium.PdfiumError:
             self._failures.damaged.append(index + 1)
             self._pages[index:] = [[]]
-            return None
+            return []
         finally:
             page.close()
+
+    def _pictures(self, index: int, page: Any, read: ReadPage) -> list[tuple[Paragraph | None, bytes]]:
+        limits = self._reading.limits
+        places = [(its, its.picture) for its in read.paragraphs if its.picture]
+        if not read.is_scan and not places:
+            return []
+        if read.megapixels > limits.max_megapixels:
+            why = f"a picture on it has {read.megapixels:.1f} megapixels, the limit is {limits.max_megapixels:g}"
+            failed = self._failures.ocr if read.is_scan else self._failures.pictures
+            failed.append((index + 1, f"{why} (`ingest.extraction.max_megapixels`)"))
+            return []
+        if self._recogniser.why_not:
+            large = self._failures.mostly_pictures if read.is_mostly_picture else self._failures.with_pictures
+            (self._failures.scans if read.is_scan else large).append(index + 1)
+            return []
+        if read.is_scan:
+            return [(None, whole(page, limits))]
+        shown = parts(page, [box for _, box in places], limits)
+        return [(place, picture) for (place, _), picture in zip(places, shown, strict=True) if picture]
 
     def _count(self, paragraphs: Sequence[Paragraph]) -> None:
         """Stops at the limit of the text: a small file can show one text on thousands of pages."""
@@ -144,16 +168,24 @@ class _Reader:
                 "Split the file, or raise `ingest.max_text_mib`."
             )
 
-    def _recognise(self, index: int, picture: bytes) -> None:
+    def _recognise(self, index: int, place: Paragraph | None, picture: bytes) -> None:
+        """Reads a picture: the page, or what stands in the place of a paragraph."""
         try:
-            text = self._recogniser.read(picture)
+            text = self._read_before.get(key := hashlib.sha256(picture).digest())
+            if text is None:
+                text = self._read_before[key] = self._recogniser.read(picture)
         except OcrFailed as error:
-            self._failures.ocr.append((index + 1, str(error)))
+            (self._failures.pictures if place else self._failures.ocr).append((index + 1, str(error)))
             return
-        if text:
-            # Its sizes are not known, so that it has no headings.
-            blocks = [block for block in text.split("\n\n") if block.strip()]
-            self._pages[index] = [Paragraph(block, 0.0, False, 1, (0, 0, 0, 0)) for block in blocks]
+        if place and not is_worth_having(text):
+            return
+        # Its sizes are not known, so that it has no headings.
+        blocks = [block for block in text.split("\n\n") if block.strip()]
+        found = [Paragraph(block, 0.0, False, 1, (0, 0, 0, 0)) for block in blocks]
+        page = self._pages[index]
+        at = next((at for at, its in enumerate(page) if its is place), 0)
+        page[at : at + 1 if place else len(page)] = found
+        self._count(found)
 
     def rest(self) -> None:
         """Reads bookmarks, title and attachments. Raises LimitExceeded."""
@@ -164,6 +196,10 @@ class _Reader:
 
     def extracted(self) -> Extracted:
         """What was read. Raises NeedsOcr, EmptyDocument."""
+        self._pages = without_furniture(self._pages)
+        every = [paragraph for page in self._pages for paragraph in page]
+        for paragraph, whole_words in zip(every, mended([its.text for its in every]), strict=True):
+            paragraph.text = whole_words
         texts: list[str] = []
         pages: list[Page] = []
         placed: list[Placed] = []
@@ -186,7 +222,7 @@ class _Reader:
             headings=under_title(headings, self._stated or None),
             pages=tuple(pages),
             hidden=tuple(self._hidden),
-            notes=(*self._failures.notes(self._recogniser.why_not if self._failures.scans else None), *self._notes),
+            notes=(*self._failures.notes(lambda: self._recogniser.why_not), *self._notes),
             attachments=tuple(self._attachments),
         )
 
@@ -223,18 +259,6 @@ def _text(paragraphs: Sequence[Paragraph], index: int, offset: int) -> tuple[str
         parts.append(text)
         length += len(text)
     return "".join(parts), placed
-
-
-def _picture(page: Any, limits: ExtractionSettings) -> bytes:
-    """The page as OCR reads it best, within limits whatever its size."""
-    width, height = page.get_size()
-    longest, area = max(width, height, 1.0), max(width * height, 1.0)
-    scale = min(_SCAN_SCALE, MAX_SIDE / longest, (limits.max_megapixels * 1e6 / area) ** 0.5)
-    bitmap = page.render(scale=scale, grayscale=True)
-    pixels = np.ascontiguousarray(bitmap.to_numpy()[:, :, 0] if bitmap.to_numpy().ndim == 3 else bitmap.to_numpy())
-    found = pgm(pixels.tobytes(), pixels.shape[1], pixels.shape[0])
-    bitmap.close()
-    return found
 
 
 def _numbered(numbers: Sequence[int]) -> str:

@@ -19,6 +19,7 @@ from ingest.loaders.pdf_lines import Line
 _MAX_DEPTH = 8
 _MAX_CANDIDATES = 12
 _MIN_LINES = 3  # of a column
+_MIN_BELOW_HEAD = 5
 _EDGE = 3.0  # points between the starts of lines of one column
 _MIN_GUTTER = 0.6  # font sizes
 _PROSE_FILL = 0.55  # of the column's width that its middling line takes
@@ -69,7 +70,11 @@ def _bands(lines: Sequence[Line], edge: float) -> list[tuple[list[Line], list[Li
 
     def close(crossing: Line | None) -> None:
         nonlocal left, right
-        if _are_columns(left, right):
+        head = [] if _are_columns(left, right) else _head(left, right)
+        if head:
+            bands.append(([], [], head))
+            left, right = [its for its in left if its not in head], [its for its in right if its not in head]
+        if head or _are_columns(left, right):
             bands.append((left, right, []))
             left, right = [], []
         pending = [*left, *right, *([crossing] if crossing is not None else [])]
@@ -106,6 +111,20 @@ def _are_columns(left: Sequence[Line], right: Sequence[Line]) -> bool:
     if not _alternate(left, right):
         return prose or _aligned(left, right) < _ALIGNED
     return prose and gutter < 6 * statistics.median(line.size for line in left)
+
+
+def _head(left: Sequence[Line], right: Sequence[Line]) -> list[Line]:
+    """The first row, where it alone keeps the others from being columns: a running head that reaches over the gutter.
+
+    Empty if there is none.
+    """
+    if min(len(left), len(right)) <= _MIN_BELOW_HEAD:
+        return []
+    first = min(left[0], right[0], key=lambda line: line.middle)
+    low = first.middle + _BESIDE * first.size
+    above, below = [line for line in left if line.middle <= low], [line for line in left if line.middle > low]
+    beside, others = [line for line in right if line.middle <= low], [line for line in right if line.middle > low]
+    return [*above, *beside] if above and beside and _are_columns(below, others) else []
 
 
 def _alternate(left: Sequence[Line], right: Sequence[Line]) -> bool:

@@ -15,7 +15,11 @@ from ingest.loaders.pdf_words import Box
 _MAX_DEPTH = 12  # of forms in forms
 _MAX_THINGS = 50_000  # looked at on one page
 _MAX_SEGMENTS = 20_000
+MAX_MARKS = 100  # of one text
 _MAX_CLIPS = 6  # clipping paths of one text
+_MAX_ANNOTATIONS = 5000
+_DRAW_NOTHING = (pdfium_c.FPDF_ANNOT_LINK, pdfium_c.FPDF_ANNOT_POPUP, pdfium_c.FPDF_ANNOT_TEXT)
+_NOT_SHOWN = pdfium_c.FPDF_ANNOT_FLAG_HIDDEN | pdfium_c.FPDF_ANNOT_FLAG_NOVIEW
 _THIN = 2.5  # points: a rectangle this thin is a rule
 _MIN_RULE = 4.0
 
@@ -35,7 +39,8 @@ class Fill:
 
 @dataclass(slots=True)
 class Drawn:
-    """`order` has each text object by address. `pictures` are boxes on the page, of pictures alone.
+    """`order` has each text object by address. `pictures` are boxes on the page, of pictures alone, `pixels` their
+    sizes in megapixels as the file states them.
 
     `layered`: text objects in forms, in optional content, or cut by a clipping path, of which only rendering shows
     whether they can be seen.
@@ -44,7 +49,7 @@ class Drawn:
     rules: list[Box] = field(default_factory=list)
     fills: list[Fill] = field(default_factory=list)
     pictures: list[Box] = field(default_factory=list)
-    megapixels: float = 0.0  # of the largest picture, as the file states it
+    pixels: list[float] = field(default_factory=list)
     order: dict[int, int] = field(default_factory=dict)
     layered: set[int] = field(default_factory=set)
     things: int = 0
@@ -60,7 +65,8 @@ def drawn_on(page: Any) -> Drawn:
         if kind == pdfium_c.FPDF_PAGEOBJ_TEXT:
             address = ctypes.addressof(thing.contents)
             found.order[address] = found.things
-            if depth > 0 or _is_optional(thing) or _is_clipped(thing):
+            masked = pdfium_c.FPDFPageObj_HasTransparency(thing)
+            if depth > 0 or masked or _is_optional(thing) or _is_clipped(thing):
                 found.layered.add(address)
             continue
         box = _bounds(thing, matrix)
@@ -72,8 +78,30 @@ def drawn_on(page: Any) -> Drawn:
         found.fills.append(Fill(box, found.things, None, True))
         if kind == pdfium_c.FPDF_PAGEOBJ_IMAGE:
             found.pictures.append(box)
-            found.megapixels = max(found.megapixels, _megapixels(thing))
+            found.pixels.append(_megapixels(thing))
+    found.fills += [Fill(box, found.things + 1, None, True) for box in _annotated(page)]
     return found
+
+
+def text_objects(page: Any) -> Iterator[Any]:
+    """The text objects of the page, those in forms too."""
+    for thing, kind, _, _ in _things(page, Drawn()):
+        if kind == pdfium_c.FPDF_PAGEOBJ_TEXT:
+            yield thing
+
+
+def _annotated(page: Any) -> Iterator[Box]:
+    """Where annotations are drawn over the page. Links and notes draw nothing that could cover text."""
+    its = pdfium_c.FS_RECTF()
+    for index in range(min(_MAX_ANNOTATIONS, max(0, pdfium_c.FPDFPage_GetAnnotCount(page)))):
+        annotation = pdfium_c.FPDFPage_GetAnnot(page, index)
+        if not annotation:
+            continue
+        bare = pdfium_c.FPDFAnnot_GetSubtype(annotation) in _DRAW_NOTHING
+        unseen = pdfium_c.FPDFAnnot_GetFlags(annotation) & _NOT_SHOWN
+        if not bare and not unseen and pdfium_c.FPDFAnnot_GetRect(annotation, its):
+            yield min(its.left, its.right), min(its.bottom, its.top), max(its.left, its.right), max(its.bottom, its.top)
+        pdfium_c.FPDFPage_CloseAnnot(annotation)
 
 
 def _things(page: Any, found: Drawn) -> Iterator[tuple[Any, int, Matrix, int]]:
@@ -106,7 +134,7 @@ def _children(parent: Any, count: Any, get: Any, matrix: Matrix, depth: int) -> 
 
 def _is_optional(thing: Any) -> bool:
     """Whether the object is marked as optional content, which may be switched off."""
-    for index in range(min(8, max(0, pdfium_c.FPDFPageObj_CountMarks(thing)))):
+    for index in range(min(MAX_MARKS, max(0, pdfium_c.FPDFPageObj_CountMarks(thing)))):
         mark = pdfium_c.FPDFPageObj_GetMark(thing, index)
         name = ctypes.create_string_buffer(16)
         length = ctypes.c_ulong()

@@ -19,6 +19,7 @@ _MAX_BOLD_SHARE = 0.3  # of the characters in the text's size: with more, bold i
 _MAX_SHARE = 0.6  # of all paragraphs: with more, these are no headings but the text
 _REPEATED = 3  # pages that have it: a running head
 _FEW_WORDS = 6  # that a heading with a colon at its end may have
+_PRINTED = re.compile(r"\d:\d\d\b.*(?:\bpage \d|\d ?/ ?\d)", re.I)  # the time, and the number of pages
 _DIGITS = re.compile(r"\d+")
 _LETTERS = re.compile(r"[^\W\d_]{2}|[\u0590-\uffff]")
 _SENTENCE_ENDS = (".", ",", ";", ":", "\u3002")
@@ -61,7 +62,7 @@ def by_looks(placed: Sequence[Placed]) -> tuple[Heading, ...]:
     sizes: Counter[float] = Counter()
     bold: Counter[float] = Counter()
     for its in placed:
-        if not its.paragraph.is_table:
+        if not its.paragraph.is_table and its.paragraph.size:  # OCR knows none
             sizes[_rounded(its.paragraph.size)] += len(its.paragraph.text)
             bold[_rounded(its.paragraph.size)] += len(its.paragraph.text) if its.paragraph.bold else 0
     if not sizes:
@@ -112,7 +113,7 @@ def _rank(paragraph: Paragraph, body: float, bold_tells: bool) -> float | None:
     if paragraph.is_table or paragraph.aside or paragraph.lines > _MAX_LINES or len(text) > _MAX_CHARACTERS:
         return None
     words = len(text.split())
-    if not _LETTERS.search(text) or words > _MAX_WORDS:
+    if not _LETTERS.search(text) or words > _MAX_WORDS or _PRINTED.search(text):
         return None
     if text.endswith(_SENTENCE_ENDS) and not (text.endswith(":") and words <= _FEW_WORDS):
         return None

@@ -134,7 +134,7 @@ def _unseen(
 
 def _rendered(page: Any, scale: float) -> NDArray[np.uint8]:
     """The page as pixels, rows from above, three colours each."""
-    bitmap = page.render(scale=scale, may_draw_forms=False, draw_annots=False, prefer_bgrx=False, rev_byteorder=True)
+    bitmap = page.render(scale=scale, may_draw_forms=False, draw_annots=True, prefer_bgrx=False, rev_byteorder=True)
     pixels = np.array(bitmap.to_numpy()[:, :, :3], dtype=np.uint8)
     bitmap.close()
     return pixels

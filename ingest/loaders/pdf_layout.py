@@ -12,8 +12,11 @@ from ingest.loaders.pdf_tables import Grid, grids, ruled_table, unruled_tables
 from ingest.loaders.pdf_words import Box, Word
 
 
-def laid_out(words: Sequence[Word], rules: Sequence[Box] = ()) -> list[Paragraph]:
-    """Paragraphs of upright words, or however most words are turned, then those of words turned otherwise."""
+def laid_out(words: Sequence[Word], rules: Sequence[Box] = (), pictures: Sequence[Box] = ()) -> list[Paragraph]:
+    """Paragraphs of upright words, or however most words are turned, then those of words turned otherwise.
+
+    `pictures` stand among them as paragraphs without text.
+    """
     turns = Counter[int | None]()
     for word in words:
         turns[word.style.turn] += len(word.text)
@@ -23,15 +26,21 @@ def laid_out(words: Sequence[Word], rules: Sequence[Box] = ()) -> list[Paragraph
         if turn is None:
             made = [Paragraph(line.text, line.size, line.bold, 1, line.box) for line in lines(members, 0, False)]
         else:
-            made = _turned(members, turn, rules)
-        for paragraph in made if found else ():
-            paragraph.aside = True
+            made = _turned(members, turn, rules, () if found else pictures)
+        for paragraph in made:
+            paragraph.aside, paragraph.turn = bool(found), turn or 0
         found += made
-    return found
+    if any(paragraph.picture for paragraph in found):
+        return found
+    return found + [_picture(box, 0, False) for box in pictures]
 
 
-def _turned(words: Sequence[Word], turn: int, rules: Sequence[Box]) -> list[Paragraph]:
-    """Paragraphs of words that are all turned alike: tables stand where they begin."""
+def _picture(box: Box, turn: int, mirrored: bool) -> Paragraph:
+    return Paragraph("", 0.0, False, 0, framed(box, turn, mirrored), picture=box)
+
+
+def _turned(words: Sequence[Word], turn: int, rules: Sequence[Box], pictures: Sequence[Box]) -> list[Paragraph]:
+    """Paragraphs of words that are all turned alike: tables and pictures stand where they begin."""
     mirrored = is_right_to_left(words)
     inside: list[list[tuple[Word, Box]]] = []
     found_grids: list[Grid] = grids([framed(rule, turn, mirrored) for rule in rules]) if rules else []
@@ -45,7 +54,7 @@ def _turned(words: Sequence[Word], turn: int, rules: Sequence[Box]) -> list[Para
             rest.append(word)
         else:
             inside[at].append((word, box))
-    tables = []
+    tables: list[Paragraph] = []
     for grid, members in zip(found_grids, inside, strict=True):
         made = ruled_table(grid, members, turn, mirrored)
         if made is None:
@@ -55,7 +64,7 @@ def _turned(words: Sequence[Word], turn: int, rules: Sequence[Box]) -> list[Para
     if tables and len(rest) < len(words):
         kept = {id(word) for word in rest}
         rest = [word for word in words if id(word) in kept]
-    return _placed(rest, tables, turn, mirrored)
+    return _placed(rest, tables + [_picture(box, turn, mirrored) for box in pictures], turn, mirrored)
 
 
 def _placed(words: Sequence[Word], tables: list[Paragraph], turn: int, mirrored: bool) -> list[Paragraph]:

@@ -17,6 +17,7 @@ _CELL_GAP = 1.2
 _NO_GAP = 0.08
 _SAME_LINE = 0.5  # of the lower height
 _MIN_SIZE = 1.0
+_TALL = 1.6  # font sizes
 _ALL_BOLD = 0.9  # of a line's characters, which then counts as bold
 
 
@@ -117,9 +118,7 @@ def _clusters(words: Sequence[Word], boxes: Sequence[Box]) -> list[list[int]]:
 
 
 def _line(words: list[Word], boxes: list[Box], order: int) -> Line:
-    box = boxes[0]
-    for other in boxes[1:]:
-        box = union(box, other)
+    box = _around(words, boxes)
     sizes: dict[float, int] = {}
     bold = total = 0
     for word in words:
@@ -129,6 +128,17 @@ def _line(words: list[Word], boxes: list[Box], order: int) -> Line:
         total += length
     size = max(sizes, key=lambda size: (sizes[size], size))
     return Line(words, box, order, size, bold >= _ALL_BOLD * total, joined_words(words))
+
+
+def _around(words: Sequence[Word], boxes: Sequence[Box]) -> Box:
+    """The box around the words of a line, as high as its letters: brackets of TeX's fonts reach into the next line."""
+    box = boxes[0]
+    for other in boxes[1:]:
+        box = union(box, other)
+    usual = [its for word, its in zip(words, boxes, strict=True) if its[3] - its[1] <= _TALL * word.style.size]
+    if not usual or len(usual) == len(boxes):
+        return box
+    return box[0], min(its[1] for its in usual), box[2], max(its[3] for its in usual)
 
 
 def joined_words(words: Iterable[Word]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ingest.loaders.pdf_hyphens import BREAK
 from ingest.loaders.pdf_lines import Line, rows
 from ingest.loaders.pdf_words import Box, union
 
@@ -22,7 +23,10 @@ _INDENT = 1.0  # font sizes by which a first line is set in
 
 @dataclass(slots=True)
 class Paragraph:
-    """Text without blank lines. `tight`: no blank line stands before it. `box` is in the frame of its lines."""
+    """Text without blank lines, with BREAK where a word is broken. `box` is in the frame of its lines.
+
+    `tight`: no blank line stands before it.
+    """
 
     text: str
     size: float
@@ -32,6 +36,9 @@ class Paragraph:
     tight: bool = False
     is_table: bool = False
     aside: bool = False  # turned otherwise than most of the page
+    turn: int = 0  # quarter turns of its words
+    edge: tuple[str, float] | None = None  # "top" or "bottom" of the page, and the distance, where it is near
+    picture: Box | None = None  # on the page: what OCR reads there belongs here
 
 
 @dataclass(slots=True)
@@ -102,7 +109,7 @@ def _of_group(group: Sequence[_Row], right: float) -> list[Paragraph]:
                 continue
             current.text += "\n" + row.text
         elif above.hyphen:
-            current.text += row.text
+            current.text += BREAK + row.text
         else:
             spaced = not (_NO_SPACE.match(current.text[-1:]) and _NO_SPACE.match(row.text[:1]))
             current.text += (" " if spaced else "") + row.text

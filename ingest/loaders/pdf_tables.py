@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ingest.loaders.blocks import table
+from ingest.loaders.pdf_hyphens import BREAK
 from ingest.loaders.pdf_lines import Line, lines, rows
 from ingest.loaders.pdf_paragraphs import Paragraph
 from ingest.loaders.pdf_words import Box, Word
@@ -159,7 +160,7 @@ def _cell_text(words: Sequence[Word], turn: int, mirrored: bool) -> str:
     for row in rows(lines(words, turn, mirrored)):
         for line in row:
             text = line.text
-            parts[-1:] = [parts[-1] + text] if glue else [*parts[-1:], text]
+            parts[-1:] = [parts[-1] + BREAK + text] if glue else [*parts[-1:], text]
             glue = line.hyphen
     return " ".join(parts)
 

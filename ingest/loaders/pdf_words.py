@@ -22,6 +22,8 @@ _QUARTER = math.pi / 2
 _LOOSE_HEIGHT = 1.15  # of a line of most fonts, in font sizes
 _LEFTWARDS = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
 _GAP = 0.12  # font sizes between words of two text objects that PDFium put no white space between
+_EMPTY = 0.02  # font sizes
+_NARROWEST = 0.05  # of a letter's usual width
 _INVISIBLE_MODES = (3, 7)  # neither filled nor stroked; 7 only clips
 
 
@@ -60,6 +62,9 @@ class Words:
         self._rectangle, self._matrix = pdfium_c.FS_RECTF(), pdfium_c.FS_MATRIX()
         self._colour = tuple(ctypes.c_uint() for _ in range(4))
         self._things: dict[int, Any] = {}
+        self._drawn_fonts: dict[int, bool] = {}
+        self._sides = tuple(ctypes.c_double() for _ in range(4))
+        self.doubtful: set[int] = set()  # text objects, by address, whose letters may be empty
 
     @property
     def things(self) -> dict[int, Any]:
@@ -135,6 +140,10 @@ class Words:
             style = self._styles[address] = self._style(start, thing, box)
             if thing:
                 self._things[address] = thing
+                if self._is_drawn(thing):
+                    self.doubtful.add(address)
+        if address not in self.doubtful and (self._is_empty(start, style) or self._is_empty(end - 1, style)):
+            self.doubtful.add(address)
         characters = text[start:end]
         if end - start > 1 and _LEFTWARDS.search(characters):
             characters = self._as_read(characters, start)
@@ -182,7 +191,28 @@ class Words:
             return by_box
         size = float(pdfium_c.FPDFText_GetFontSize(self._layer, index) * math.hypot(matrix.c, matrix.d))
         fits = askew or 0.6 * size <= by_box <= 1.8 * size
+        if matrix.a * matrix.a + matrix.b * matrix.b < (_NARROWEST * math.hypot(matrix.c, matrix.d)) ** 2:
+            return 0.0  # squeezed by its matrix
         return size if fits else by_box
+
+    def _is_empty(self, index: int, style: Style) -> bool:
+        """Whether the outline of the letter has next to no extent: PDFium then takes its width for that of the box."""
+        left, right, bottom, top = self._sides
+        if not pdfium_c.FPDFText_GetCharBox(self._layer, index, left, right, bottom, top):
+            return True
+        return min(right.value - left.value, top.value - bottom.value) < _EMPTY * style.size
+
+    def _is_drawn(self, thing: Any) -> bool:
+        """Whether the font is of type 3, whose letters are drawn as pictures are. It alone has no file."""
+        font = pdfium_c.FPDFTextObj_GetFont(thing)
+        if not font:
+            return False
+        address = ctypes.addressof(font.contents)
+        if address not in self._drawn_fonts:
+            size = ctypes.c_size_t()
+            has_file = pdfium_c.FPDFFont_GetFontData(font, None, 0, size) and size.value > 0
+            self._drawn_fonts[address] = not has_file
+        return self._drawn_fonts[address]
 
     def _is_bold(self, thing: Any) -> bool:
         """By the font's name: PDFium guesses weights from stem widths, which many files state wrongly."""

@@ -15,6 +15,7 @@ from ingest.loaders.charts import chart_blocks
 from ingest.loaders.ooxml import embedded_files, local, refuse_strict, relationships, stated_title
 from ingest.loaders.packages import open_package, parse_xml, part, refuse_entities_in
 from ingest.loaders.pptx_looks import Backdrop
+from ingest.loaders.raised import raised, settled
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
 from ingest.types import Extracted, Heading, Hidden, Page
@@ -97,7 +98,7 @@ class _Deck:
             self.hidden.append(Hidden("part", text, number))
         else:
             self._put(blocks, Page(number, self._length), Heading(self._length, level, f"Slide {number}"))
-        self.hidden += [Hidden(how, clean(text), number) for how, text in reader.hidden if text.strip()]
+        self.hidden += [Hidden(how, settled(clean(text)), number) for how, text in reader.hidden if text.strip()]
         for its in relationships(self._package, slide.part.partname.lstrip("/"), self._name):
             if its.kind == "comments":
                 root = parse_xml(part(self._package, its.target, self._name), self._name)
@@ -212,7 +213,7 @@ class _Slide:
                 if how:
                     self.hidden.append((how, text))
                 else:
-                    parts.append(text)
+                    parts.append(raised(text) if _is_raised(run) else text)
         return "".join(parts)
 
     def _graphic(self, element: Any) -> Iterator[Block]:
@@ -243,6 +244,12 @@ class _Slide:
                     cells.append(" ".join(self._line(its, None) for its in cell.iterfind("{*}txBody/{*}p")))
             yield cells
             above = cells
+
+
+def _is_raised(run: Any) -> bool:
+    properties = run.find("{*}rPr")
+    baseline = "" if properties is None else properties.get("baseline") or ""
+    return baseline.rstrip("%").replace(".", "").isdecimal() and baseline.strip("0.%") != ""
 
 
 def _marker(paragraph: Any, is_body: bool) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ingest.errors import DocumentTooLarge, EmptyDocument, LimitExceeded, RefusedDocument
 from ingest.loaders.attachments import Section, joined
 from ingest.loaders.formats import loader_of
+from ingest.loaders.packages import SMALL_MIB, stated_size
 from ingest.loaders.protected import unlocked
 from ingest.loaders.reading import MIB, Reading
 from ingest.loaders.text import LETTER_OR_DIGIT, refuse_hollow
@@ -23,14 +24,14 @@ def extract(data: bytes, name: str, reading: Reading | None = None) -> Extracted
     its name; one that can't be read is named in the notes. `attachments` of the result is empty.
 
     Raises EmptyDocument where there is no letter or digit (heading marks alone are no text) or next to none among very
-    many signs, UnsupportedFormat,
-    CorruptDocument, EncryptedDocument, NeedsOcr, LimitExceeded, and DocumentTooLarge for a text of more than
-    `reading.max_text_mib` MiB as UTF-8. Each message names the file and says what to do.
+    many signs, UnsupportedFormat, CorruptDocument, EncryptedDocument, NeedsOcr, LimitExceeded, and DocumentTooLarge for
+    a text of more than `reading.max_text_mib` MiB as UTF-8. Each message names the file and says what to do.
     """
     reading = reading or Reading()
     extracted = _with_short_titles(_Extraction(reading).whole(data, name))
     if not LETTER_OR_DIGIT.search(extracted.text):
-        why = "; ".join(extracted.notes) or "not one letter or digit"
+        nothing = "all that it says is hidden from its readers" if extracted.hidden else "not one letter or digit"
+        why = "; ".join(extracted.notes) or nothing
         raise EmptyDocument(f"{name}: no text in it, {why}. Upload a file with text in it.")
     refuse_hollow(name, extracted.text, sum(map(len, extracted.text.split())))
     return extracted
@@ -51,7 +52,9 @@ class _Extraction:
             raise EmptyDocument(f"{name}: {found}. Upload a file with text in it.")
         data = unlocked(data, name, self._reading)
         extracted = loader_of(data, name, self._reading)(data, name, self._reading)
-        self._text_bytes += len(extracted.text.encode("utf-8"))
+        size = len(extracted.text.encode("utf-8"))
+        self._refuse_expanded(size, data, name)
+        self._text_bytes += size
         if self._text_bytes > self._reading.max_text_bytes:
             raise DocumentTooLarge(
                 f"{name}: its text has {self._text_bytes / MIB:.1f} MiB, the limit is {self._reading.max_text_mib:g} "
@@ -63,6 +66,15 @@ class _Extraction:
             return joined(extracted, [self._section(attachment, depth + 1) for attachment in extracted.attachments])
         except (LimitExceeded, DocumentTooLarge) as error:
             raise type(error)(f"{name}: {error}") from error
+
+    def _refuse_expanded(self, size: int, data: bytes, name: str) -> None:
+        """Raises LimitExceeded where a small file says much by repeating itself: no document needs that."""
+        most = self._reading.limits.max_expansion
+        if size > max(SMALL_MIB * MIB, most * len(data)) and size > most * stated_size(data):
+            raise LimitExceeded(
+                f"{name}: its text is {size / stated_size(data):.3g} times as large as the file, the limit is "
+                f"{most:g}. Write out what it repeats; if it has to be so, raise `ingest.extraction.max_expansion`."
+            )
 
     def _section(self, attachment: Attachment, depth: int) -> Section:
         self._files += 1

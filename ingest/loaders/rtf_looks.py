@@ -39,6 +39,7 @@ class State:
     colour: int = 0
     shade: int = 0
     narrow: bool = False  # characters are too narrow, or stand upon each other
+    raised: bool = False
     away: bool = False  # far above or below the line
     place: Place = field(default_factory=Place)
 

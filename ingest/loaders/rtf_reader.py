@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ingest.loaders.blocks import Block, repeated, table
+from ingest.loaders.raised import raised
 from ingest.loaders.rtf_looks import FARTHEST, NARROWEST, PAGE_WIDTH, TIGHTEST, Place, State
 from ingest.loaders.rtf_words import CHARACTERS, CHARSETS, INSIDE, LEFT_OUT, READ, SIGNS
 
@@ -19,6 +20,7 @@ _TOKEN = re.compile(
 _DEEPEST_LIST = 8
 _LONGEST_NAME = 100
 _MOST_BYTES = 1024  # that wait to be decoded together
+_RAISING = ("body", "footnote", "annotation")  # destinations whose text is the document's
 _MAX_CELLS = 64  # of a row that merges are kept for
 
 
@@ -263,7 +265,8 @@ class RtfReader:
         if how is not None:
             self.hidden.setdefault(how, []).append(text)
         else:
-            self._texts.setdefault(state.target, []).append(text)
+            is_raised = state.raised and state.target in _RAISING
+            self._texts.setdefault(state.target, []).append(raised(text) if is_raised else text)
 
     def _name_style(self, text: str) -> None:
         its = self._styles.setdefault(self._style, _Style())
@@ -430,7 +433,13 @@ class RtfReader:
     def _spacing_in_quarters(self, number: int | None) -> None:
         self._spacing(5 * (number or 0))
 
-    def _raised(self, number: int | None) -> None:
+    def _superscript(self, number: int | None) -> None:
+        self._state.raised = number != 0
+
+    def _on_the_line(self, _: int | None) -> None:
+        self._state.raised = False
+
+    def _moved_up(self, number: int | None) -> None:
         self._state.away = (number or 0) >= FARTHEST
 
     def _page_width(self, number: int | None) -> None:
@@ -493,8 +502,11 @@ _ACTIONS: dict[str, Callable[[RtfReader, int | None], None]] = {
     "charscalex": RtfReader._scale,
     "expnd": RtfReader._spacing_in_quarters,
     "expndtw": RtfReader._spacing,
-    "up": RtfReader._raised,
-    "dn": RtfReader._raised,
+    "super": RtfReader._superscript,
+    "sub": RtfReader._on_the_line,
+    "nosupersub": RtfReader._on_the_line,
+    "up": RtfReader._moved_up,
+    "dn": RtfReader._moved_up,
     "paperw": RtfReader._page_width,
     "li": RtfReader._indent,
     "lin": RtfReader._indent,

@@ -87,6 +87,8 @@ def take_unseen(page: Any, *, quirks: bool = False) -> list[Unseen]:
     for event, element in lxml.etree.iterwalk(page, events=("start", "end")):
         if event == "start":
             shown.append(look.inside(element, shown[-1]))
+            if element.get("role") == "tab" and shown[-1].how is None:
+                look.tabs.update((element.get("aria-controls") or "").split(), (element.get("id") or "").split())
             element.text = _taken(element.text, element, shown[-1].how, found)
         else:
             shown.pop()
@@ -128,6 +130,7 @@ class _Look:
 
     def __init__(self, cascade: Cascade, knows_all: bool) -> None:
         self._cascade, self._knows_all = cascade, knows_all
+        self.tabs: set[str] = set()  # ids of those seen so far, and of what they open
 
     def inside(self, element: Any, around: _Shown) -> _Shown:
         """How text in the element is shown."""
@@ -136,6 +139,8 @@ class _Look:
         if element.tag in _INSTEAD:
             return replace(around, whole="layer")
         style, customs = self._cascade.style(element, around.customs)
+        if style.get("display") == "none" and self._opens(element):
+            style = {name: value for name, value in style.items() if name != "display"}
         shown = around
         if not self._knows_all and self._may_be_coloured(element):
             shown = replace(shown, background=None)
@@ -159,6 +164,11 @@ class _Look:
         zoom = shown.zoom * _factor(style, "zoom") * _scaled(style)
         whole, clipped = _whole(style, lengths, opacity, shown.indent), _clipped(style, lengths, shown.clipped)
         return replace(shown, opacity=opacity, zoom=zoom, whole=whole, clipped=clipped)
+
+    def _opens(self, element: Any) -> bool:
+        """Whether a press on a tab that was seen shows the element, as one on a closed `details` does."""
+        names = {element.get("id"), *(element.get("aria-labelledby") or "").split()}
+        return element.get("role") == "tabpanel" and not names.isdisjoint(self.tabs)
 
     def _may_be_coloured(self, element: Any) -> bool:
         """Whether a style sheet that can't be read may well give the element a background: by a name that only it

@@ -38,6 +38,7 @@ _MARK = re.compile(
 _LENIENT = re.compile(r"(?:[^<>\"']|\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z))*+>?")  # "<" may stand in values
 _ATTRIBUTE = re.compile(r"([^\s\"'<>/=]{1,40})(?:\s{0,9}=\s{0,9}(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'=<>`]+)))?")
 _TELLING = frozenset(("style", "hidden", "popover", "color", "bgcolor", "background", "open"))
+_OPENING = ("role", "aria-controls", "aria-labelledby")  # of tabs and of the panels that they open
 _SELECTED = frozenset(("class", "id"))
 _SHEET = re.compile(r"<style\b[^<>]*>(.*?)(?:</style|\Z)", re.I | re.S)
 _VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905
@@ -162,6 +163,7 @@ class _Mark:
 def _marks(text: str, blocks: _Blocks) -> Iterator[_Mark]:
     """The comments and tags outside of code."""
     ends: dict[str, int] = {}
+    tabs: set[str] = set()  # ids of those so far, and of what they open
     lenient = 4 * len(text)  # characters that may be read once more
     position = 0
     while (match := _MARK.search(text, position)) is not None:
@@ -193,7 +195,7 @@ def _marks(text: str, blocks: _Blocks) -> Iterator[_Mark]:
                 continue  # Markdown lets no "/" stand before an attribute
             if limit is None and (name == "p" or (name in _SHORT and _next(text, f"</{name}", end, ends) == len(text))):
                 limit = _next(text, "\n\n", end, ends)
-            key = (name, _telling(text[match.end("name") : end - 1]))
+            key = (name, _telling(text[match.end("name") : end - 1], tabs))
             yield _Mark(start, end, name, text[end - 2] == "/", limit, (key,))
         position = end
         blocks.pass_over(end)
@@ -217,15 +219,21 @@ def _next(text: str, mark: str, begin: int, known: dict[str, int]) -> int:
     return known[mark]
 
 
-def _telling(source: str) -> tuple[tuple[str, str], ...]:
-    """The attributes of a tag by which it may be hidden."""
+def _telling(source: str, tabs: set[str]) -> tuple[tuple[str, str], ...]:
+    """The attributes of a tag by which it may be hidden. The panels of `tabs`, to which it is added, are not."""
     if len(source) < 3:
         return ()
     found: dict[str, str] = {}
     for match in _ATTRIBUTE.finditer(source):
         name = match[1].lower()
-        if name in _TELLING or name in _SELECTED:
+        if name in _TELLING or name in _SELECTED or name in _OPENING:
             found.setdefault(name, clean(html.unescape(match[2] or match[3] or match[4] or "")))
+    role, opens, opened_by = (found.pop(name, "") for name in _OPENING)
+    names = {found.get("id", ""), *opened_by.split()} - {""}
+    if role == "tab":
+        tabs.update(names, opens.split())
+    elif role == "tabpanel" and not names.isdisjoint(tabs):
+        found.pop("hidden", None)
     return tuple(sorted(found.items()))
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
 
+from ingest.loaders.text import LETTER_OR_DIGIT
 from ingest.loaders.unseen_markdown import Span, unseen_html
 from ingest.types import Hidden
 
@@ -27,8 +28,8 @@ def places_of(text: str, spans: Iterable[Span]) -> tuple[list[tuple[int, int]], 
     for start, end, how in sorted(spans):
         if start < done:
             continue
-        if words := text[start:end].strip():
-            hidden.append(Hidden(how, words))
+        if LETTER_OR_DIGIT.search(text, start, end):
+            hidden.append(Hidden(how, text[start:end].strip()))
         line = text.rfind("\n", done, start) + 1 or done
         begins = line == 0 or text[line - 1] == "\n"
         if begins and not text[line:start].strip() and text[end : end + 1] in ("\n", ""):
@@ -53,7 +54,7 @@ _NO_COMMENT = re.compile(
 )
 # After such a line of the same indent, another may begin a block: an item, a field, or what rules off a title.
 _ENDS = re.compile(r"[ \t]*(?:[-*+•][ \t]|(?:\w{1,5}|#)[.)][ \t]|:[^:]+:|([!-/:-@\[-`{-~])\1*[ \t]*$)")
-_LITERAL = re.compile(
+LITERAL = re.compile(
     r"(?:(?![ \t]*\.\.[ \t]).*::|[ \t]*\.\.[ \t]+(?:code|code-block|code-cell|sourcecode|parsed-literal|math|prompt"
     r"|highlight|testcode|testoutput|doctest|ipython|graphviz|digraph|plantuml|mermaid)::.*)[ \t]*$"
 )
@@ -67,10 +68,10 @@ def unseen_restructuredtext(lines: Sequence[str]) -> Iterator[Span]:
     while number < len(lines):
         line = lines[number]
         match = _EXPLICIT.match(line)
-        end = _block_end(lines, number)
+        end = block_end(lines, number)
         last = starts[end] - 1
         if match is None or _in_paragraph(lines, number, len(match["indent"])):
-            number = end if _LITERAL.match(line) else number + 1
+            number = end if LITERAL.match(line) else number + 1
             continue
         rest = match["rest"] or ""
         raw = _RAW.match(rest)
@@ -83,33 +84,33 @@ def unseen_restructuredtext(lines: Sequence[str]) -> Iterator[Span]:
             )
         elif not _NO_COMMENT.match(rest) and (rest or end > number + 1):
             yield starts[number], last, "part"
-        number = end if raw is not None or not _NO_COMMENT.match(rest) or _LITERAL.match(line) else number + 1
+        number = end if raw is not None or not _NO_COMMENT.match(rest) or LITERAL.match(line) else number + 1
 
 
 def _in_paragraph(lines: Sequence[str], number: int, indent: int) -> bool:
     """Whether a line only goes on with the one before."""
     before = lines[number - 1] if number else ""
-    if not before.strip() or _indent(before) != indent:
+    if not before.strip() or indent_of(before) != indent:
         return False
     return not _EXPLICIT.match(before) and not _ENDS.match(before)
 
 
-def _block_end(lines: Sequence[str], number: int) -> int:
+def block_end(lines: Sequence[str], number: int) -> int:
     """The line behind the block that a line begins: those below it that are indented further."""
-    indent = _indent(lines[number])
+    indent = indent_of(lines[number])
     end = last = number + 1
-    if not _EXPLICIT.match(lines[number]) and not _LITERAL.match(lines[number]):
+    if not _EXPLICIT.match(lines[number]) and not LITERAL.match(lines[number]):
         return end
     if re.fullmatch(r"[ \t]*\.\.[ \t]*", lines[number]) and (end == len(lines) or not lines[end].strip()):
         return end  # an empty comment takes nothing of what follows
-    while end < len(lines) and (not lines[end].strip() or _indent(lines[end]) > indent):
+    while end < len(lines) and (not lines[end].strip() or indent_of(lines[end]) > indent):
         end += 1
         if lines[end - 1].strip():
             last = end
     return last
 
 
-def _indent(line: str) -> int:
+def indent_of(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 

@@ -8,9 +8,12 @@ from typing import Any
 
 from ingest.loaders import html
 from ingest.loaders.blocks import Block, fence, join, table
+from ingest.loaders.grids import Cell, Row, filled, span
 from ingest.loaders.packages import parse_xml
+from ingest.loaders.raised import mark_raised
 from ingest.loaders.reading import Reading
 from ingest.loaders.text import clean, stem
+from ingest.loaders.unseen_svg import take_unseen_svg
 from ingest.types import Extracted
 
 # fmt: off
@@ -51,7 +54,6 @@ _CELLS = ("td", "th", "entry")
 # Whose text stands apart from what is around it; other elements are runs of text, as emphasis is.
 _APART = _SECTIONS | _TITLES | _FLAT | _ITEMS | _BLOCKS | _CODE | {"break", "br", "claim-text"}
 _FIELDS = frozenset(("element-citation", "name"))  # all of whose elements stand apart
-_MAX_SPAN = 50
 _DEEPEST = 40  # levels of facts that are indented
 
 
@@ -63,8 +65,12 @@ def load(data: bytes, name: str, reading: Reading) -> Extracted:
     root = parse_xml(data, name)
     if _name(root) == "html":
         return html.load(data, name, reading)
+    hidden = take_unseen_svg(root) if _name(root) == "svg" else ()
     if not any(_name(element) in _PROSE for element in root.iter()):
-        return Extracted(text=clean(_facts(root)), title=stem(name), media_type="application/xml")
+        text = clean(_facts(root))
+        return Extracted(text=text, title=stem(name), media_type="application/xml", hidden=hidden)
+    mark_raised(root, "{*}sup", "{*}xref")
+    mark_raised(root, "{*}superscript", "{*}link")
     title = _title(root)
     writer = _Writer()
     if title:
@@ -102,7 +108,7 @@ class _Writer:
             self._add(Block(fence("".join(element.itertext()))))
         elif name == "table" or name == "informaltable":
             self._add(Block(_captions(element)))
-            self._add(Block(table(_cells(row) for row in element.iter("{*}tr", "{*}row"))))
+            self._add(Block(table(filled(_rows(element)))))
         elif name in _FIGURES:
             self._add(Block(_captions(element)))
             self._children(element, depth, without=("label", "caption", "title"))
@@ -193,14 +199,25 @@ def _captions(element: Any) -> str:
     return " ".join(_flat(child) for child in element if _name(child) in ("label", "caption", "title"))
 
 
-def _cells(row: Any) -> list[str]:
-    cells: list[str] = []
-    for cell in row:
-        if _name(cell) in _CELLS:
-            span = cell.get("colspan", "1")
-            width = min(int(span), _MAX_SPAN) if span.isdecimal() and len(span) < 10 else 1
-            cells += [_flat(cell), *[""] * (width - 1)]
-    return cells
+def _rows(element: Any) -> Iterator[Row]:
+    """The rows of a table of HTML, or of CALS, where cells name the columns that they go over."""
+    columns = {its.get("colname"): number for number, its in enumerate(element.iter("{*}colspec"))}
+    groups: dict[Any, int] = {}
+    for row in element.iter("{*}tr", "{*}row"):
+        around = row.getparent()
+        elements = [cell for cell in row if _name(cell) in _CELLS]
+        is_header = _name(around) == "thead" or all(_name(its) == "th" for its in elements)
+        yield Row(
+            [_cell(its, columns) for its in elements],
+            groups.setdefault(around, len(groups)),
+            is_header and bool(elements),
+        )
+
+
+def _cell(cell: Any, columns: dict[str | None, int]) -> Cell:
+    first, last = (columns.get(cell.get(name), 0) if cell.get(name) else 0 for name in ("namest", "nameend"))
+    high = span(cell.get("morerows"), 0) + 1 if _name(cell) == "entry" else span(cell.get("rowspan"))
+    return Cell(_flat(cell), max(span(cell.get("colspan")), last - first + 1), high)
 
 
 def _title(root: Any) -> str:

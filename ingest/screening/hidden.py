@@ -10,7 +10,7 @@ from itertools import chain
 import xxhash
 
 from ingest.screening.findings import Finding, preview
-from ingest.screening.instructions import WORDING_NAMES, Window, windows
+from ingest.screening.instructions import WORDING_NAMES, Window, told, windows
 from ingest.types import Hidden
 
 # Ways that take intent. Layers, hidden rows and slides are switched off by people and programs all the time, so those
@@ -18,6 +18,7 @@ from ingest.types import Hidden
 _DELIBERATE = {"colour": "in the colour of its background", "size": "too small to read", "off-page": "beside the page"}
 _SHOWN = _DELIBERATE | {"layer": "in a layer that is invisible", "part": "in a hidden part"}
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_DIGITS = re.compile(r"\d+")
 _SHINGLE = 4
 _MAX_SHARED = 0.8  # of its shingles that the visible text has too: a shadow, an outline, a text layer under a picture
 # Whoever takes care to hide text has no business telling a model anything, so a hint is enough, if it is a phrase: the
@@ -35,7 +36,7 @@ def hidden_text(hidden: Sequence[Hidden], visible: str, threshold: float, max_wo
         if found:
             best = max(found, key=lambda window: window.score)
             shown = its.text[best.start : best.end]
-            reason = f"{_place(its)} it reads like instructions to a language model ({', '.join(best.phrases)})"
+            reason = f"{_place(its)} it reads like instructions to a language model: it {told(best)}"
             yield _finding(reason, shown, min(1.0, best.score / _HINT))
     amounts: dict[str, list[Hidden]] = defaultdict(list)
     for its in hidden:
@@ -44,12 +45,19 @@ def hidden_text(hidden: Sequence[Hidden], visible: str, threshold: float, max_wo
     if not amounts:
         return
     seen = _shingles(_words(visible))
-    for how, parts in amounts.items():
+    for how, every in amounts.items():
+        parts = _distinct(every)
         words = list(chain.from_iterable(_words(part.text) for part in parts))
         shingles = _shingles(words)
         if len(words) > max_words and len(shingles & seen) <= _MAX_SHARED * len(shingles):
             reason = f"{len(words)} words are hidden from the reader: they stand {_DELIBERATE[how]}"
             yield _finding(reason, " ".join(part.text for part in parts[:20]), 0.8)
+
+
+def _distinct(hidden: Sequence[Hidden]) -> list[Hidden]:
+    """`hidden` without what stands on an earlier page too, but for digits: lines of production and running heads."""
+    pages: dict[str, int | None] = {}
+    return [its for its in hidden if pages.setdefault(_DIGITS.sub("0", its.text), its.page) == its.page]
 
 
 def _counts(window: Window, how: str, threshold: float) -> bool:

@@ -10,9 +10,10 @@ from math import prod
 
 from ingest.screening.findings import Finding, preview
 from ingest.screening.folding import Folded, fold
+from ingest.screening.kinds import said
 from ingest.screening.phrases import PHRASES, Phrase
 from ingest.screening.scanning import Scanner
-from ingest.screening.wording import Weights, score, sentences, trained
+from ingest.screening.wording import Weights, repeats_itself, score, sentences, trained
 
 _WINDOW = 600  # characters within which phrases add up: a paragraph or two
 # The learned half speaks as phrases do, by how sure it is of a sentence: least log odds, name, weight.
@@ -51,7 +52,7 @@ def instructions(text: str, threshold: float) -> list[Finding]:
     return [
         Finding(
             kind="instructions",
-            reason=f"reads like instructions to a language model ({', '.join(window.phrases)})",
+            reason=f"reads like instructions to a language model: it {told(window)}",
             preview=preview(text[window.start : window.end]),
             start=window.start,
             end=window.end,
@@ -59,6 +60,11 @@ def instructions(text: str, threshold: float) -> list[Finding]:
         )
         for window in windows(text, threshold)
     ]
+
+
+def told(window: Window) -> str:
+    """What the phrases of a window do, the surest first, in plain words."""
+    return said(sorted(window.phrases, key=lambda name: -_WEIGHTS[name]))
 
 
 _Match = tuple[int, int, str]  # start, end, the name of the phrase or wording
@@ -75,11 +81,13 @@ def _scanner(phrases: tuple[Phrase, ...]) -> Scanner:
 
 
 def _worded(text: str, weights: Weights) -> Iterator[_Match]:
-    """Sentences that are worded like prompts."""
+    """Sentences that are worded like prompts. What only repeats a few words is worded like nothing."""
     found = sentences(text)
     odds = score(found, weights)
     for number in (odds >= _WORDING[-1][0]).nonzero()[0].tolist():
         start, end = found.spans[number].tolist()
+        if repeats_itself(text[start:end]):
+            continue
         yield start, end, next(name for least, name, _ in _WORDING if odds[number] >= least)
 
 

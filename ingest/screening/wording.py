@@ -23,6 +23,8 @@ _TOKEN = re.compile(r"[^\W\d_]{1,40}")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _MIN_WORDS = 12  # shorter sentences are taken with the next
 _MAX_TOKENS = 100
+_FEW_WORDS = 8  # different ones, each said more than three times
+_MOST_REPEATED = 3
 # Odd constants of xxHash64, to mix the hashes of neighbours.
 _MIX = (np.uint64(0x9E3779B185EBCA87), np.uint64(0xC2B2AE3D27D4EB4F))
 
@@ -69,6 +71,13 @@ def sentences(folded: str) -> Sentences:
             spans.append((part[0][1], part[-1][2]))
             lengths.append(len(part))
     return _with_features(np.array(tokens, dtype=np.uint64), np.array(lengths, dtype=np.int64), spans)
+
+
+def repeats_itself(sentence: str) -> bool:
+    """Whether a sentence says very few words again and again: its features, which are few too, tell nothing."""
+    words = _TOKEN.findall(sentence)
+    distinct = len(set(words))
+    return distinct < _FEW_WORDS and distinct * _MOST_REPEATED < len(words)
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:

@@ -5,6 +5,7 @@ from passages import passage
 from generation.citations import Marker, cite, strip_markers
 from generation.prompt import Excerpt
 from generation.types import Claim, ClaimVerdict, Evidence, Faithfulness, Verification
+from retrieval.types import PageStart
 
 FIRST, SECOND = "The pump weighs 11 kg.", "It is sold since May."
 EXCERPTS = [
@@ -94,3 +95,14 @@ def test_a_second_marker_that_was_not_checked_is_dropped() -> None:
     cited = cite(text, judged(text), markers, EXCERPTS)
     assert cited.text == f"{FIRST} [1]"
     assert cited.notes == (f"[2] dropped: the evidence for “{FIRST}” is in [1]",)
+
+
+def test_a_citation_names_the_page_of_its_evidence() -> None:
+    whole = f"{FIRST} {SECOND}"
+    starts = (PageStart(page=4, start=len(FIRST) + 1),)
+    on_two_pages = passage(2, whole).model_copy(update={"page": 3, "later_pages": starts})
+    later = Evidence(document_id="d-2", version=1, start=len(FIRST) + 1, end=len(whole))
+    claim = judged(SECOND).claims[0].model_copy(update={"evidence": later})
+    verification = judged(SECOND).model_copy(update={"claims": (claim,)})
+    (citation,) = cite(SECOND, verification, [], [Excerpt(1, on_two_pages, 0, len(whole))]).citations
+    assert (citation.quote, citation.page) == (SECOND, 4)

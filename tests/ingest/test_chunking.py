@@ -472,6 +472,15 @@ def test_each_chunk_has_the_page_that_it_begins_on() -> None:
         Extracted(text, "a", "application/pdf", pages=starts), count_tokens=words, chunk_tokens=24, overlap_tokens=0
     )
     assert [(span.page, text[span.start : span.end]) for span in spans] == [(1, pages[0]), (3, pages[2])]
+    assert [span.later_pages for span in spans] == [(), ()]
+
+
+def test_a_chunk_of_several_pages_knows_where_they_begin() -> None:
+    text = "Newts swim.\n\nFrogs jump.\n\nToads walk."
+    starts = (Page(4, 0), Page(5, text.index("Frogs")), Page(None, text.index("Toads")))
+    extracted = Extracted(text, "a", "application/pdf", pages=starts)
+    (span,) = chunk(extracted, count_tokens=words, chunk_tokens=24, overlap_tokens=0)
+    assert (span.page, span.later_pages) == (4, starts[1:])
 
 
 # --- cost and independence
@@ -525,7 +534,8 @@ def test_a_table_of_thousands_of_rows_is_counted_a_few_times_over() -> None:
 
 
 def test_hundreds_of_thousands_of_dots_end() -> None:
-    extracted, spans = cut("Newts" + "." * 300_000, 200, name="a.txt")
+    extracted = Extracted("Newts" + "." * 300_000, "a", "text/plain")
+    spans = chunk(extracted, count_tokens=words, chunk_tokens=200, overlap_tokens=0)
     assert "".join(texts(extracted, spans)) == extracted.text
 
 

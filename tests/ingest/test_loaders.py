@@ -101,6 +101,7 @@ A_LOCKED_FILE = locked(a_docx(), "geheim")
 BAD_FILES = [
     ("empty.md", b"", EmptyDocument, "no bytes"),
     ("blank.txt", b" \r\n\t\n", EmptyDocument, "white space"),
+    ("comment.md", b"<!-- Newts swim. -->\n", EmptyDocument, "all that it says is hidden"),
     ("mark.txt", b"\xef\xbb\xbf \n", EmptyDocument, "no text"),
     ("matter.md", b"---\ntitle: Newts\n---\n", EmptyDocument, "no text"),
     ("scripts.html", b"<html><script>newts()</script></html>", EmptyDocument, "no text"),
@@ -201,7 +202,7 @@ def test_no_prefix_of_a_file_raises_anything_unforeseen(name: str) -> None:
     samples = {".pdf": A_PDF, ".docx": a_docx(), ".ipynb": b'{"cells": [{"cell_type": "code", "source": ["1"]}]}'}
     samples |= dict.fromkeys(images.EXTENSIONS, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
     samples |= dict.fromkeys(
-        (".dita", ".fb2", ".jats", ".nxml", ".rss", ".xml"), b"<a><title>A</title><p>newts</p></a>"
+        (".dita", ".fb2", ".jats", ".nxml", ".rss", ".svg", ".xml"), b"<a><title>A</title><p>newts</p></a>"
     )
     samples |= {".rtf": A_RTF, ".doc": A_DOC, ".odt": AN_ODT}
     packed = {*PACKAGE_EXTENSIONS, *COMPOUND_EXTENSIONS}
@@ -216,3 +217,11 @@ def test_no_prefix_of_a_file_raises_anything_unforeseen(name: str) -> None:
             taken += 1
             extracted.text.encode("utf-8")
     assert taken > 0 or name in samples or name in packed
+
+
+def test_a_file_whose_text_is_many_times_as_large_is_refused() -> None:
+    table = b"kind,signs\n" + b"newts," + b"a|" * 4_000_000  # a bar is written as two signs
+    with pytest.raises(LimitExceeded, match=r"its text is 1\.5 times as large as the file, the limit is 1\."):
+        extract(table, "a.csv", Reading(ExtractionSettings(max_expansion=1)))
+    assert extract(table[:6_000_000], "a.csv", Reading(ExtractionSettings(max_expansion=1))).title == "a"  # small
+    assert extract(table, "a.csv", Reading(ExtractionSettings(max_expansion=2))).title == "a"

@@ -260,6 +260,13 @@ def test_formulas_keep_their_structure() -> None:
 
     formulas = {
         part("f", part("num", text("a")) + part("den", text("b"))): "\\frac{a}{b}",
+        part(
+            "f", '<m:fPr><m:type m:val="noBar"/></m:fPr>' + part("num", text("n")) + part("den", text("k"))
+        ): "\\binom{n}{k}",
+        part("f", '<m:fPr><m:type m:val="lin"/></m:fPr>' + part("num", text("n")) + part("den", text("k"))): "n/k",
+        part(
+            "f", '<m:fPr><m:type m:val="skw"/></m:fPr>' + part("num", text("n+1")) + part("den", text("k"))
+        ): "(n+1)/k",
         part("sSup", part("e", text("x")) + part("sup", text("2"))): "x^{2}",
         part("sSubSup", part("e", text("x")) + part("sub", text("i")) + part("sup", text("2"))): "x_{i}^{2}",
         part("rad", part("deg", text("3")) + part("e", text("x"))): "\\sqrt[3]{x}",

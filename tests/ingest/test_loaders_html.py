@@ -299,3 +299,75 @@ def test_tables_with_header_cells_keep_their_rows_though_one_holds_a_table() -> 
 
 def test_references_to_control_characters_do_no_harm() -> None:
     assert body("<p hidden>a&#1;</p><p>Newts&#8;<script></script>&#x1f; swim&#xfffe;.</p>") == "Newts swim."
+
+
+@pytest.mark.parametrize(
+    ("picture", "expected"),
+    [
+        ('<img src="a.png" alt="A heron by  the pond">', "Seen: [picture: A heron by the pond] today."),
+        ('<span style="font-size:0"><img alt="A heron"></span>', "Seen: [picture: A heron] today."),
+        ('<img src="a.png" alt="">', "Seen: today."),
+        ('<img alt="heron-2024.JPG">', "Seen: today."),
+        ('<img alt="A heron" role="presentation">', "Seen: today."),
+        ('<img alt="Open" width="16" height=16>', "Seen: today."),
+        ('<img alt="A heron" style="display:none">', "Seen: today."),
+    ],
+)
+def test_the_alternative_text_of_a_picture_stands_in_its_place(picture: str, expected: str) -> None:
+    extracted = extract(f"<h1>Birds</h1><p>Seen: {picture} today.</p>".encode(), "a.html")
+    assert (extracted.text, extracted.hidden) == (f"# Birds\n\n{expected}", ())
+
+
+def test_a_caption_says_the_alternative_text_once() -> None:
+    page = b"<figure><img alt='A heron'><figcaption>A <b>heron</b></figcaption></figure>"
+    assert extract(page, "a.html").text == "A heron"
+
+
+def test_the_alternative_text_of_a_picture_is_cut_where_it_is_long() -> None:
+    text = extract(f"<p>x <img alt='{'heron ' * 1000}'>".encode(), "a.html").text
+    assert len(text) < 330
+    assert text.endswith("heron…]")
+
+
+def test_text_that_is_struck_out_is_marked() -> None:
+    page = """<p>Only <del>100</del> 80 euros, <s>not <b>90</b> </s>, or <strike><del>5</del></strike>.</p>
+    <del><p>Gone</p></del>"""
+    assert extract(page.encode(), "a.html").text == "Only ~~100~~ 80 euros, ~~not 90~~, or ~~5~~.\n\nGone"
+
+
+@pytest.mark.parametrize(
+    ("opening", "expected"),
+    [
+        ("<ol type=a start=3>", "c. worms\nd. flies"),
+        ("<ol type=I>", "I. worms\nII. flies"),
+        ('<ol style="list-style-type: lower-roman" start="4">', "iv. worms\nv. flies"),
+        ("<ol reversed>", "2. worms\n1. flies"),
+        ("<ol start=0>", "0. worms\n1. flies"),
+        ("<ol type=a start=2000000000>", "a. worms\nb. flies"),
+        ("<ol type=i start=200000000>", "200000000. worms\n200000001. flies"),
+    ],
+)
+def test_items_of_a_list_are_numbered_as_they_are_shown(opening: str, expected: str) -> None:
+    assert extract(f"{opening}<li>worms<li>flies</ol>".encode(), "a.html").text == expected
+
+
+def test_an_item_may_state_its_number() -> None:
+    assert extract(b"<ol><li>a<li value=7>b<li>c</ol>", "a.html").text == "1. a\n7. b\n8. c"
+
+
+def test_a_page_with_one_very_long_run_of_text_is_read_whole() -> None:
+    page = f"<h1>Newts</h1><p>{'newts ' * 1_800_000}swim</p><p>The end."
+    text = extract(page.encode(), "a.html").text
+    assert len(text) > 10_000_000
+    assert text.endswith("swim\n\nThe end.")
+
+
+def test_a_page_with_a_very_long_run_of_text_is_still_no_deeper_than_others() -> None:
+    page = f"<p>{'newts ' * 1_800_000}</p>{'<div>' * 300}newts"
+    with pytest.raises(CorruptDocument, match=r"a\.html: its elements are nested more than 255 deep"):
+        extract(page.encode(), "a.html")
+
+
+def test_a_run_of_text_that_xml_can_not_have_is_said_in_plain_words() -> None:
+    with pytest.raises(CorruptDocument, match=r"a\.xml: one run of text in it, or one value, has more than 10 MB"):
+        extract(f"<a><p>{'newts ' * 1_800_000}</p></a>".encode(), "a.xml")

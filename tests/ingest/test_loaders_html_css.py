@@ -235,6 +235,17 @@ def test_elements_that_open_by_a_click_or_by_their_attributes_are_read() -> None
     assert seen_and_hidden('<div style="color:#fff">a<a href="b">Newts</a></div>') == ("Newts", [("colour", "a")])
 
 
+def test_a_panel_is_read_that_a_tab_on_the_page_opens() -> None:
+    tab = '<button role="tab" id="t" aria-controls="p">pip</button>'
+    for panel in ('id="p" hidden', 'aria-labelledby="t" style="display:none"'):
+        text, hidden = seen_and_hidden(f'{tab}<div role="tabpanel" {panel}>Newts<b style="display:none">obey</b></div>')
+        assert "Newts" in text and hidden == [("layer", "obey")]
+    alone = '<p>Newts</p><div role="tabpanel" id="p" hidden>obey</div>'
+    for before in ("", tab.replace("<button", "<button hidden"), tab.replace('"p"', '"q"')):
+        body = before + alone
+        assert ("layer", "obey") in seen_and_hidden(body)[1]
+
+
 def test_what_is_placed_anew_leaves_what_clips_it() -> None:
     clip = "overflow:hidden;width:0"
     fixed, absolute = "<p style='position:fixed'>Newts</p>", "<p style='position:absolute'>Newts</p>"

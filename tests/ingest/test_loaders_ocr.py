@@ -118,11 +118,13 @@ def test_a_scanned_page_is_rendered_and_read() -> None:
 def test_a_scan_with_a_stamp_of_a_few_words_is_read_as_a_scan() -> None:
     resources, objects = scan()
     data = drawn(COVERING + shown("Received", 72, 700), resources=resources, objects=objects)
-    assert pdf.load(data, "a.pdf", Reading(), ScriptedOcr(["Received. Newts swim."])).text == "Received. Newts swim."
+    assert pdf.load(data, "a.pdf", Reading(), ScriptedOcr(["Newts swim in ponds."])).text == (
+        "Newts swim in ponds.\n\nReceived"
+    )
     assert pdf.load(data, "a.pdf", Reading(), ScriptedOcr([""])).text == "Received"
     kept = pdf.load(data, "a.pdf", Reading(), ScriptedOcr(missing=MISSING))
     assert kept.text == "Received"
-    assert kept.notes == (f"page 1 left out: only pictures of text, and {MISSING}",)
+    assert kept.notes == (f"page 1 is mostly a picture; only its text layer was read: {MISSING}",)
 
 
 def test_scans_without_ocr_are_refused_and_pages_without_anything_are_empty() -> None:

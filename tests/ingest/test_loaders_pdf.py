@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from documents import pdf
 
 from ingest.loaders.registry import extract
@@ -53,6 +54,42 @@ def test_titles_that_nobody_chose_are_ignored() -> None:
 def test_words_hyphenated_at_line_ends_are_joined() -> None:
     extracted = extract(pdf([["Newts are sala-", "manders of the north-", "west."]]), "a.pdf")
     assert extracted.text == "Newts are salamanders of the northwest."
+
+
+@pytest.mark.parametrize(
+    ("broken", "elsewhere", "whole"),
+    [
+        (("well-", "known newts"), "", "well-known newts"),
+        (("state-of-the-", "art ponds"), "", "state-of-the-art ponds"),
+        (("a dual-", "encoder model"), "It is a dual-encoder.", "a dual-encoder model"),
+        (("a dual-", "encoder model"), "Two dual-encoders.", "a dual-encoder model"),
+        (("a pond-", "water test"), "The water of a pond is tested.", "a pond-water test"),
+        (("a pond-", "water test"), "The water of a pond is pondwater.", "a pondwater test"),
+        (("the mate-", "rial is"), "A mate of materials.", "the material is"),
+        (("the in-", "formation is"), "A formation in the sky.", "the information is"),
+        (("what-", "ever newts"), "What do newts ever do?", "whatever newts"),
+        (("the SARS-", "related newt"), "", "the SARS-related newt"),
+        (("FED-", "ERAL newts"), "", "FEDERAL newts"),
+        (("Franco-", "German newts"), "", "Franco-German newts"),
+        (("sala-", "manders and lin-", "guists"), "", "salamanders and linguists"),
+    ],
+)
+def test_hyphens_of_compounds_stay_at_line_ends(broken: tuple[str, ...], elsewhere: str, whole: str) -> None:
+    pages = [list(broken), [elsewhere]]
+    assert extract(pdf(pages), "a.pdf").text.split("\n")[0] == whole
+
+
+def test_a_document_that_breaks_no_words_keeps_the_hyphens_of_those_that_it_has_but_once() -> None:
+    compounds = [
+        ["over-", "exuberance"],
+        ["self-", "made"],
+        ["well-", "read"],
+        ["self-", "fed"],
+        ["a", "self-", "help"],
+    ]
+    text = extract(pdf([*compounds, ["well-", "lit"]]), "a.pdf").text
+    assert text.startswith("over-exuberance")
+    assert extract(pdf([compounds[0], compounds[1]]), "a.pdf").text.startswith("overexuberance")
 
 
 def test_controls_in_the_text_and_a_title_that_is_no_unicode_are_left_out() -> None:

@@ -31,6 +31,33 @@ def test_columns_are_read_one_after_the_other_however_the_file_writes_them(row_b
     assert in_order(text, "All about", "left0", "left7", "right0", "right7", "A footer")
 
 
+def test_brackets_whose_font_is_very_high_do_not_join_lines() -> None:
+    widths = " ".join(["500"] * 96)
+    font = (
+        "<< /Type /Font /Subtype /TrueType /BaseFont /Signs /FirstChar 32 /LastChar 127 "
+        f"/Widths [{widths}] /FontDescriptor 8 0 R >>"
+    )
+    high = (
+        "<< /Type /FontDescriptor /FontName /Signs /Flags 32 /FontBBox [0 -960 1000 775] /ItalicAngle 0 "
+        "/Ascent 775 /Descent -960 /CapHeight 700 /StemV 80 >>"
+    )
+    content = "BT 72 700 Td /F3 9 Tf ({) Tj /F1 9 Tf (newts,toads) Tj /F3 9 Tf (}) Tj /F1 9 Tf (@pond.org) Tj ET "
+    content += shown("4", 80, 693, size=6) + shown("University of Newts", 90, 689, size=9)
+    data = drawn(content, objects=[font, high]).replace(b"/F2 6 0 R", b"/F2 6 0 R /F3 7 0 R")
+    assert extract(data, "a.pdf").text.split() == ["{newts,toads}@pond.org", "4", "University", "of", "Newts"]
+
+
+def test_a_running_head_that_reaches_over_the_gutter_does_not_make_the_columns_a_table() -> None:
+    # Lines at the same heights, which the file writes row by row, and short enough for cells.
+    left = [shown(f"left{number} newts swim in ponds and eat", 50, 700 - 14 * number) for number in range(8)]
+    right = [shown(f"right{number} newts swim in ponds and eat", 260, 700 - 14 * number) for number in range(8)]
+    head = shown("Bureau of Newts, Toads and other animals", 26, 730) + shown("Part 12", 420, 730)
+    for parts in (left + right, [part for pair in zip(left, right, strict=True) for part in pair]):
+        text = extract(drawn(head + "".join(parts)), "a.pdf").text
+        assert "|" not in text
+        assert in_order(text, "Bureau", "Part 12", "left0", "left7", "right0", "right7")
+
+
 def test_a_word_hyphenated_at_the_end_of_a_line_of_two_columns_is_joined_in_its_own_column() -> None:
     left = [shown("left newts are amphibious sala-", 50, 700), shown("manders that live in the water", 50, 686)]
     left += [shown("and on the land around the water", 50, 672), shown("for all of their long lives here", 50, 658)]
@@ -96,6 +123,39 @@ def test_text_along_the_margin_follows_the_page_and_is_no_heading() -> None:
     extracted = extract(drawn(margin + text), "a.pdf")
     assert set(extracted.text.split("\n\n")[1:]) == {"arXiv stamp", "Shelf mark"}
     assert extracted.headings == ()
+
+
+@pytest.mark.parametrize(
+    ("base", "raised", "rest", "text"),
+    [
+        ("6.02 x 10", "23", " per mole", "6.02 x 10^23 per mole"),
+        ("10", "-9", " m", "10^-9 m"),
+        ("5,400", "2", " newts", "5,400^2 newts"),
+        ("\\(x + 1\\)", "2", " newts", "(x + 1)^2 newts"),
+        ("the pond", "2", " is deep", "the pond[2] is deep"),
+        ("the end.", "12", " Then", "the end.[12] Then"),
+        ("the pond", "1,2", " is deep", "the pond[1,2] is deep"),
+        ("10 km", "2", " of ponds", "10 km^2 of ponds"),
+        ("in O\\(n", "3", "\\) steps", "in O(n^3) steps"),
+        ("10 s", "-1", " more", "10 s^-1 more"),
+        ("the 1", "st", " newt", "the 1st newt"),
+        ("the pond", "*", " is deep", "the pond* is deep"),
+        ("3 ", "1", "/2 newts", "3 1/2 newts"),
+        ("3", "1", "/2 newts", "31/2 newts"),
+    ],
+)
+def test_raised_numbers_do_not_run_into_what_they_stand_at(base: str, raised: str, rest: str, text: str) -> None:
+    shown_so = f"({base}) Tj 5 Ts /F1 7 Tf ({raised}) Tj 0 Ts /F1 12 Tf ({rest}) Tj"
+    assert extract(drawn(f"BT /F1 12 Tf 72 700 Td {shown_so} ET"), "a.pdf").text == text
+    assert extract(drawn(f"BT /F1 12 Tf 0 1 -1 0 300 300 Tm {shown_so} ET"), "a.pdf").text == text
+
+
+def test_raised_digits_that_are_written_one_by_one_are_one_number_and_lowered_ones_stay() -> None:
+    letters = [("p", 12, 0), ("o", 12, 0), ("n", 12, 0), ("d", 12, 0), ("1", 7, 5), ("7", 7, 5)]
+    content = "".join(f"{rise} Ts /F1 {size} Tf ({letter}) Tj " for letter, size, rise in letters)
+    assert extract(drawn(f"BT 72 700 Td {content} ET"), "a.pdf").text == "pond[17]"
+    water = "/F1 12 Tf (H) Tj -3 Ts /F1 7 Tf (2) Tj 0 Ts /F1 12 Tf (O) Tj"
+    assert extract(drawn(f"BT 72 700 Td {water} ET"), "a.pdf").text == "H2O"
 
 
 def body(top: float) -> str:

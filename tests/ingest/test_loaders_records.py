@@ -220,3 +220,31 @@ def test_wide_and_deep_xml_ends() -> None:
     assert extract(deep, "a.xml").text == "newt"
     facts = b"<b>" * 250 + b"newt" + b"</b>" * 250
     assert "newt" in extract(facts, "a.xml").text
+
+
+SALES = "| Region | Q1 | Q2 |\n| --- | --- | --- |\n| North | 1 | 2 |"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (
+            "Report of sales\nGenerated 2024\n\nRegion,Q1,Q2\nNorth,1,2\nSouth,3,4\n",
+            f"Report of sales\nGenerated 2024\n\n{SALES}\n| South | 3 | 4 |",
+        ),
+        (
+            "Sales,,\n,,\nRegion,Q1,Q2\nNorth,1,2\n",
+            f"Sales\n\n{SALES}",
+        ),
+        (
+            "Sales\nBy,Ann\nIn,2024\n\nRegion,Q1,Q2\nNorth,1,2\nSouth,3,4\nWest,5,6\n",
+            f"Sales\nBy, Ann\nIn, 2024\n\n{SALES}\n| South | 3 | 4 |\n| West | 5 | 6 |",
+        ),
+        ("Name,\nNewt,1\nToad,2\n", "| Name |  |\n| --- | --- |\n| Newt | 1 |\n| Toad | 2 |"),
+        (",Q1,Q2\nNorth,1,2\n", "|  | Q1 | Q2 |\n| --- | --- | --- |\n| North | 1 | 2 |"),
+        ("a,b\n1,2,3\n4,5,6\n", "| a | b |  |\n| --- | --- | --- |\n| 1 | 2 | 3 |\n| 4 | 5 | 6 |"),
+        ("newts\ntoads\nfrogs\n", "| newts |\n| --- |\n| toads |\n| frogs |"),
+    ],
+)
+def test_lines_above_a_table_are_text_and_its_header_is_the_first_row(source: str, expected: str) -> None:
+    assert extract(source.encode(), "sales.csv").text == expected

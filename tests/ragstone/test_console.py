@@ -6,6 +6,7 @@ import io
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from zipfile import ZipFile
@@ -294,14 +295,23 @@ def test_a_source_that_cannot_be_listed_says_why(page: Page, url: str, tmp_path:
     page.open_view("sources")
     page.press("Refresh now: broken")
     page.sees("there is no folder", "#sources-list .problem")
-    page.sees("to be tried again", "#sources-list .tag")
-    page.open_view("jobs")
-    page.press("Cancel: Refresh of the source broken, " + httpx.get(f"{url}/v1/jobs").json()["jobs"][0]["job_id"])
-    page.sees("stopped", "#jobs-ended .tag")
-    page.sees("Nothing runs, and nothing waits.")
+    page.sees("failed", "#sources-list .tag")
 
 
 # Jobs, and who may do what
+
+
+@in_a_browser
+def test_a_job_that_waits_can_be_cancelled(page: Page, url: str, application: Application) -> None:
+    reply = httpx.post(f"{url}/v1/documents", params={"wait": True}, files={"file": ("valve.md", VALVE)})
+    job_id = reply.json()["job_id"]
+    with application.catalog.writing() as connection:
+        later = datetime.now(UTC) + timedelta(hours=1)
+        connection.execute(update(schema.jobs).values(state="queued", finished_at=None, not_before=later))
+    page.open_view("jobs")
+    page.press(f"Cancel: Reading of files, {job_id}")
+    page.sees("stopped", "#jobs-ended .tag")
+    page.sees("Nothing runs, and nothing waits.")
 
 
 @in_a_browser

@@ -17,7 +17,7 @@ from ingest.identity import document_id_of
 from ingest.originals import Originals
 from ingest.pipeline import IncomingFile, Ingestion
 from ingest.revisions.history import History
-from ingest.types import Embedder
+from ingest.types import Embedder, Extracted, Page
 from ingest.worker import Worker
 from retrieval.config import RetrievalSettings
 from retrieval.engines import dense_half, lexical_half
@@ -27,7 +27,7 @@ from retrieval.live import LiveIndex, Serving
 from retrieval.search import Searcher, SearchRequest
 from retrieval.snapshots import HybridIndex
 from retrieval.tokens import Tokenizer
-from retrieval.types import Mode, SearchResult
+from retrieval.types import Mode, Passage, SearchResult
 
 
 class Library:
@@ -87,6 +87,24 @@ def test_passages_quote_their_version(library: Library) -> None:
     assert "eleven kilograms" in best.text
     assert (best.uri, best.version, best.title) == ("pumps.md", 1, "Pumps")
     assert result.revision == 1
+
+
+def test_a_passage_tells_the_page_of_each_character(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "Newts swim.\n\nFrogs jump.\n\nToads walk."
+    pages = (Page(1, 0), Page(2, text.index("Frogs")), Page(3, text.index("Toads")))
+    extracted = Extracted(text, "a", "application/pdf", pages=pages)
+    monkeypatch.setattr("ingest.extraction.process.extract", lambda *arguments: extracted)
+    library.put("pages.pdf", "not read")
+
+    def check(passage: Passage) -> None:
+        found = {word: passage.page_at(text.index(word)) for word in ("Newts", "swim", "Frogs", "jump", "Toads")}
+        assert found == {"Newts": 1, "swim": 1, "Frogs": 2, "jump": 2, "Toads": 3}
+
+    check(library.find("toads").passages[0])
+    library.history.rollback(0)
+    library.history.rollback(1)
+    check(library.find("toads").passages[0])
+    check(library.find("toads", as_of=1).passages[0])
 
 
 HEADER = "| Pump | Height |\n| --- | --- |"

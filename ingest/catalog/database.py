@@ -197,7 +197,7 @@ def _translated(error: DBAPIError, said: str, place: str | None) -> IngestError 
 
 def _why_not_written(place: str | None) -> str:
     """SQLite writes beside its file, even to read it; the files there are its own."""
-    path = Path(place or ".")
+    path = Path((place or ".").removeprefix("file:"))  # it may be a URI, of which this is the path
     beside = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
     refused = [its for its in beside if its.is_file() and not os.access(its, os.R_OK | os.W_OK)]
     return why_not_written(refused[0] if refused else path)

@@ -38,7 +38,6 @@ _LOOK_S = 0.1
 _LATER_S = 0.5
 # So long a job of uploads goes on while others wait.
 _TURN_S = 3.0
-# The lease of the one worker of a catalog.
 
 # What hinders every job; other known errors hinder what needs the embedder.
 _OF_ALL_JOBS = (CatalogUnavailable, LeaseLost, StorageFull)

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from ingest.loaders.pdf_lines import framed
 from ingest.loaders.pdf_words import Box, Word
+from ingest.loaders.raised import mark
 
 _SMALLER = 0.85  # of the size of what it stands at, at most
 _RAISED = (0.2, 1.1)  # font sizes of that, from its lower edge to that of the number
 _BESIDE = (-0.15, 0.25)  # font sizes between the two
 _TOKEN = 8  # words before that may be parts of one: some programs write letter by letter
-_EXPONENT = re.compile(r"[-\u2212\u2013+]?\d{1,4}")
-_NOTES = re.compile(r"\d{1,3}(?:[,\u2013-]\d{1,3})*")
-_UNITS = frozenset(("m", "mm", "cm", "dm", "km", "\u00b5m", "\u03bcm", "nm", "in", "ft", "yd", "mi"))
-_SENTENCE_SIGNS = ".,;:!?\"'\u2019\u201d\u00bb"
-_FRACTION = ("/", "\u2044")
 
 
 def mark_raised(words: Sequence[Word]) -> None:
-    """Rewrites raised numbers (words in the order of the file): `^n` after a digit, a bracket, a variable or a unit,
-    `[n]`, a footnote's mark, after other letters and signs. Other raised text stays as it is.
-    """
+    """Rewrites raised numbers (words in the order of the file) as `raised.mark` writes them."""
     at = 1
     while at < len(words):
         base = words[at - 1]
@@ -30,7 +23,7 @@ def mark_raised(words: Sequence[Word]) -> None:
         while end < len(words) and _is_raised(base, words[end], words[end - 1]):
             end += 1
         if end > at:
-            _mark(_token(words, at - 1), words[at:end], words[end].text if end < len(words) else "")
+            _mark(_token(words, at - 1), words[at:end], _beside(words, end))
         at = end + 1 if end > at else at + 1
 
 
@@ -61,22 +54,18 @@ def _token(words: Sequence[Word], at: int) -> str:
     return text
 
 
+def _beside(words: Sequence[Word], at: int) -> str:
+    """The first sign of the word at `at` where it stands right behind the one before; a blank where it does not."""
+    if at == len(words) or words[at].style.turn != words[at - 1].style.turn:
+        return " "
+    turn, size = words[at].style.turn or 0, words[at].style.size
+    gap = framed(words[at].box, turn)[0] - framed(words[at - 1].box, turn)[2]
+    return words[at].text[:1] if abs(gap) <= _BESIDE[1] / 2 * size else " "
+
+
 def _mark(token: str, raised: Sequence[Word], behind: str) -> None:
-    number = "".join(word.text for word in raised)
-    if behind.startswith(_FRACTION):
-        return
-    if _EXPONENT.fullmatch(number) and _is_powered(token, number):
-        raised[0].text = "^" + raised[0].text
-    elif _NOTES.fullmatch(number) and (token[-1].isalnum() or token[-1] in _SENTENCE_SIGNS):
-        raised[0].text = "[" + raised[0].text
-        raised[-1].text += "]"
-
-
-def _is_powered(token: str, number: str) -> bool:
-    """Whether the number is an exponent of the token, not a footnote's mark at it."""
-    if token[-1].isdigit() or token[-1] in ")]}":
-        return True
-    if not token[-1].isalpha():
-        return False
-    name = re.split(r"[\W\d_]", token)[-1]  # without what stands before, as in "(x" and "5km"
-    return not number[0].isdigit() or len(name) == 1 or (name in _UNITS and number in ("2", "3"))
+    written = mark(token, "".join(word.text for word in raised), behind)
+    if written is not None:
+        raised[0].text = written
+        for word in raised[1:]:
+            word.text = ""

@@ -21,6 +21,8 @@ _NO_UNIT = re.compile(r"(?:\d(?:st|nd|rd|th|s)|(?:[ap]m|AD|BC|CE|BCE|of|and|to|o
 _VARIABLE = re.compile(r"(?:^|[\s(\[+\-\u2212*/=·⋅\u00d7])[A-Za-z\u03b1-\u03c9\u0391-\u03a9]$")
 _LINKED = re.compile(r"\[?([^\W_]{1,4})\]?")
 _FRACTION = ("/", "\u2044", "\u2215")
+_CLOSING = frozenset(")]}")
+_FORMULA = re.compile(r"(?<!\S)(?!\S*[A-Za-z]{3})(?!\S*\d{4})\S+$")  # no words, and no year, in brackets
 _AFTER_SENTENCE = frozenset(".,;:!?)]}\"'\u2019\u201d\u00bb%…。、\uff0c")
 
 
@@ -79,11 +81,11 @@ def _written(before: str, its: str, after: str) -> str:
         return its
     begins, ends = its[: len(its) - len(its.lstrip())], its[len(its.rstrip()) :]
     before, after = before + begins, ends or after
-    return begins + (_mark(before, number, after) or number) + ends
+    return begins + (mark(before, number, after) or number) + ends
 
 
-def _mark(before: str, number: str, after: str) -> str | None:
-    """What is written for a raised `number`; None where it stays as it is."""
+def mark(before: str, number: str, after: str) -> str | None:
+    """What is written for a raised `number` between what stands before and after it; None where it stays as it is."""
     last = before[-1:]
     if _NUMBERS.fullmatch(number):
         return f"[{number}]" if last.isalnum() or last in _AFTER_SENTENCE else None
@@ -100,6 +102,8 @@ def _mark(before: str, number: str, after: str) -> str | None:
         return power
     if last.isalpha():
         return power if after.isalnum() or _takes_exponent(before, number) else f"[{number}]"
+    if last in _CLOSING and _FORMULA.search(before):
+        return power
     if last in _AFTER_SENTENCE:
         return f"[{number}]"
     return None if last.strip() or after.isalnum() else f"[{number}]"

@@ -141,7 +141,7 @@ def test_text_along_the_margin_follows_the_page_and_is_no_heading() -> None:
         ("the 1", "st", " newt", "the 1st newt"),
         ("the pond", "*", " is deep", "the pond* is deep"),
         ("3 ", "1", "/2 newts", "3 1/2 newts"),
-        ("3", "1", "/2 newts", "31/2 newts"),
+        ("3", "1", "/2 newts", "3 1/2 newts"),
     ],
 )
 def test_raised_numbers_do_not_run_into_what_they_stand_at(base: str, raised: str, rest: str, text: str) -> None:

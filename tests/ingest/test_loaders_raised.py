@@ -34,6 +34,9 @@ from ingest.loaders.registry import extract
         ("where M", "11 ", "is one", "where M[11] is one"),
         ("the metal M", "1", "8MgSi", "the metal M^{1}8MgSi"),
         ("\u03bcmol m", "\u22122 ", "s", "\u03bcmol m^-2 s"),
+        ("(x + 1)", "2", " newts", "(x + 1)^2 newts"),
+        ("(see above)", "2", "", "(see above)[2]"),
+        ("(2020)", "2", "", "(2020)[2]"),
         ("only $19", "99", "", "only $19.99"),
     ],
 )
